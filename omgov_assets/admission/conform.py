@@ -1,0 +1,156 @@
+"""Running a conform model: from the records that meet the source contract to rows of the standard dataset.
+
+Fills the temporary table ``conformed`` (the model's rows that meet the standard contract) and the view ``standard_rows``
+(those rows with what the platform adds: identity, standard metric, units). Does not belong here: what happens to refused
+records (``gate``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.data_lake.lake import create_view, one_row
+from omgov_assets.data_lake.sql import identifier, literal, read_sql
+from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
+from omgov_assets.model_management.contracts import ContractColumn
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.model_management.metric_mappings import resolve
+
+METRIC_DATASETS = {"metric_definitions", "metric_instances", "metric_samples"}
+
+_RESOLUTION_SCHEMA = pa.schema(
+    [
+        ("source_metric", pa.string()),
+        ("source_unit", pa.string()),
+        ("metric", pa.string()),
+        ("unit", pa.string()),
+        ("unit_status", pa.string()),
+        ("factor", pa.float64()),
+        ("shift", pa.float64()),
+    ]
+)
+
+
+def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, rows_in: int) -> None:
+    """Fill ``conformed`` from ``source``.
+
+    Raises:
+        RefusedBatchError: the model does not run, gives other columns or types than the standard contract, or more
+            than one row for a record.
+    """
+    model = dataset.model
+    try:
+        con.execute("DROP TABLE IF EXISTS conformed")
+        described = con.execute(f"DESCRIBE {model.sql}").fetchall()
+        _require_output(dataset, {name: sql_type for name, sql_type, *_ in described}, rows_in)
+        required = " AND ".join(
+            f"{identifier(column.name)} IS NOT NULL"
+            for column in dataset.standard_contract.conform_columns
+            if column.required
+        )
+        con.execute(
+            f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}) WHERE {required or 'TRUE'}"  # noqa: S608
+        )
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise RefusedBatchError(
+            "model_failed",
+            f"processing model {model.path.name} version {model.header.version} does not run: {reason}; "
+            f"its owner {model.header.owner} corrects it",
+            rows_in,
+        ) from error
+    total, distinct = one_row(con, "SELECT count(*), count(DISTINCT _record_no) FROM conformed")
+    if total != distinct:
+        raise RefusedBatchError(
+            "model_multiplies_rows",
+            f"processing model {model.path.name} made {total} rows of {distinct} records: a conform model gives at most one "
+            f"row per record; its owner {model.header.owner} corrects it",
+            rows_in,
+        )
+
+
+def output_faults(dataset: SourceDataset) -> list[ContractColumn]:
+    """Columns that the standard contract requires of the model's output."""
+    return [column for column in dataset.standard_contract.conform_columns if column.required]
+
+
+def standardise(
+    con: duckdb.DuckDBPyConnection, governance: Governance, system: BusinessSystem, dataset: SourceDataset, day: date
+) -> None:
+    """Make the view ``standard_rows`` over ``conformed``: rows with exactly the columns of the standard contract."""
+    template = "other"
+    if dataset.name in METRIC_DATASETS:
+        template = dataset.name
+        has_unit = any(column.name == "source_unit" for column in dataset.standard_contract.conform_columns)
+        resolution = _resolution(con, governance, system, has_unit)
+        con.execute("CREATE OR REPLACE TEMP TABLE resolution AS SELECT * FROM resolution")
+        del resolution
+        if any(column.name == "attributes" for column in dataset.standard_contract.columns):
+            query = read_sql(Path(__file__).with_name("canonical_attributes.sql"))
+            con.execute(f"CREATE OR REPLACE TEMP TABLE canonical_attributes AS {query}")
+    query = read_sql(Path(__file__).with_name(f"standardise_{template}.sql"))
+    # A view cannot bind parameters; both values are ours and quoted.
+    query = query.replace("$day", literal(day)).replace("$system", literal(system.name))
+    create_view(con, "standard_rows", query)
+
+
+def _resolution(
+    con: duckdb.DuckDBPyConnection, governance: Governance, system: BusinessSystem, has_unit: bool
+) -> pa.Table:
+    """One row per distinct source metric and unit: standard metric, UCUM unit, conversion to the standard's unit."""
+    unit_column = "source_unit" if has_unit else "NULL::VARCHAR"
+    pairs = con.execute(f"SELECT DISTINCT source_metric, {unit_column} FROM conformed ORDER BY ALL").fetchall()  # noqa: S608
+    mapped = resolve(system.mappings, {source_metric for source_metric, _ in pairs})
+    standard = {metric.metric: metric for metric in governance.metrics}
+    units = governance.units
+    rows: dict[str, list[object]] = {name: [] for name in _RESOLUTION_SCHEMA.names}
+    for source_metric, source_unit in pairs:
+        mapping = mapped.get(source_metric)
+        target = standard[mapping.metric] if mapping else None
+        spelling = mapping.unit if mapping and mapping.unit else source_unit
+        unit = units.ucum(spelling)
+        status = units.status(spelling, target.unit if target else None)
+        conversion = units.conversion(unit, target.unit) if target and unit and status == "ok" else None
+        # A number without a unit counts as a plain number, which only a dimensionless standard unit can take.
+        if target and status == "missing" and target.unit == "1":
+            conversion = units.conversion("1", "1")
+        values = (
+            source_metric,
+            source_unit,
+            target.metric if target else None,
+            unit,
+            status,
+            conversion.factor if conversion else None,
+            conversion.offset if conversion else None,
+        )
+        for name, value in zip(rows, values, strict=True):
+            rows[name].append(value)
+    return pa.table(rows, schema=_RESOLUTION_SCHEMA)
+
+
+def _require_output(dataset: SourceDataset, found: dict[str, str], rows_in: int) -> None:
+    expected = {column.name: _duckdb_name(column.sql_type) for column in dataset.standard_contract.conform_columns}
+    expected |= {"_batch_id": "VARCHAR", "_record_no": "BIGINT"}
+    problems = [f"{name} is missing" for name in expected if name not in found]
+    problems += [f"{name} is not in the standard contract" for name in found if name not in expected]
+    problems += [
+        f"{name} is {found[name]}, not {sql_type}"
+        for name, sql_type in expected.items()
+        if name in found and found[name] != sql_type
+    ]
+    if problems:
+        raise RefusedBatchError(
+            "model_output_differs",
+            f"processing model {dataset.model.path.name}: {'; '.join(problems)}; "
+            f"its owner {dataset.model.header.owner} corrects it",
+            rows_in,
+        )
+
+
+def _duckdb_name(sql_type: str) -> str:
+    return {"TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE"}.get(sql_type, sql_type)

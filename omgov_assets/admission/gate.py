@@ -1,0 +1,334 @@
+"""The gate: judges one delivered file and, unless it is a trial, writes what was decided.
+
+A judgement is made in memory first and is the same for `omgov try` and for the night. Writing is exactly once: the rows of a
+batch, its quarantine and its ledger entry are each committed with the batch's fingerprint, so that a crash between them and
+a second run converge to the same lake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.admission import conform, contract_check
+from omgov_assets.admission.deliveries import Delivery, payload_text, read_delivery
+from omgov_assets.admission.ledger import LEDGER, find_batch, other_day_of_batch, read_ledger
+from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.sql import OneOf, identifier, read_sql
+from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
+from omgov_assets.model_management.documents import content_hash
+from omgov_assets.model_management.governance import Governance
+
+Decision = Literal["admitted", "partial", "refused"]
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class RefusedRecord:
+    """One quarantined record: its number, reason codes, the reasons in a sentence, the record as delivered."""
+
+    record_no: int
+    reasons: tuple[str, ...]
+    reason: str
+    payload: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate decided of one batch, and why.
+
+    ``rows_in == rows_admitted + rows_quarantined`` unless the batch is refused as a whole.
+    """
+
+    system: str
+    dataset: str
+    day: date
+    batch_id: str
+    file_name: str
+    content_hash: str
+    size_bytes: int
+    received_at: datetime
+    decision: Decision
+    rows_in: int
+    rows_admitted: int
+    refused: tuple[RefusedRecord, ...]
+    reason_code: str | None = None
+    reason: str | None = None
+
+    @property
+    def rows_quarantined(self) -> int:
+        """Records refused one by one."""
+        return len(self.refused)
+
+    @property
+    def quarantine_reasons(self) -> dict[str, int]:
+        """Reason code to number of records."""
+        counts: dict[str, int] = {}
+        for record in self.refused:
+            for code in record.reasons:
+                counts[code] = counts.get(code, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+def judge_batch(
+    con: duckdb.DuckDBPyConnection,
+    governance: Governance,
+    system: BusinessSystem,
+    dataset: SourceDataset,
+    day: date,
+    path: Path,
+    landing: Path,
+) -> Judgement:
+    """Judge one file; leaves the rows to admit in the view ``standard_rows`` of the connection.
+
+    Args:
+        con: connection of its own; temporary tables of the last batch are replaced.
+        governance: control information of the firm.
+        system: business system that delivered.
+        dataset: dataset of the delivery.
+        day: business day of the delivery.
+        path: the file.
+        landing: folder that the file is named relative to in the ledger.
+    """
+    digest = _sha256(path)
+    status = path.stat()
+    facts: dict[str, Any] = {
+        "system": system.name,
+        "dataset": dataset.name,
+        "day": day,
+        "batch_id": digest[:16],
+        "file_name": path.relative_to(landing).as_posix() if path.is_relative_to(landing) else path.name,
+        "content_hash": digest,
+        "size_bytes": status.st_size,
+        "received_at": datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),
+    }
+    try:
+        delivery = read_delivery(con, path, dataset)
+        contract_check.refuse_retyped_columns(con, delivery, dataset, path.name)
+        contract_check.create_source_view(con, delivery, dataset, digest[:16])
+        conform.run_model(con, dataset, delivery.rows_in)
+        refused = _refused_records(con, delivery, dataset)
+        admitted = _count(con, "conformed")
+        if admitted + len(refused) != delivery.rows_in:
+            raise AssertionError(f"{path}: {delivery.rows_in} records in, {admitted} admitted, {len(refused)} quarantined")
+        if admitted == 0:
+            raise RefusedBatchError(
+                "no_sound_record",
+                f"{path.name}: none of {delivery.rows_in} records could be admitted; first: {refused[0].reason}",
+                delivery.rows_in,
+            )
+        conform.standardise(con, governance, system, dataset, day)
+    except RefusedBatchError as refusal:
+        return Judgement(
+            **facts,
+            decision="refused",
+            rows_in=refusal.rows_in,
+            rows_admitted=0,
+            refused=(),
+            reason_code=refusal.code,
+            reason=refusal.sentence,
+        )
+    return Judgement(
+        **facts,
+        decision="partial" if refused else "admitted",
+        rows_in=delivery.rows_in,
+        rows_admitted=admitted,
+        refused=refused,
+    )
+
+
+def admit_batch(
+    lake: Lake,
+    governance: Governance,
+    system: BusinessSystem,
+    dataset: SourceDataset,
+    day: date,
+    path: Path,
+    landing: Path,
+) -> dict[str, Any]:
+    """Judge one file and write the decision: rows, quarantine, ledger. Returns its ledger entry.
+
+    A batch that the ledger already holds under the same contracts, model and control information is not read again.
+    """
+    model_hash = content_hash(
+        dataset.model.content_hash, system.mappings_hash, governance.metrics_hash, governance.units_hash
+    )
+    digest = _sha256(path)
+    known = find_batch(lake, system.name, dataset.name, day, digest[:16])
+    if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
+        return known
+    earlier = other_day_of_batch(lake, system.name, dataset.name, day, digest[:16])
+    with lake.connect() as con:
+        judgement = judge_batch(con, governance, system, dataset, day, path, landing)
+        if earlier is not None:
+            judgement = _as_repeated(judgement, earlier)
+        superseded: list[dict[str, Any]] = []
+        if judgement.decision != "refused":
+            superseded = superseded_entries(lake, judgement)
+        replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
+        version = _write_rows(con, lake, judgement, dataset, model_hash, replaced)
+        _write_quarantine(lake, judgement, model_hash, replaced)
+        entry = _ledger_entry(judgement, dataset, model_hash, version)
+        lake.replace(
+            LEDGER,
+            day,
+            pa.Table.from_pylist([entry, *superseded], schema=lake.schema(LEDGER).arrow),
+            where={"system": system.name, "dataset": dataset.name, "batch_id": replaced},
+        )
+    return entry
+
+
+def _write_rows(
+    con: duckdb.DuckDBPyConnection, lake: Lake, judgement: Judgement, dataset: SourceDataset, model_hash: str, replaced: OneOf
+) -> int | None:
+    table = f"{judgement.system}/{judgement.dataset}"
+    transaction = (judgement.batch_id, _fingerprint(judgement, dataset.contract_hash, model_hash))
+    if judgement.decision == "refused":
+        return lake.version(table)
+    if lake.transaction(table, judgement.batch_id) == transaction[1]:
+        return lake.version(table)
+    return lake.replace(
+        table,
+        judgement.day,
+        con.sql("FROM standard_rows"),
+        where={"_batch_id": replaced},
+        transaction=transaction,
+    )
+
+
+def _write_quarantine(lake: Lake, judgement: Judgement, model_hash: str, replaced: OneOf) -> None:
+    table = f"{judgement.system}/{judgement.dataset}_quarantine"
+    fingerprint = _fingerprint(judgement, "quarantine", model_hash)
+    if lake.transaction(table, judgement.batch_id) == fingerprint:
+        return
+    if not judgement.refused and lake.version(table) is None:
+        return
+    rows = [
+        {
+            "day": judgement.day,
+            "system": judgement.system,
+            "_batch_id": judgement.batch_id,
+            "_record_no": record.record_no,
+            "reasons": list(record.reasons),
+            "reason": record.reason,
+            "payload": record.payload,
+        }
+        for record in judgement.refused
+    ]
+    lake.replace(
+        table,
+        judgement.day,
+        pa.Table.from_pylist(rows, schema=lake.schema(table).arrow),
+        where={"_batch_id": replaced},
+        transaction=(judgement.batch_id, fingerprint),
+    )
+
+
+def _ledger_entry(
+    judgement: Judgement, dataset: SourceDataset, model_hash: str, version: int | None
+) -> dict[str, Any]:
+    return {
+        "day": judgement.day,
+        "system": judgement.system,
+        "dataset": judgement.dataset,
+        "batch_id": judgement.batch_id,
+        "file_name": judgement.file_name,
+        "size_bytes": judgement.size_bytes,
+        "content_hash": judgement.content_hash,
+        "received_at": judgement.received_at,
+        "decision": judgement.decision,
+        "reason_code": judgement.reason_code,
+        "reason": judgement.reason,
+        "rows_in": judgement.rows_in,
+        "rows_admitted": judgement.rows_admitted,
+        "rows_quarantined": judgement.rows_quarantined,
+        "quarantine_reasons": json.dumps(judgement.quarantine_reasons),
+        "contract_hash": dataset.contract_hash,
+        "model_version": dataset.model.header.version,
+        "model_hash": model_hash,
+        "data_version": version,
+    }
+
+
+def superseded_entries(lake: Lake, judgement: Judgement) -> list[dict[str, Any]]:
+    """Ledger entries of the batches that the same file name brought before: a corrected delivery replaces them."""
+    return [
+        {**entry, "decision": "superseded", "reason_code": "superseded", "reason": f"replaced by batch {judgement.batch_id}"}
+        for entry in read_ledger(lake, judgement.day, judgement.system, judgement.dataset)
+        if entry["file_name"] == judgement.file_name and entry["batch_id"] != judgement.batch_id
+    ]
+
+
+def _as_repeated(judgement: Judgement, earlier: date) -> Judgement:
+    sentence = (
+        f"{judgement.file_name} is byte for byte the delivery of {earlier}: data of {judgement.day} was expected; "
+        "ask the business system for the day's own file"
+    )
+    return replace(
+        judgement, decision="refused", rows_admitted=0, refused=(), reason_code="repeated_delivery", reason=sentence
+    )
+
+
+def _refused_records(
+    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset
+) -> tuple[RefusedRecord, ...]:
+    """Reasons for every record without a row: malformed, against the source contract, or lost in the model."""
+    records = [RefusedRecord(n, (code,), sentence, text) for n, code, sentence, text in delivery.malformed]
+    con.execute(f"CREATE OR REPLACE TEMP TABLE refused AS {read_sql(_HERE / 'refused_records.sql')}")
+    if _count(con, "refused"):
+        faults = contract_check.faults(dataset.source_contract.columns, delivery.kind)
+        flags = ", ".join(f"({fault.condition}) IS TRUE" for fault in faults)
+        names = {column.name: column.delivered_as for column in dataset.source_contract.columns}
+        fields = ", ".join(f"{identifier(name)}::VARCHAR" for name in names)
+        rows = con.execute(
+            f"SELECT _record_no, [{flags}]::BOOLEAN[], [{fields}] "  # noqa: S608 - identifiers are quoted
+            "FROM delivery SEMI JOIN refused USING (_record_no) ORDER BY _record_no"
+        ).fetchall()
+        for number, failed, values in rows:
+            hits = [fault for fault, hit in zip(faults, failed, strict=True) if hit]
+            payload = payload_text(dict(zip(names.values(), values, strict=True)))
+            if hits:
+                codes, sentence = tuple(sorted({h.code for h in hits})), "; ".join(h.sentence for h in hits)
+            else:
+                codes, sentence = _lost_in_model(con, dataset, number)
+            records.append(RefusedRecord(number, codes, sentence, payload))
+    return tuple(sorted(records, key=lambda record: record.record_no))
+
+
+def _lost_in_model(
+    con: duckdb.DuckDBPyConnection, dataset: SourceDataset, record_no: int
+) -> tuple[tuple[str, ...], str]:
+    required = conform.output_faults(dataset)
+    flags = ", ".join(f"{identifier(column.name)} IS NULL" for column in required) or "FALSE"
+    rows = con.execute(
+        f"SELECT [{flags}] FROM ({dataset.model.sql}) WHERE _record_no = ?",  # noqa: S608 - the model is the firm's own SQL
+        [record_no],
+    ).fetchall()
+    if not rows:
+        return ("dropped_by_model",), f"processing model {dataset.model.path.name} gives no row for this record"
+    empty = [column.name for column, missing in zip(required, rows[0][0], strict=True) if missing]
+    codes = tuple(f"required_missing_after_conform:{name}" for name in empty)
+    return codes, f"processing model {dataset.model.path.name} gives no {', '.join(empty)} for this record"
+
+
+def _fingerprint(judgement: Judgement, *parts: str) -> int:
+    """A positive 60-bit number that stands for the batch's content and everything that decided about it."""
+    return int(content_hash(judgement.content_hash, judgement.decision, *parts)[:15], 16)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
+    return int(one_row(con, f"SELECT count(*) FROM {identifier(table)}")[0])  # noqa: S608

@@ -1,0 +1,78 @@
+"""The admission ledger: every batch ever delivered and what became of it; and the violations that follow from it.
+
+Does not belong here: deciding (``gate``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import OneOf, read_sql
+from omgov_assets.quality_policy.violations import (
+    GATE_POLICIES,
+    NOT_DELIVERED,
+    REFUSED_BATCH,
+    REFUSED_RECORD,
+    replace_violations,
+)
+
+LEDGER = "admission/ledger"
+
+
+def read_ledger(lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None) -> list[dict[str, Any]]:
+    """Ledger entries, oldest day first, as dictionaries with the columns of ``admission/ledger``."""
+    with lake.connect() as con:
+        lake.register(con, "ledger", LEDGER, day)
+        entries = con.sql(
+            "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
+            "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
+            params={"system": system, "dataset": dataset},
+        )
+        return list(entries.to_arrow_table().to_pylist())
+
+
+def find_batch(lake: Lake, system: str, dataset: str, day: date, batch_id: str) -> dict[str, Any] | None:
+    """The ledger entry of a batch on a day."""
+    entries = [
+        entry
+        for entry in read_ledger(lake, day, system, dataset)
+        if entry["batch_id"] == batch_id and entry["decision"] != "superseded"
+    ]
+    return entries[0] if entries else None
+
+
+def other_day_of_batch(lake: Lake, system: str, dataset: str, day: date, batch_id: str) -> date | None:
+    """The day on which the same bytes were admitted before, if they were."""
+    days = [
+        entry["day"]
+        for entry in read_ledger(lake, None, system, dataset)
+        if entry["batch_id"] == batch_id and entry["day"] != day and entry["decision"] != "refused"
+    ]
+    return min(days, default=None)
+
+
+def record_admission_violations(lake: Lake, system: str, dataset: str, day: date) -> int:
+    """Write what the gate refused, and what never came, into the one stream of violations.
+
+    Returns:
+        The number of violations of the dataset on the day; a second call replaces the first.
+    """
+    with lake.connect() as con:
+        lake.register(con, "ledger", LEDGER, day)
+        lake.register(con, "quarantine", f"{system}/{dataset}_quarantine", day)
+        rows = con.sql(
+            read_sql(Path(__file__).with_name("admission_violations.sql")),
+            params={
+                "day": day,
+                "system": system,
+                "dataset": dataset,
+                "refused_record": REFUSED_RECORD,
+                "refused_batch": REFUSED_BATCH,
+                "not_delivered": NOT_DELIVERED,
+            },
+        ).to_arrow_table()
+        replace_violations(lake, day, system, dataset, OneOf(GATE_POLICIES), rows)
+        return int(rows.num_rows)

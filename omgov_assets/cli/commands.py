@@ -1,0 +1,205 @@
+"""The commands of ``omgov`` and their options."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
+
+app = typer.Typer(
+    name="omgov",
+    help="O&M data governance of a securities firm. Exit codes: 0 clean, 1 platform failure, 2 something was refused or "
+    "not delivered.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+lake_app = typer.Typer(help="The lake itself.", no_args_is_help=True)
+app.add_typer(lake_app, name="lake")
+
+Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
+Project = Annotated[Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")]
+Day = Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default the last one in the lake.")]
+Output = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+RANKED = {
+    "anomaly_type": "anomaly_type",
+    "metric": "metric",
+    "application": "application",
+    "host": "host",
+    "support_group": "support_group",
+    "owner": "owner",
+    "business_system": "system",
+    "system": "system",
+    "network_device": "network_device",
+    "site": "site",
+    "collector": "collector",
+    "severity": "severity",
+}
+
+
+@app.command("sample-firm")
+def sample_firm(
+    out: Annotated[Path, typer.Option("--out", help="Folder that gets landing/ and truth/.")],
+    definitions: Annotated[int, typer.Option(help="Metric definitions of all systems.")] = 20_000,
+    instances: Annotated[int, typer.Option(help="Metric instances of all systems.")] = 2_000_000,
+    days: Annotated[int, typer.Option(help="Consecutive business days.")] = 1,
+    day: Annotated[str, typer.Option(help="First business day, YYYY-MM-DD.")] = "2026-11-20",
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+) -> None:
+    """Write the landing files of a simulated firm with known defects, and the truth about them."""
+    from omgov_assets.sample_firm.generate import generate_firm
+
+    generate_firm(
+        out,
+        definitions=definitions,
+        instances=instances,
+        days=days,
+        first_day=_day(day),
+        seed=seed,
+        progress=notice,
+    )
+
+
+@app.command()
+def run(
+    day: Annotated[str, typer.Option("--day", help="Business day to govern, YYYY-MM-DD.")],
+    home: Home = None,
+    project: Project = None,
+    inventory: Annotated[
+        bool, typer.Option("--inventory", help="Only checks and analysis of what is in the lake; collect nothing.")
+    ] = False,
+) -> None:
+    """Govern a day: collect, admit, check, analyse, report. Running a day again changes nothing that is right."""
+    from omgov_assets.cli.night import govern
+
+    raise typer.Exit(govern(Settings.from_environment(home, project), _day(day), inventory=inventory))
+
+
+@app.command()
+def rankings(
+    by: Annotated[str, typer.Option(help=f"Dimension: {', '.join(RANKED)}.")] = "anomaly_type",
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
+    day: Day = None,
+    output: Output = Format.TABLE,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Who or what has most anomalies, with the change to the day before."""
+    from omgov_assets.quality_analysis.rankings import read_rankings
+
+    if by not in RANKED:
+        fail(f"--by {by}: no such dimension; choose one of {', '.join(RANKED)}")
+    lake = _lake(home, project)
+    chosen = _day_or_last(lake, "quality/anomaly_rankings", day)
+    emit(read_rankings(lake, RANKED[by], top, chosen), output, f"Anomalies by {by}, {chosen}", "no anomalies")
+
+
+@app.command()
+def evaluate(
+    day: Day = None,
+    truth: Annotated[Path | None, typer.Option(help="Folder of <day>.parquet. Default the home's truth/.")] = None,
+    output: Output = Format.TABLE,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Compare the anomalies found with a ground truth, per anomaly type."""
+    from omgov_assets.quality_analysis.evaluate import evaluate as compare
+
+    settings = Settings.from_environment(home, project)
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    chosen = _day_or_last(lake, "quality/anomalies", day)
+    folder = truth or settings.truth
+    if not (folder / f"{chosen}.parquet").is_file():
+        fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
+    emit(compare(lake, chosen, folder), output, f"Found of planted, {chosen}")
+
+
+@app.command()
+def explain(
+    subject: Annotated[str, typer.Argument(help="Subject key or anomaly id, as rankings, reports and checks show it.")],
+    day: Day = None,
+    output: Output = Format.TABLE,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Why is this flagged: policy, observed, expected, and the source file and record it came from."""
+    from omgov_assets.quality_analysis.explain import explain_subject
+
+    lake = _lake(home, project)
+    chosen = _day_or_last(lake, "quality/anomalies", day)
+    rows = explain_subject(lake, chosen, subject)
+    if not rows:
+        fail(f"{subject}: no violation of that subject on {chosen}; try another --day")
+    if output is not Format.TABLE:
+        emit(rows, output)
+        return
+    for row in rows:
+        emit([{"field": name, "value": value} for name, value in row.items() if value is not None], output)
+
+
+@app.command("try")
+def try_file(
+    system: Annotated[str, typer.Argument(help="Business system.")],
+    dataset: Annotated[str, typer.Argument(help="Dataset of the system.")],
+    file: Annotated[Path, typer.Argument(help="File to try.", exists=True, dir_okay=False)],
+    day: Annotated[str | None, typer.Option("--day", help="Business day of the file. Default the last in the lake.")] = None,
+    output: Output = Format.TABLE,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Take one file through contract, model and policies without touching the lake."""
+    from omgov_assets.cli.trial import try_delivery
+
+    settings = Settings.from_environment(home, project)
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    chosen = _day_or_last(lake, "control/standard_metrics", day)
+    raise typer.Exit(try_delivery(settings, lake, system, dataset, file, chosen, output))
+
+
+@app.command()
+def report(day: Day = None, home: Home = None, project: Project = None) -> None:
+    """Write the morning report of a day again and print where it is."""
+    from omgov_assets.quality_analysis.report import write_report
+
+    settings = Settings.from_environment(home, project)
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    typer.echo(write_report(lake, _day_or_last(lake, "quality/anomalies", day), settings.report))
+
+
+@lake_app.command("doctor")
+def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+    """Look for torn commits, missing files and rows that the ledger knows but the lake does not hold."""
+    from omgov_assets.admission.reconciliation import examine_lake
+
+    findings = examine_lake(_lake(home, project))
+    emit(findings, output, "Findings", "the lake is sound")
+    raise typer.Exit(PLATFORM_FAILURE if findings else 0)
+
+
+def _lake(home: Path | None, project: Path | None) -> Lake:
+    settings = Settings.from_environment(home, project)
+    return Lake(settings.lake, settings.dataset_contracts)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is not a day; write it as YYYY-MM-DD")
+
+
+def _day_or_last(lake: Lake, table: str, text: str | None) -> date:
+    if text is not None:
+        return _day(text)
+    days: list[Any] = lake.days(table)
+    if not days:
+        fail(f"{lake.root} holds no {table} yet; run `omgov run --day YYYY-MM-DD` first, or give --day")
+    return date.fromisoformat(str(days[-1]))
+

@@ -1,0 +1,74 @@
+"""``omgov run``: a progress bar while the night runs, then one line per batch and the time of each step."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from omgov_assets.admission.ledger import read_ledger
+from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format, emit, fail, notice
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
+from omgov_assets.model_management.governance import load_governance
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED, VIOLATIONS
+
+
+def govern(settings: Settings, day: date, *, inventory: bool) -> int:
+    """Run a day and print what came of it; returns the exit code."""
+    firm = load_governance(settings.project).firm
+    if day < firm.first_day:
+        fail(f"--day {day}: the firm's first day is {firm.first_day} (governance/firm.yaml)")
+    started = time.monotonic()
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("starting", total=None)
+        from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
+        from omgov_assets.defs.night import StepProgress, run_night
+
+        def show(step: StepProgress) -> None:
+            progress.update(bar, description=step.step, completed=step.done, total=step.total)
+
+        result = run_night(settings, day, INVENTORY if inventory else NIGHTLY, show)
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    entries = read_ledger(lake, day)
+    emit([_batch_row(entry) for entry in entries], Format.TABLE, f"Batches of {day}", f"no batch was delivered for {day}")
+    emit([{"step": step, "seconds": round(s, 2)} for step, s in result.step_seconds.items()], Format.TABLE, "Steps")
+    for step, reason in result.failures.items():
+        notice(f"omgov: step {step} failed: {reason}")
+    not_delivered = _rows(lake, VIOLATIONS, day, "system, dataset", "policy_id", NOT_DELIVERED)
+    for system, dataset in not_delivered:
+        notice(f"{system}/{dataset}: nothing was delivered for {day}")
+    refused = [entry for entry in entries if entry["decision"] == "refused"]
+    for entry in refused:
+        notice(f"{entry['system']}/{entry['dataset']}: refused: {entry['reason']}")
+    broken = _rows(lake, CHECK_RESULTS, day, "system, dataset, policy_id, reason", "verdict", "error")
+    for system, dataset, policy, reason in broken:
+        notice(f"{system}/{dataset}: policy {policy} broke: {reason}")
+    notice(f"governed {day} in {time.monotonic() - started:.1f} s")
+    if not result.success or broken:
+        return PLATFORM_FAILURE
+    quarantined = any(entry["rows_quarantined"] for entry in entries)
+    return SOMETHING_REFUSED if refused or not_delivered or quarantined else 0
+
+
+def _batch_row(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "system": entry["system"],
+        "dataset": entry["dataset"],
+        "file": entry["file_name"].rpartition("/")[2],
+        "rows_in": entry["rows_in"],
+        "admitted": entry["rows_admitted"],
+        "quarantined": entry["rows_quarantined"],
+        "decision": entry["decision"],
+    }
+
+
+def _rows(lake: Lake, table: str, day: date, columns: str, column: str, value: str) -> list[tuple[Any, ...]]:
+    with lake.connect() as con:
+        lake.register(con, "found", table, day)
+        return con.execute(f"SELECT {columns} FROM found WHERE {column} = ? ORDER BY ALL", [value]).fetchall()  # noqa: S608

@@ -1,0 +1,125 @@
+"""Policy results as Dagster check results: one per dataset and quality dimension, the policies as rows of its table.
+
+The metadata holds counts, keys and sentences, never a row of data.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.quality_policy.evaluation import PolicyResult
+from omgov_assets.quality_policy.policies import PolicySet
+from omgov_assets.quality_policy.violations import VIOLATIONS
+
+SAMPLE_KEYS = 20
+
+
+def check_result(
+    lake: Lake, policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date
+) -> dg.AssetCheckResult:
+    """The check result of one quality dimension of a dataset; anything but all passed is a failed check."""
+    not_evaluated = [result for result in results if result.verdict == "not_evaluated"]
+    broken = [result for result in results if result.verdict == "error"]
+    failed = [result for result in results if result.verdict == "failed"]
+    metadata: dict[str, Any] = {
+        "policies": dg.MetadataValue.table([_record(result) for result in results]),
+        "failed_policies": len(failed),
+        "failed_rows": sum(result.failed or 0 for result in failed),
+        "not_evaluated": len(not_evaluated),
+        "errors": len(broken),
+        "day": day.isoformat(),
+        "policy_hash": policy_set.policy_hash,
+        "data_version": str(results[0].data_version),
+        "all_rows": dg.MetadataValue.md(_query(policy_set, dimension, day)),
+    }
+    recovery = list(dict.fromkeys(result.policy.meta.recovery for result in failed if result.policy.meta.recovery))
+    if recovery:
+        metadata["recovery"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in recovery))
+    if failed:
+        metadata["sample_keys"] = dg.MetadataValue.md(_sample_keys(lake, policy_set, failed, day))
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey([policy_set.system, policy_set.dataset]),
+        check_name=dimension,
+        passed=not (failed or broken or not_evaluated),
+        # Never ERROR: a blocking check of that severity would keep everything downstream from running.
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_sentence(results, failed, broken, not_evaluated),
+        metadata=metadata,
+    )
+
+
+def not_admitted_yet(day: date) -> str:
+    """What an asset's page says where nothing came."""
+    return f"nothing was delivered for {day}"
+
+
+def _record(result: PolicyResult) -> dg.TableRecord:
+    share = 100.0 * result.failed / result.evaluated if result.failed is not None and result.evaluated else 0.0
+    return dg.TableRecord(
+        {
+            "policy": result.policy.policy_id,
+            "anomaly_type": result.policy.meta.anomaly_type,
+            "severity": result.policy.severity,
+            "verdict": result.verdict,
+            "evaluated": result.evaluated if result.evaluated is not None else "",
+            "failed": result.failed if result.failed is not None else "",
+            "failed_percent": round(share, 3),
+            "expected": result.policy.meta.expected,
+            "reason": result.reason or "",
+        }
+    )
+
+
+def _sentence(
+    results: list[PolicyResult],
+    failed: list[PolicyResult],
+    broken: list[PolicyResult],
+    not_evaluated: list[PolicyResult],
+) -> str:
+    parts = []
+    if broken:
+        parts.append(f"{len(broken)} policies broke: {broken[0].policy.policy_id}: {broken[0].reason}")
+    if not_evaluated:
+        parts.append(f"{len(not_evaluated)} of {len(results)} not evaluated: {not_evaluated[0].reason}")
+    if failed:
+        worst = max(failed, key=lambda result: (result.failed or 0, result.policy.policy_id))
+        parts.append(
+            f"{len(failed)} of {len(results)} policies failed; most rows: {worst.policy.meta.anomaly_type} "
+            f"({worst.failed:,} of {worst.evaluated:,})"
+        )
+    return "; ".join(parts) or f"all {len(results)} policies passed"
+
+
+def _query(policy_set: PolicySet, dimension: str, day: date) -> str:
+    return (
+        "```sql\n"
+        f"SELECT * FROM '{VIOLATIONS}'\n"
+        f"WHERE day = '{day}' AND system = '{policy_set.system}' AND dataset = '{policy_set.dataset}'\n"
+        f"  AND quality_dimension = '{dimension}'\n"
+        "```"
+    )
+
+
+def _sample_keys(lake: Lake, policy_set: PolicySet, failed: list[PolicyResult], day: date) -> str:
+    with lake.connect() as con:
+        lake.register(con, "violations", VIOLATIONS, day)
+        rows = con.execute(
+            "SELECT anomaly_type, subject_key, ci_id, coalesce(metric, source_metric) FROM violations "
+            "WHERE system = ? AND dataset = ? AND policy_id IN (SELECT unnest(?)) "
+            "QUALIFY row_number() OVER (PARTITION BY policy_id ORDER BY subject_key) <= ? "
+            "ORDER BY ALL LIMIT ?",
+            [
+                policy_set.system,
+                policy_set.dataset,
+                [result.policy.policy_id for result in failed],
+                max(1, SAMPLE_KEYS // len(failed)),
+                SAMPLE_KEYS,
+            ],
+        ).fetchall()
+    lines = ["| anomaly type | subject | CI | metric |", "| --- | --- | --- | --- |"]
+    lines += [f"| {kind} | `{key}` | {ci or ''} | {metric or ''} |" for kind, key, ci, metric in rows]
+    return "\n".join(lines)

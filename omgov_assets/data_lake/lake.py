@@ -1,0 +1,280 @@
+"""The lake: Delta tables by day, written exactly, read through DuckDB views.
+
+Owns three decisions: a slice is *replaced*, never appended twice; a schema must match exactly before a byte is written
+(delta-rs casts silently); and what is committed is on disk (delta-rs does not fsync).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from omgov_assets.data_lake import sql
+from omgov_assets.data_lake.schemas import TableSchema, table_schema
+from omgov_assets.data_lake.settings import Settings
+
+BATCH_ROWS = 65_536
+COMMIT_ATTEMPTS = 5
+
+
+class SchemaMismatchError(ValueError):
+    """Rows whose columns or types are not exactly those of the table's contract."""
+
+
+class Lake:
+    """Delta tables below one folder.
+
+    Args:
+        root: folder of the tables.
+        dataset_contracts: folder with the contracts of the standard datasets; default the project's.
+        memory_limit: what DuckDB may hold in memory before it spills.
+    """
+
+    def __init__(self, root: Path, dataset_contracts: Path | None = None, memory_limit: str = "1GB") -> None:
+        self.root = root
+        self.dataset_contracts = dataset_contracts or Settings.from_environment().dataset_contracts
+        self.memory_limit = memory_limit
+
+    @contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB connection of its own: in UTC, memory-limited, spilling beside the lake, closed on error."""
+        spill = self.root.parent / "tmp"
+        spill.mkdir(parents=True, exist_ok=True)
+        con = duckdb.connect(
+            config={
+                "memory_limit": self.memory_limit,
+                "temp_directory": str(spill),
+                "autoinstall_known_extensions": "false",
+                "autoload_known_extensions": "false",
+            }
+        )
+        try:
+            con.execute("SET TimeZone = 'UTC'")
+            con.execute("SET enable_progress_bar = false")
+            yield con
+        finally:
+            con.close()
+
+    def schema(self, table: str) -> TableSchema:
+        """Schema of a table by its contract. Raises ``UnknownTableError``."""
+        return table_schema(table, self.dataset_contracts)
+
+    def open(self, table: str) -> DeltaTable | None:
+        """The table at its last version, or None where it was never written."""
+        path = self._path(table)
+        return DeltaTable(path) if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)) else None
+
+    def version(self, table: str) -> int | None:
+        """Last Delta version of a table, or None where it was never written."""
+        delta = self.open(table)
+        return delta.version() if delta else None
+
+    def days(self, table: str) -> list[date]:
+        """Days that have a partition with files, oldest first."""
+        delta = self.open(table)
+        if delta is None:
+            return []
+        return sorted({date.fromisoformat(str(partition["day"])) for partition in delta.partitions()})
+
+    def has_day(self, table: str, day: date) -> bool:
+        """Whether the table holds rows of the day."""
+        return day in self.days(table)
+
+    def previous_day(self, table: str, day: date) -> date | None:
+        """Latest partition before the day."""
+        return max((other for other in self.days(table) if other < day), default=None)
+
+    def register(self, con: duckdb.DuckDBPyConnection, view: str, table: str, day: date | None) -> int | None:
+        """Make a day of a table (all days where ``day`` is None) readable as a view of the connection.
+
+        The view is pinned to the files of the version that is returned; it is empty, with the right columns, where the
+        table or the day is absent.
+        """
+        schema = self.schema(table)
+        delta = self.open(table)
+        files: list[str] = []
+        if delta is not None:
+            predicate = f"day = {sql.literal(day)}" if day else None
+            files = delta.file_uris(file_pruning_predicate=predicate)
+        create_view(con, view, _scan(schema, files))
+        return delta.version() if delta is not None else None
+
+    def transaction(self, table: str, key: str) -> int | None:
+        """Fingerprint that was last committed under the key with ``replace(..., transaction=…)``."""
+        delta = self.open(table)
+        return delta.transaction_version(key) if delta else None
+
+    def replace(
+        self,
+        table: str,
+        day: date,
+        rows: pa.Table | duckdb.DuckDBPyRelation,
+        where: Mapping[str, str | sql.OneOf] | None = None,
+        transaction: tuple[str, int] | None = None,
+    ) -> int:
+        """Replace exactly one slice of a table: a day, or the part of the day that ``where`` names.
+
+        Args:
+            table: table name.
+            day: partition to replace.
+            rows: all rows of the slice, with exactly the columns and types of the table's contract, in any order.
+            where: further conditions that bound the slice.
+            transaction: key and fingerprint committed with the rows; see ``Lake.transaction``.
+
+        Returns:
+            The Delta version written.
+
+        Raises:
+            SchemaMismatchError: columns or types differ from the contract.
+        """
+        schema = self.schema(table)
+        path = self._path(table)
+        predicate = sql.conjunction({"day": day, **(where or {})})
+        properties = None
+        if transaction is not None:
+            properties = CommitProperties(app_transactions=[Transaction(*transaction)])
+        with self._sole_writer(table):
+            for attempt in range(COMMIT_ATTEMPTS):
+                delta = self.open(table) or self._create(table, schema)
+                try:
+                    write_deltalake(
+                        delta,
+                        _exact_rows(rows, schema),
+                        mode="overwrite",
+                        predicate=predicate,
+                        commit_properties=properties,
+                    )
+                    break
+                except CommitFailedError:
+                    if attempt == COMMIT_ATTEMPTS - 1:
+                        raise
+                    time.sleep(0.05 * 2**attempt)
+            version = DeltaTable(path).version()
+            _sync_commit(path, version)
+        return version
+
+    def _path(self, table: str) -> Path:
+        return self.root / table
+
+    def _create(self, table: str, schema: TableSchema) -> DeltaTable:
+        path = self._path(table)
+        path.mkdir(parents=True, exist_ok=True)
+        delta = DeltaTable.create(str(path), schema=schema.arrow, partition_by=schema.partition_by, name=table)
+        _sync_commit(path, 0)
+        return delta
+
+    @contextmanager
+    def _sole_writer(self, table: str) -> Iterator[None]:
+        """One writer per table at a time, across processes; the kernel frees the lock of a killed one."""
+        locks = self.root.parent / "tmp" / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        with (locks / f"{table.replace('/', '.')}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def create_view(con: duckdb.DuckDBPyConnection, view: str, query: str) -> None:
+    """Create or replace a view; its schema is created where the name is dotted."""
+    if "." in view:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {sql.identifier(view.partition('.')[0])}")
+    con.execute(f"CREATE OR REPLACE VIEW {sql.qualified(view)} AS {query}")
+
+
+def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object] | None = None) -> tuple[Any, ...]:
+    """The only row of a query. A result that is fetched but in part would keep its connection busy (DuckDB 2)."""
+    (row,) = con.execute(query, values).fetchall()
+    return tuple(row)
+
+
+def _scan(schema: TableSchema, files: list[str]) -> str:
+    columns = ", ".join(
+        f"{sql.identifier(column.name)}::{column.sql_type} AS {sql.identifier(column.name)}" for column in schema.columns
+    )
+    if not files:
+        nulls = ", ".join(f"NULL AS {sql.identifier(name)}" for name in schema.names)
+        return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"  # noqa: S608 - identifiers are quoted
+    paths = ", ".join(sql.literal(file) for file in files)
+    types = {column.name: column.sql_type for column in schema.columns}
+    hive = ", ".join(f"{sql.literal(name)}: {types[name]}" for name in schema.partition_by)
+    return f"SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = true, hive_types = {{{hive}}})"  # noqa: S608
+
+
+def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -> pa.RecordBatchReader:
+    """The rows as a stream in contract order; nothing is cast but the spellings of one and the same Arrow type."""
+    missing = [name for name in schema.names if name not in _columns(rows)]
+    extra = [name for name in _columns(rows) if name not in schema.names]
+    if missing or extra:
+        raise SchemaMismatchError(f"{schema.name}: missing columns {missing}, unexpected columns {extra}")
+    if isinstance(rows, duckdb.DuckDBPyRelation):
+        ordered = rows.select(*[duckdb.ColumnExpression(name) for name in schema.names])
+        reader = ordered.to_arrow_reader(BATCH_ROWS)
+    else:
+        reader = rows.select(schema.names).to_reader(BATCH_ROWS)
+    for found, expected in zip(reader.schema, schema.arrow, strict=True):
+        if not _same_type(found.type, expected.type):
+            raise SchemaMismatchError(
+                f"{schema.name}.{found.name}: type {found.type} where the contract says {expected.type}"
+            )
+    return pa.RecordBatchReader.from_batches(schema.arrow, (_recast(batch, schema.arrow) for batch in reader))
+
+
+def _columns(rows: pa.Table | duckdb.DuckDBPyRelation) -> list[str]:
+    return list(rows.columns) if isinstance(rows, duckdb.DuckDBPyRelation) else rows.column_names
+
+
+def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
+    if pa.types.is_list(expected) or pa.types.is_large_list(expected):
+        return bool(pa.types.is_list(found) and _same_type(found.value_type, expected.value_type))
+    if pa.types.is_string(expected):
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
+    if pa.types.is_timestamp(expected):
+        # DuckDB names the zone of its session, which is always UTC here.
+        return bool(pa.types.is_timestamp(found) and found.unit == "us" and found.tz in {"UTC", "Etc/UTC"})
+    return bool(found == expected)
+
+
+def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    if batch.schema.equals(schema):
+        return batch
+    arrays = [
+        array if array.type == field.type else array.cast(field.type)
+        for array, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _sync_commit(path: Path, version: int) -> None:
+    """Force a commit to disk, data files first: after a power cut delta-rs reads a torn commit as an empty version."""
+    log = path / "_delta_log"
+    commit = log / f"{version:020d}.json"
+    folders = {log}
+    for line in commit.read_text(encoding="utf-8").splitlines():
+        added = json.loads(line).get("add")
+        if added:
+            file = path / added["path"]
+            if file.exists():
+                _fsync(file)
+                folders.add(file.parent)
+    _fsync(commit)
+    for folder in folders:
+        _fsync(folder)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

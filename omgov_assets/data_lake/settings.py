@@ -1,0 +1,77 @@
+"""Where things are: the two settings of omgov, read from the environment in one place.
+
+Does not belong here: anything the firm decides; that lies in ``governance/`` of the project.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The two folders that everything else is found under.
+
+    Attributes:
+        home: ``OMGOV_HOME``, default ``.omgov/`` of the working directory. Nothing is written elsewhere.
+        project: ``OMGOV_PROJECT``, the folder with ``governance/`` and ``expectations/``; default the repository.
+    """
+
+    home: Path
+    project: Path
+
+    @classmethod
+    def from_environment(cls, home: Path | None = None, project: Path | None = None) -> Settings:
+        """Read ``OMGOV_HOME`` and ``OMGOV_PROJECT``; an argument wins over the environment."""
+        return cls(
+            home=(home or Path(os.environ.get("OMGOV_HOME") or ".omgov")).absolute(),
+            project=(project or Path(os.environ.get("OMGOV_PROJECT") or _default_project())).absolute(),
+        )
+
+    @property
+    def landing(self) -> Path:
+        """What the business systems deliver: ``landing/<system>/<dataset>/<day>/<file>``."""
+        return self.home / "landing"
+
+    @property
+    def lake(self) -> Path:
+        """Root of the Delta tables."""
+        return self.home / "lake"
+
+    @property
+    def truth(self) -> Path:
+        """Ground truth of a simulated firm; read by ``omgov evaluate`` alone."""
+        return self.home / "truth"
+
+    @property
+    def report(self) -> Path:
+        """The morning reports, one folder a day."""
+        return self.home / "report"
+
+    @property
+    def dagster(self) -> Path:
+        """``DAGSTER_HOME`` of the command line and of ``make ui``."""
+        return self.home / "dagster"
+
+    @property
+    def governance(self) -> Path:
+        """Control information of the firm."""
+        return self.project / "governance"
+
+    @property
+    def dataset_contracts(self) -> Path:
+        """Data contracts of the standard datasets."""
+        return self.governance / "standard" / "data_contracts"
+
+    @property
+    def expectations(self) -> Path:
+        """Quality policies: Great Expectations suites in JSON."""
+        return self.project / "expectations"
+
+
+def _default_project() -> Path:
+    """The working directory where it holds a project, else the checkout that this package lies in."""
+    here = Path.cwd()
+    return here if (here / "governance").is_dir() else Path(__file__).resolve().parents[2]

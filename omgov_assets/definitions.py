@@ -1,0 +1,56 @@
+"""The definitions that Dagster loads: the firm's business systems and what every firm has downstream of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+
+from omgov_assets.components.firm import current_governance
+from omgov_assets.components.lake_resource import LakeResource
+from omgov_assets.data_lake.settings import Settings
+from omgov_assets.defs.control import build_control_information
+from omgov_assets.defs.jobs import build_jobs, build_landing_sensor, build_schedule
+from omgov_assets.defs.quality import build_quality_assets
+
+
+def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """All definitions of the project that ``OMGOV_PROJECT`` names.
+
+    Args:
+        resource_overrides: resources that take the place of the real ones, for tests.
+
+    Raises:
+        GovernanceError: a fault in ``governance/`` or ``expectations/``, naming file, key and remedy.
+    """
+    governance = current_governance()
+    systems = _business_systems()
+    checks = [check for check in systems.asset_checks or [] if isinstance(check, dg.AssetChecksDefinition)]
+    checks += [asset for asset in systems.assets or [] if isinstance(asset, dg.AssetChecksDefinition)]
+    jobs = build_jobs(checks)
+    own = dg.Definitions(
+        assets=[build_control_information(), *build_quality_assets(governance)],
+        jobs=jobs,
+        schedules=[build_schedule(governance, jobs[0])],
+        sensors=[build_landing_sensor(governance, jobs[0])],
+        resources={"lake": LakeResource(), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+    return dg.Definitions.merge(systems, own)
+
+
+def _business_systems() -> dg.Definitions:
+    """The components under ``governance/systems/``, which lies outside the package: a namespace made for it."""
+    settings = Settings.from_environment()
+    folder = settings.governance / "systems"
+    module = ModuleType("governance_systems")
+    module.__path__ = [str(folder)]
+    return dg.ComponentTree.from_module(module, project_root=settings.project).build_defs()
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Entry point of ``dagster dev``, ``dg dev`` and the workspace."""
+    return build_defs()

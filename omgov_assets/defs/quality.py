@@ -1,0 +1,143 @@
+"""Quality analysis as assets: violations, anomalies, statistics, rankings, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from omgov_assets.components.business_system import dataset_key
+from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
+from omgov_assets.components.lake_resource import LakeResource
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_analysis.anomalies import identify_anomalies
+from omgov_assets.quality_analysis.rankings import rank_anomalies, read_rankings
+from omgov_assets.quality_analysis.report import write_report
+from omgov_assets.quality_analysis.statistics import compute_statistics
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
+
+GROUP = "quality"
+
+
+def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
+    """All assets downstream of the business systems."""
+    return [
+        _violations(governance),
+        _anomalies(),
+        _statistics(governance),
+        _rankings(),
+        _report(),
+    ]
+
+
+def _violations(governance: Governance) -> dg.AssetsDefinition:
+    datasets = [dataset_key(system.name, name) for system in governance.systems.values() for name in system.datasets]
+
+    @dg.multi_asset(
+        name="violations",
+        specs=[
+            dg.AssetSpec(
+                table.split("/"), deps=datasets, group_name=GROUP, description=description, kinds={"deltalake"}
+            )
+            for table, description in (
+                (VIOLATIONS, "One subject failing one policy: the one stream that the gate and all policies write."),
+                (CHECK_RESULTS, "Verdict of each policy on each dataset of the day."),
+            )
+        ],
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+        description="Closes the day's stream of violations: all gates and checks of the day have written to it.",
+    )
+    def violations(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
+        day = day_of(context)
+        with lake.get_connection() as con:
+            for table, dimension in ((VIOLATIONS, "anomaly_type"), (CHECK_RESULTS, "verdict")):
+                lake.lake.register(con, "closed", table, day)
+                rows = con.execute(f"SELECT {dimension}, count(*) FROM closed GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()  # noqa: S608, E501 - two fixed names
+                yield dg.MaterializeResult(
+                    asset_key=dg.AssetKey(table.split("/")),
+                    metadata={
+                        "dagster/row_count": sum(count for _, count in rows),
+                        f"by_{dimension}": dg.MetadataValue.table(
+                            [dg.TableRecord({dimension: key, "rows": count}) for key, count in rows]
+                            or [dg.TableRecord({dimension: "none", "rows": 0})]
+                        ),
+                    },
+                )
+
+    return violations
+
+
+def _anomalies() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["quality", "anomalies"],
+        deps=[dg.AssetKey(VIOLATIONS.split("/"))],
+        group_name=GROUP,
+        kinds={"deltalake", "duckdb"},
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+    )
+    def anomalies(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """One subject with one anomaly type on one day, with all its dimensions."""
+        summary = identify_anomalies(lake.lake, day_of(context))
+        return dg.MaterializeResult(metadata={"dagster/row_count": summary.anomalies})
+
+    return anomalies
+
+
+def _statistics(governance: Governance) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["quality", "anomaly_statistics"],
+        deps=[dg.AssetKey(["quality", "anomalies"])],
+        group_name=GROUP,
+        kinds={"deltalake", "duckdb"},
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+    )
+    def anomaly_statistics(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """Cube of anomaly counts over all dimensions and chosen pairs, with rates and changes."""
+        summary = compute_statistics(lake.lake, day_of(context), sorted(governance.systems))
+        return dg.MaterializeResult(metadata={"dagster/row_count": summary.cells})
+
+    return anomaly_statistics
+
+
+def _rankings() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["quality", "anomaly_rankings"],
+        deps=[dg.AssetKey(["quality", "anomaly_statistics"])],
+        group_name=GROUP,
+        kinds={"deltalake", "duckdb"},
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+    )
+    def anomaly_rankings(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """Each dimension's keys ranked by anomalies, with the change to the previous day."""
+        day = day_of(context)
+        summary = rank_anomalies(lake.lake, day)
+        top = read_rankings(lake.lake, "anomaly_type", 10, day)
+        records = [dg.TableRecord({k: row[k] for k in ("rank", "key", "anomalies")}) for row in top]
+        metadata: dict[str, Any] = {"dagster/row_count": summary.rows}
+        if records:
+            metadata["anomaly_types"] = dg.MetadataValue.table(records)
+        return dg.MaterializeResult(metadata=metadata)
+
+    return anomaly_rankings
+
+
+def _report() -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["quality", "governance_report"],
+        deps=[dg.AssetKey(["quality", "anomaly_rankings"])],
+        group_name=GROUP,
+        kinds={"html"},
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+    )
+    def governance_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """The steward's morning page of the day."""
+        path = write_report(lake.lake, day_of(context), lake.settings.report)
+        return dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(str(path))})
+
+    return governance_report

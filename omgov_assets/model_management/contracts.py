@@ -1,0 +1,121 @@
+"""Data contracts (ODCS v3.1): the columns that a business system delivers and that a standard dataset has.
+
+Does not belong here: reading a delivery against its contract (``admission``).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omgov_assets.model_management.documents import content_hash, parse, read_yaml
+from omgov_assets.model_management.errors import GovernanceError
+
+SqlType = Literal[
+    "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"
+]
+
+
+class CustomProperty(BaseModel):
+    """A name and value outside ODCS's vocabulary."""
+
+    property: str
+    value: Any
+
+
+class ContractColumn(BaseModel):
+    """One property of an ODCS schema object, as far as omgov acts on it."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    name: str
+    physical_name: str | None = Field(default=None, alias="physicalName")
+    sql_type: SqlType = Field(alias="physicalType")
+    required: bool = False
+    key: bool = Field(default=False, alias="primaryKey")
+    classification: str | None = None
+    description: str = ""
+    custom_properties: tuple[CustomProperty, ...] = Field(default=(), alias="customProperties")
+
+    @property
+    def delivered_as(self) -> str:
+        """Header or key of the column in the delivery."""
+        return self.physical_name or self.name
+
+    @property
+    def timestamp_format(self) -> str | None:
+        """``strptime`` format of a text time, where the contract declares one."""
+        return next((p.value for p in self.custom_properties if p.property == "timestampFormat"), None)
+
+    @property
+    def filled_by_platform(self) -> bool:
+        """Whether omgov fills the column in, so that no conform model produces it."""
+        return any(p.property == "origin" and p.value == "platform" for p in self.custom_properties)
+
+
+class DataContract(BaseModel):
+    """A data contract of one dataset: its columns in order, and a hash of its text."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    version: str
+    columns: tuple[ContractColumn, ...]
+    content_hash: str
+    path: Path
+
+    @property
+    def conform_columns(self) -> tuple[ContractColumn, ...]:
+        """Columns that a conform model must produce."""
+        return tuple(column for column in self.columns if not column.filled_by_platform)
+
+
+class _SchemaObject(BaseModel):
+    name: str
+    properties: tuple[ContractColumn, ...] = Field(min_length=1)
+
+
+class _Document(BaseModel):
+    apiVersion: Literal["v3.0.2", "v3.1.0"]
+    kind: Literal["DataContract"]
+    version: str
+    schema_: tuple[_SchemaObject, ...] = Field(alias="schema", min_length=1, max_length=1)
+
+
+def load_contract(path: Path) -> DataContract:
+    """Read one ``*.odcs.yaml``.
+
+    Raises:
+        GovernanceError: missing or malformed file, unknown type, a column named twice.
+    """
+    document = parse(_Document, read_yaml(path), path)
+    table = document.schema_[0]
+    names = [column.name for column in table.properties]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise GovernanceError(
+                path, f"schema[0].properties[{index}].name", f"column {name!r} stands twice", "keep one of the two"
+            )
+    return DataContract(
+        dataset=table.name,
+        version=document.version,
+        columns=table.properties,
+        content_hash=content_hash(path.read_text(encoding="utf-8")),
+        path=path,
+    )
+
+
+def load_contracts(folder: Path) -> dict[str, DataContract]:
+    """All contracts of a folder by dataset. Raises ``GovernanceError``."""
+    contracts: dict[str, DataContract] = {}
+    for path in sorted(folder.glob("*.odcs.yaml")):
+        contract = load_contract(path)
+        expected = path.name.removesuffix(".odcs.yaml")
+        if contract.dataset != expected:
+            raise GovernanceError(
+                path, "schema[0].name", f"describes {contract.dataset!r}", f"name it {expected!r}, as the file"
+            )
+        contracts[contract.dataset] = contract
+    return contracts

@@ -1,0 +1,93 @@
+"""All control information of a firm, read and validated in one go.
+
+Does not belong here: quality policies, which ``quality_policy`` reads from ``expectations/``.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
+from omgov_assets.model_management.contracts import DataContract, load_contracts
+from omgov_assets.model_management.documents import content_hash, parse, read_yaml
+from omgov_assets.model_management.errors import GovernanceError
+from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
+from omgov_assets.model_management.units import UnitTable
+
+
+class Firm(BaseModel):
+    """``governance/firm.yaml``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    first_day: date
+    timezone: str
+    nightly_cron: str
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is not a time zone of the IANA database") from error
+        return value
+
+
+class Governance(BaseModel):
+    """What the firm decides: standard, contracts, systems."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    project: Path
+    firm: Firm
+    units: UnitTable
+    metrics: tuple[StandardMetric, ...]
+    contracts: dict[str, DataContract]
+    systems: dict[str, BusinessSystem]
+
+    @property
+    def metrics_hash(self) -> str:
+        """Hash of the metric standard."""
+        return content_hash(*(metric.model_dump_json() for metric in self.metrics))
+
+    @property
+    def units_hash(self) -> str:
+        """Hash of the unit spellings."""
+        path = self.project / "governance" / "standard" / "unit_spellings.yaml"
+        return content_hash(path.read_text(encoding="utf-8"))
+
+
+def load_firm(project: Path) -> Firm:
+    """Read ``governance/firm.yaml`` alone. Raises ``GovernanceError``."""
+    path = project / "governance" / "firm.yaml"
+    return parse(Firm, read_yaml(path), path)
+
+
+def load_governance(project: Path) -> Governance:
+    """Read and validate ``governance/`` of a project.
+
+    Raises:
+        GovernanceError: the first fault found, naming file, key and remedy.
+    """
+    folder = project / "governance"
+    firm = load_firm(project)
+    units = UnitTable.load(folder / "standard" / "unit_spellings.yaml")
+    metrics = load_standard_metrics(folder / "standard" / "metric_definitions", units)
+    contracts = load_contracts(folder / "standard" / "data_contracts")
+    names = {metric.metric for metric in metrics}
+    systems_folder = folder / "systems"
+    systems = {
+        path.parent.name: load_business_system(path.parent, contracts, names, units)
+        for path in sorted(systems_folder.glob("*/defs.yaml"))
+    }
+    if not systems:
+        raise GovernanceError(
+            systems_folder, "folder", "no business system", "add governance/systems/<system>/defs.yaml"
+        )
+    return Governance(project=project, firm=firm, units=units, metrics=metrics, contracts=contracts, systems=systems)

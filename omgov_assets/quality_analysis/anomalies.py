@@ -1,0 +1,60 @@
+"""Anomalies: what the violations of a day mean, one row for each subject and anomaly type, with all its dimensions.
+
+Belongs here: joining several policies' violations of one subject, the dimensions of its CI, and since when it lasts. Does not
+belong here: counting (``statistics``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
+from omgov_assets.quality_policy.violations import VIOLATIONS
+
+ANOMALIES = "quality/anomalies"
+
+_ANOMALIES_SQL = read_sql(Path(__file__).with_name("anomalies.sql"))
+
+
+@dataclass(frozen=True)
+class AnomalySummary:
+    """What ``identify_anomalies`` did.
+
+    Attributes:
+        day: business day.
+        violations: violations read.
+        anomalies: anomalies written.
+        new_anomalies: anomalies that were not there the day before.
+        version: Delta version of ``quality/anomalies``.
+    """
+
+    day: date
+    violations: int
+    anomalies: int
+    new_anomalies: int
+    version: int
+
+
+def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
+    """Turn the violations of a day into the day's partition of ``quality/anomalies``.
+
+    An anomaly is one (system, dataset, anomaly type, subject). It has the worst severity of its violations; observed and
+    expected value, batch and record are those of the first policy by name. ``first_seen_day`` is carried over from the
+    partition of the day before, and from no earlier one: a day without the anomaly, or without governance, ends the run.
+    """
+    with lake.connect() as con:
+        lake.register(con, "violations", VIOLATIONS, day)
+        lake.register(con, "previous_anomalies", ANOMALIES, day - timedelta(days=1))
+        register_cmdb(lake, con, day)
+        create_ci_dimensions(con)
+        version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day}))
+        lake.register(con, "anomalies", ANOMALIES, day)
+        counts = con.execute(
+            "SELECT (SELECT count(*) FROM violations), count(*), count(*) FILTER (first_seen_day = day) FROM anomalies"
+        ).fetchone()
+    violations, anomalies, new_anomalies = counts or (0, 0, 0)
+    return AnomalySummary(day, violations, anomalies, new_anomalies, version)

@@ -1,0 +1,73 @@
+-- The violations of a day as anomalies: one row for each subject and anomaly type, with the dimensions of its CI.
+WITH grouped AS (
+    SELECT
+        system,
+        dataset,
+        anomaly_type,
+        subject_kind,
+        subject_key,
+        min(list_position(['critical', 'warning', 'info'], severity)) AS severity_rank,
+        list(DISTINCT policy_id) AS policy_ids,
+        -- The fields compare in this order, so the first policy speaks for the others, and ties fall the same way every time.
+        min({
+            policy_id: policy_id,
+            batch_id: batch_id,
+            record_no: record_no,
+            column_name: column_name,
+            observed: observed,
+            expected: expected,
+            quality_dimension: quality_dimension,
+            source_metric: source_metric,
+            metric: metric,
+            ci_id: ci_id,
+            collector: collector,
+            policy_hash: policy_hash,
+            data_version: data_version
+        }) AS told_by
+    FROM violations
+    GROUP BY system, dataset, anomaly_type, subject_kind, subject_key
+),
+identified AS (
+    SELECT
+        substr(md5(concat_ws(chr(31), system, dataset, anomaly_type, subject_kind, subject_key)), 1, 16) AS anomaly_id,
+        told_by.ci_id AS ci_id,
+        *
+    FROM grouped
+),
+cmdb AS (
+    SELECT count(*) > 0 AS is_present FROM ci_dimensions
+)
+SELECT
+    $day::DATE AS day,
+    anomaly_id,
+    anomaly_type,
+    told_by.quality_dimension AS quality_dimension,
+    ['critical', 'warning', 'info'][severity_rank] AS severity,
+    system,
+    dataset,
+    subject_kind,
+    subject_key,
+    told_by.source_metric AS source_metric,
+    told_by.metric AS metric,
+    ci_id,
+    ci_class,
+    -- No CMDB that day: nothing is known of applications, which is not the same as none.
+    CASE WHEN is_present THEN coalesce(application_ids, []::VARCHAR[]) END AS application_ids,
+    host_id,
+    network_device_id,
+    site_id,
+    support_group_id,
+    owner_id,
+    told_by.collector AS collector,
+    told_by.observed AS observed,
+    told_by.expected AS expected,
+    list_sort(policy_ids) AS policy_ids,
+    told_by.batch_id AS batch_id,
+    told_by.record_no AS record_no,
+    coalesce(previous.first_seen_day, $day::DATE) AS first_seen_day,
+    told_by.policy_hash AS policy_hash,
+    told_by.data_version AS data_version
+FROM identified
+CROSS JOIN cmdb
+LEFT JOIN ci_dimensions USING (ci_id)
+LEFT JOIN (SELECT anomaly_id, first_seen_day FROM previous_anomalies) AS previous USING (anomaly_id)

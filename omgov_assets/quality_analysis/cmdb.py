@@ -1,0 +1,63 @@
+"""The CMDB of a day as analysis sees it: its tables as views, and the dimensions that each CI gives to what hangs on it.
+
+Belongs here: which application, host, network device, site, support group and owner a CI stands for. Does not belong here:
+whether the CMDB itself is sound; the policies on its datasets say that.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+
+SYSTEM = "cmdb"
+
+# What analysis reads of each dataset. A firm that keeps no such dataset gets an empty view of these columns.
+COLUMNS_READ: dict[str, tuple[str, ...]] = {
+    "configuration_items": (
+        "ci_id",
+        "ci_class",
+        "name",
+        "site_id",
+        "support_group_id",
+        "owner_id",
+        "_batch_id",
+        "_record_no",
+    ),
+    "ci_relations": ("source_ci_id", "relation", "target_ci_id"),
+    "support_groups": ("support_group_id", "name", "_batch_id", "_record_no"),
+    "owners": ("owner_id", "name", "_batch_id", "_record_no"),
+}
+
+_CI_DIMENSIONS = read_sql(Path(__file__).with_name("ci_dimensions.sql"))
+
+
+def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, int]:
+    """Make the CMDB of a day readable as views named like its datasets; those of an absent dataset are empty.
+
+    Returns:
+        Table name to Delta version, for the tables that hold rows of the day.
+    """
+    versions: dict[str, int] = {}
+    for dataset, columns in COLUMNS_READ.items():
+        table = f"{SYSTEM}/{dataset}"
+        if lake.has_day(table, day):
+            version = lake.register(con, dataset, table, day)
+            if version is not None:
+                versions[table] = version
+        else:
+            con.register(dataset, pa.table({column: pa.array([], pa.string()) for column in columns}))
+    return versions
+
+
+def create_ci_dimensions(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary table ``ci_dimensions``, one row for each CI, from the views of ``register_cmdb``.
+
+    Columns: ci_id, ci_class, application_ids, host_id, network_device_id, site_id, support_group_id, owner_id.
+    """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE ci_dimensions AS {_CI_DIMENSIONS}")

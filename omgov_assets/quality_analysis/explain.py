@@ -1,0 +1,30 @@
+"""Why a subject is flagged: its violations with the file and record that they came from."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+
+
+def explain_subject(lake: Lake, day: date, subject: str) -> list[dict[str, Any]]:
+    """All violations of a subject on a day.
+
+    Args:
+        lake: the lake.
+        day: business day.
+        subject: subject key (instance id, CI, …) or anomaly id.
+
+    Returns:
+        One dictionary per violation: anomaly_type, severity, policy_id, expected, observed, since (first day of the run of
+        days), whose it is, and the file and record it came from; empty where the subject has none.
+    """
+    with lake.connect() as con:
+        lake.register(con, "violations", "quality/violations", day)
+        lake.register(con, "anomalies", "quality/anomalies", day)
+        lake.register(con, "ledger", "admission/ledger", day)
+        query = read_sql(Path(__file__).with_name("explain.sql"))
+        return con.sql(query, params={"subject": subject}).to_arrow_table().to_pylist()

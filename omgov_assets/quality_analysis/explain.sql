@@ -1,0 +1,39 @@
+-- Every violation behind the anomalies of one subject, with dimensions, source file and record.
+SELECT
+    a.anomaly_type,
+    v.severity,
+    v.policy_id,
+    v.expected,
+    v.column_name AS "column",
+    v.observed,
+    a.first_seen_day AS since,
+    v.system,
+    v.dataset,
+    v.subject_key AS subject,
+    v.source_metric,
+    v.metric,
+    v.ci_id,
+    a.application_ids,
+    a.host_id,
+    a.network_device_id,
+    a.site_id,
+    a.support_group_id,
+    a.owner_id,
+    v.collector,
+    l.file_name AS source_file,
+    v.record_no AS source_record,
+    v.policy_hash,
+    v.data_version
+FROM anomalies AS a
+JOIN violations AS v
+    ON a.system = v.system
+    AND a.dataset = v.dataset
+    AND a.anomaly_type = v.anomaly_type
+    AND a.subject_kind = v.subject_kind
+    AND a.subject_key = v.subject_key
+LEFT JOIN ledger AS l
+    ON v.system = l.system
+    AND v.dataset = l.dataset
+    AND v.batch_id = l.batch_id
+WHERE a.subject_key = $subject OR a.anomaly_id = $subject
+ORDER BY a.anomaly_type, v.policy_id, v.record_no

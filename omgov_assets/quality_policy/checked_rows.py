@@ -1,0 +1,122 @@
+"""The rows that policies judge: a dataset's day, seen through its policy view, as table ``checked``.
+
+A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>`` of the
+same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems) and ``control.<table>``. Variables ``system``,
+``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from omgov_assets.data_lake.lake import Lake, create_view, one_row
+from omgov_assets.data_lake.schemas import TableSchema
+from omgov_assets.data_lake.sql import identifier, qualified
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_policy.policies import Policy, PolicySet
+
+CHECKED = "checked"
+SUBJECT_COLUMNS = ("source_metric", "metric", "ci_id", "collector", "_batch_id", "_record_no")
+
+_REFERENCE = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
+
+
+class PolicyViewError(Exception):
+    """A policy view that does not run, or does not give each row of the dataset exactly once."""
+
+
+@dataclass(frozen=True)
+class CheckedRows:
+    """What was made ready for the policies: schema of the dataset, its version, and the columns of ``checked``."""
+
+    schema: TableSchema
+    data_version: int | None
+    rows: int
+    columns: tuple[str, ...]
+
+
+def prepare_checked_rows(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    governance: Governance,
+    policy_set: PolicySet,
+    day: date,
+    candidate: str | None = None,
+) -> CheckedRows:
+    """Fill table ``checked`` with the rows of the day, or of table ``candidate``, and the columns that the policies name.
+
+    Raises:
+        PolicyViewError: the policy view does not run or multiplies or loses rows.
+    """
+    table = f"{policy_set.system}/{policy_set.dataset}"
+    version = lake.register(con, "dataset", table, day)
+    if candidate is not None:
+        create_view(con, "dataset", f"SELECT * FROM {identifier(candidate)}")  # noqa: S608
+    schema = lake.schema(table)
+    query = policy_set.view_sql or "SELECT * FROM dataset"
+    texts = [query, *(json.dumps(policy.kwargs) for policy in policy_set.policies)]
+    _register_referenced(con, lake, governance, policy_set.system, day, " ".join(texts))
+    set_day_variables(con, governance, policy_set.system, day)
+    try:
+        available = [name for name, *_ in con.execute(f"DESCRIBE {query}").fetchall()]
+        wanted = _needed_columns(available, schema, policy_set.policies)
+        selected = ", ".join(identifier(name) for name in wanted)
+        con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query})")  # noqa: S608
+    except duckdb.Error as error:
+        raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
+    expected, found = one_row(con, f"SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM {CHECKED})")
+    if expected != found:
+        raise PolicyViewError(
+            f"the policy view of {table} gives {found} rows for {expected} rows of the dataset: it must give each row once"
+        )
+    return CheckedRows(schema, version, found, tuple(wanted))
+
+
+def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, system: str, day: date) -> None:
+    """Set ``system``, ``day_start`` and ``day_end`` for SQL of the firm."""
+    zone = ZoneInfo(governance.firm.timezone)
+    for name, value in (
+        ("system", system),
+        ("day_start", datetime.combine(day, time(), zone)),
+        ("day_end", datetime.combine(day + timedelta(days=1), time(), zone)),
+    ):
+        con.execute(f"SET VARIABLE {name} = $value", {"value": value})
+
+
+def missing_requirements(lake: Lake, policy: Policy, system: str, day: date) -> list[str]:
+    """Datasets that a policy needs and that hold nothing for the day."""
+    needed = [requirement.replace("{system}", system) for requirement in policy.meta.requires]
+    return [requirement for requirement in needed if not lake.has_day(requirement, day)]
+
+
+def _register_referenced(
+    con: duckdb.DuckDBPyConnection, lake: Lake, governance: Governance, system: str, day: date, text: str
+) -> None:
+    for schema, name in sorted(set(_REFERENCE.findall(text))):
+        if schema == "own" and name in governance.systems[system].datasets:
+            lake.register(con, f"own.{name}", f"{system}/{name}", day)
+        elif schema in governance.systems and name in governance.systems[schema].datasets:
+            lake.register(con, f"{schema}.{name}", f"{schema}/{name}", day)
+        elif schema == "control":
+            lake.register(con, f"control.{name}", f"control/{name}", day)
+        elif schema == "firm":
+            parts = [other for other, business in governance.systems.items() if name in business.datasets]
+            for other in parts:
+                lake.register(con, f"{other}.{name}", f"{other}/{name}", day)
+            union = " UNION ALL ".join(f"SELECT * FROM {qualified(f'{other}.{name}')}" for other in parts)  # noqa: S608
+            if union:
+                create_view(con, f"firm.{name}", union)
+
+
+def _needed_columns(available: list[str], schema: TableSchema, policies: tuple[Policy, ...]) -> list[str]:
+    """Key and subject columns, and every column that an argument of a policy mentions; all for free SQL."""
+    if any("{batch}" in json.dumps(policy.kwargs) for policy in policies):
+        return available
+    mentioned = json.dumps([[policy.kwargs, policy.meta.observed] for policy in policies], ensure_ascii=False)
+    return [name for name in available if name in schema.key or name in SUBJECT_COLUMNS or name in mentioned]

@@ -1,0 +1,245 @@
+"""Evaluating a dataset's policies on a day of the lake: check results for people, violations down to the row.
+
+A broken policy is an error of its own; a policy whose data is missing is ``not_evaluated``: neither pass nor fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.masks import OPEN_GRADE, partial_mask
+from omgov_assets.data_lake.schemas import TableSchema
+from omgov_assets.data_lake.sql import OneOf, identifier, literal
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_policy.checked_rows import (
+    CheckedRows,
+    PolicyViewError,
+    missing_requirements,
+    prepare_checked_rows,
+)
+from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
+from omgov_assets.quality_policy.policies import Policy, PolicySet
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES, replace_violations
+
+VerdictName = Literal["passed", "failed", "not_evaluated", "error"]
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """Verdict of one policy on one dataset of a day; ``reason`` says why it was not evaluated or broke."""
+
+    policy: Policy
+    verdict: VerdictName
+    evaluated: int | None
+    failed: int | None
+    reason: str | None
+    data_version: int | None
+
+
+def evaluate_dataset(
+    lake: Lake,
+    governance: Governance,
+    policy_set: PolicySet,
+    day: date,
+    dimensions: Collection[str] | None = None,
+) -> list[PolicyResult]:
+    """Evaluate the policies of a dataset on a day and store check results and violations.
+
+    Args:
+        lake: the lake.
+        governance: control information.
+        policy_set: the policies.
+        day: business day.
+        dimensions: only policies of these quality dimensions; default all.
+
+    Returns:
+        One result per evaluated policy, in suite order.
+    """
+    policies = [p for p in policy_set.policies if dimensions is None or p.meta.quality_dimension in dimensions]
+    with lake.connect() as con:
+        results = judge_rows(con, lake, governance, policy_set, policies, day)
+        _store_violations(con, lake, policy_set, results, day, complete=dimensions is None)
+        _store_results(lake, policy_set, results, day, complete=dimensions is None)
+    return results
+
+
+def judge_rows(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    governance: Governance,
+    policy_set: PolicySet,
+    policies: list[Policy],
+    day: date,
+    candidate: str | None = None,
+) -> list[PolicyResult]:
+    """Evaluate policies on a day of the lake and leave the violations in table ``harvested``; nothing is stored.
+
+    ``candidate`` names a table of the connection that stands in for the dataset: rows that were not admitted yet.
+    """
+    table = f"{policy_set.system}/{policy_set.dataset}"
+    schema = lake.schema("quality/violations")
+    columns = ", ".join(f"{identifier(c.name)} {c.sql_type}" for c in schema.columns)
+    con.execute(f"CREATE OR REPLACE TABLE harvested ({columns})")
+    if candidate is None and not lake.has_day(table, day):
+        reason = f"{table} holds nothing for {day}: nothing was delivered, or the batch was refused"
+        return [PolicyResult(policy, "not_evaluated", None, None, reason, None) for policy in policies]
+    ready, waiting = [], {}
+    for policy in policies:
+        missing = missing_requirements(lake, policy, policy_set.system, day)
+        if missing:
+            waiting[policy.policy_id] = f"{', '.join(missing)} holds nothing for {day}"
+        else:
+            ready.append(policy)
+    try:
+        rows = prepare_checked_rows(con, lake, governance, policy_set, day, candidate)
+    except PolicyViewError as error:
+        return [PolicyResult(policy, "error", None, None, str(error), None) for policy in policies]
+    judged = {
+        verdict.policy.policy_id: _result(con, verdict, rows, policy_set, day)
+        for verdict in evaluate_policies(con, ready)
+    }
+    return [
+        judged.get(policy.policy_id)
+        or PolicyResult(policy, "not_evaluated", None, None, waiting[policy.policy_id], rows.data_version)
+        for policy in policies
+    ]
+
+
+def _result(
+    con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows, policy_set: PolicySet, day: date
+) -> PolicyResult:
+    """The stored result of a verdict; its failing rows go to ``harvested`` and must be as many as GX counted."""
+    policy = verdict.policy
+    if verdict.success is None:
+        return PolicyResult(policy, "error", verdict.evaluated, verdict.failed, verdict.error, rows.data_version)
+    evaluated = rows.rows if verdict.evaluated is None else verdict.evaluated
+    failed = verdict.failed or 0
+    if failed:
+        try:
+            harvested = _harvest(con, verdict, rows, policy_set, day)
+        except duckdb.Error as error:
+            reason = f"the failing rows cannot be read: {str(error).splitlines()[0]}"
+            return PolicyResult(policy, "error", evaluated, failed, reason, rows.data_version)
+        if harvested != failed:
+            con.execute("DELETE FROM harvested WHERE policy_id = ?", [policy.policy_id])
+            reason = f"{harvested} failing rows were found where Great Expectations counted {failed}"
+            return PolicyResult(policy, "error", evaluated, failed, reason, rows.data_version)
+    name: VerdictName = "passed" if verdict.success else "failed"
+    return PolicyResult(policy, name, evaluated, failed, None, rows.data_version)
+
+
+def _harvest(
+    con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows, policy_set: PolicySet, day: date
+) -> int:
+    """Insert the failing rows of a policy into ``harvested``; returns their number."""
+    policy = verdict.policy
+    subject: dict[str, str] = {"subject_kind": literal("dataset"), "subject_key": literal(policy_set.dataset)}
+    observed = literal(verdict.observed)
+    source = "(SELECT 1)"
+    if verdict.row_query is not None:
+        source = f"({verdict.row_query})"
+        subject = {"subject_kind": literal("row"), "subject_key": _subject_key(rows.schema)}
+        for target, column in (
+            *((name, name) for name in ("source_metric", "metric", "ci_id", "collector")),
+            ("batch_id", "_batch_id"),
+            ("record_no", "_record_no"),
+        ):
+            if column in rows.columns:
+                subject[target] = identifier(column)
+        observed = _observed(policy, rows)
+    fixed = {
+        "day": f"{literal(day)}::DATE",
+        "system": literal(policy_set.system),
+        "dataset": literal(policy_set.dataset),
+        "policy_id": literal(policy.policy_id),
+        "anomaly_type": literal(policy.meta.anomaly_type),
+        "quality_dimension": literal(policy.meta.quality_dimension),
+        "severity": literal(policy.severity),
+        "column_name": literal(policy.column_name),
+        "observed": observed,
+        "expected": literal(policy.meta.expected),
+        "policy_hash": literal(policy_set.policy_hash),
+        "data_version": literal(rows.data_version),
+        **subject,
+    }
+    names = ", ".join(identifier(name) for name in fixed)
+    query = f"INSERT INTO harvested ({names}) SELECT {', '.join(fixed.values())} FROM {source}"  # noqa: S608 - quoted
+    return int(one_row(con, query)[0])
+
+
+def _subject_key(schema: TableSchema) -> str:
+    parts = [
+        f"strftime({identifier(c.name)}, '%Y-%m-%d %H:%M:%S+00')"
+        if c.sql_type == "TIMESTAMPTZ"
+        else f"{identifier(c.name)}::VARCHAR"
+        for c in schema.columns
+        if c.name in schema.key
+    ]
+    return f"concat_ws('|', {', '.join(parts)})" if parts else "_batch_id || ':' || _record_no"
+
+
+def _observed(policy: Policy, rows: CheckedRows) -> str:
+    grades = {column.name: column.grade for column in rows.schema.columns}
+    shown = []
+    for name in policy.observed_columns:
+        if name not in rows.columns:
+            continue
+        # A column that the policy view adds has no grade of its own; the views add verdicts and open reference data.
+        value = identifier(name) if grades.get(name, 1) <= OPEN_GRADE else partial_mask(identifier(name))
+        shown.append(f"{value}::VARCHAR" if len(policy.observed_columns) == 1 else f"{literal(name + '=')} || {value}::VARCHAR")
+    return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})" if shown else "NULL"
+
+
+def _store_violations(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    policy_set: PolicySet,
+    results: list[PolicyResult],
+    day: date,
+    *,
+    complete: bool,
+) -> None:
+    settled = [r.policy.policy_id for r in results if r.verdict in {"passed", "failed"}]
+    open_ = [r.policy.policy_id for r in results if r.verdict not in {"passed", "failed"}]
+    # A complete evaluation also clears what policies left that are no longer in the suite.
+    policies = OneOf((*GATE_POLICIES, *open_), negated=True) if complete else OneOf(tuple(settled))
+    if settled:
+        replace_violations(lake, day, policy_set.system, policy_set.dataset, policies, con.table("harvested"))
+
+
+def _store_results(
+    lake: Lake, policy_set: PolicySet, results: list[PolicyResult], day: date, *, complete: bool
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "day": day,
+            "system": policy_set.system,
+            "dataset": policy_set.dataset,
+            "policy_id": result.policy.policy_id,
+            "anomaly_type": result.policy.meta.anomaly_type,
+            "quality_dimension": result.policy.meta.quality_dimension,
+            "severity": result.policy.severity,
+            "expectation_type": result.policy.type,
+            "column_name": result.policy.column_name,
+            "expected": result.policy.meta.expected,
+            "verdict": result.verdict,
+            "evaluated": result.evaluated,
+            "failed": result.failed,
+            "reason": result.reason,
+            "policy_hash": policy_set.policy_hash,
+            "data_version": result.data_version,
+        }
+        for result in results
+    ]
+    where: dict[str, str | OneOf] = {"system": policy_set.system, "dataset": policy_set.dataset}
+    if not complete:
+        where["policy_id"] = OneOf(tuple(result.policy.policy_id for result in results))
+    if rows or lake.has_day(CHECK_RESULTS, day):
+        lake.replace(CHECK_RESULTS, day, pa.Table.from_pylist(rows, schema=lake.schema(CHECK_RESULTS).arrow), where=where)

@@ -1,0 +1,217 @@
+"""Great Expectations on DuckDB: verdicts and counts by GX's SQL engine, and the SQL of the rows that it counted.
+
+GX is the authority: the row conditions are asked of the same metric providers that GX counts with. Everything that imports
+GX stands inside a function, since the import costs four seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from omgov_assets.data_lake.sql import identifier
+from omgov_assets.quality_policy.checked_rows import CHECKED
+from omgov_assets.quality_policy.policies import Policy
+
+if TYPE_CHECKING:
+    from great_expectations.validator.validator import Validator
+
+_RESULT_FORMAT = {"result_format": {"result_format": "SUMMARY"}}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What GX says of one policy.
+
+    Attributes:
+        success: GX's verdict; None where the policy broke.
+        evaluated: rows judged, without those that the expectation ignores as missing.
+        failed: rows that failed, or 1 where an expectation on the whole dataset failed.
+        row_query: SQL of the failing rows of ``checked``; None for expectations on the dataset as a whole.
+        observed: observed value of an expectation on the dataset as a whole.
+        error: why the policy broke.
+    """
+
+    policy: Policy
+    success: bool | None
+    evaluated: int | None = None
+    failed: int | None = None
+    row_query: str | None = None
+    observed: str | None = None
+    error: str | None = None
+
+
+def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> list[Verdict]:
+    """Evaluate policies on table ``checked`` of the connection; a policy that breaks disturbs no other.
+
+    Returns:
+        One verdict per policy, in the order given.
+    """
+    if not policies:
+        return []
+    configurations, verdicts = _configurations(policies)
+    with _validator(con) as validator:
+        results = validator.graph_validate(
+            configurations=list(configurations.values()), runtime_configuration=_RESULT_FORMAT
+        )
+        for result in results:
+            # GX answers in an order of its own as soon as one expectation breaks: match by the policy's id.
+            policy_id = result.expectation_config.meta["policy_id"]
+            policy = next(policy for policy in policies if policy.policy_id == policy_id)
+            verdicts[policy_id] = _verdict(validator, policy, result)
+    return [
+        verdicts.get(policy.policy_id, Verdict(policy, None, error="Great Expectations gave no result"))
+        for policy in policies
+    ]
+
+
+def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[str, Verdict]]:
+    """GX configurations by policy id, and verdicts for those that GX does not accept at all."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    configurations: dict[str, Any] = {}
+    broken: dict[str, Verdict] = {}
+    for policy in policies:
+        configuration = ExpectationConfiguration(
+            type=policy.type, kwargs=dict(policy.kwargs), meta={"policy_id": policy.policy_id}, severity=policy.severity
+        )
+        try:
+            configuration.to_domain_obj()
+        except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
+            broken[policy.policy_id] = Verdict(policy, None, error=f"not a valid expectation: {_first_line(error)}")
+        else:
+            configurations[policy.policy_id] = configuration
+    return configurations, broken
+
+
+@contextmanager
+def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
+    import duckdb_engine
+    import sqlalchemy
+    from great_expectations.core.batch import Batch
+    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+    from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+    from great_expectations.validator.validator import Validator
+
+    class OneConnectionEngine(SqlAlchemyExecutionEngine):
+        """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
+
+        kept: sqlalchemy.Connection | None = None
+
+        @contextmanager
+        def get_connection(self) -> Iterator[sqlalchemy.Connection]:
+            if self.kept is None:
+                self.kept = self.engine.connect()
+            yield self.kept
+
+    engine = sqlalchemy.create_engine(
+        "duckdb:///:memory:",
+        creator=lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
+        poolclass=sqlalchemy.pool.StaticPool,
+    )
+    execution_engine = OneConnectionEngine(engine=engine)
+    try:
+        batch_data = SqlAlchemyBatchData(
+            execution_engine=execution_engine, table_name=CHECKED, create_temp_table=False
+        )
+        validator = Validator(execution_engine=execution_engine, batches=[Batch(data=batch_data)])
+        validator.metrics_calculator.show_progress_bars = False
+        yield validator
+    finally:
+        if execution_engine.kept is not None:
+            execution_engine.kept.close()
+        engine.dispose()
+
+
+def _verdict(validator: Validator, policy: Policy, result: Any) -> Verdict:
+    error = _error_of(result)
+    if error is not None:
+        return Verdict(policy, None, error=error)
+    outcome = result.result
+    if policy.type == "unexpected_rows_expectation":
+        failed = int(outcome["observed_value"])
+        return Verdict(policy, bool(result.success), None, failed, _free_query(policy) if failed else None)
+    if "unexpected_count" not in outcome:
+        observed = outcome.get("observed_value")
+        text = None if observed is None else str(observed)
+        return Verdict(policy, bool(result.success), None, 0 if result.success else 1, None, text)
+    failed = int(outcome["unexpected_count"])
+    evaluated = int(outcome["element_count"]) - int(outcome.get("missing_count") or 0)
+    if failed == 0:
+        return Verdict(policy, bool(result.success), evaluated, 0)
+    query, error = _row_query(validator, policy, result.expectation_config)
+    if error is not None:
+        return Verdict(policy, None, evaluated, failed, error=error)
+    return Verdict(policy, bool(result.success), evaluated, failed, query)
+
+
+def _row_query(validator: Validator, policy: Policy, configuration: Any) -> tuple[str | None, str | None]:
+    """SQL of the rows that GX counted as failing, from GX's own condition and domain; or why there is none."""
+    import sqlalchemy
+    from great_expectations.exceptions import GreatExpectationsError
+    from great_expectations.validator.metric_configuration import MetricConfiguration
+
+    engine = validator.execution_engine
+    expectation = configuration.to_domain_obj()
+    dependencies = expectation.get_validation_dependencies(
+        execution_engine=engine, runtime_configuration=_RESULT_FORMAT
+    ).metric_configurations
+    metric = dependencies[f"{expectation.map_metric}.unexpected_count"]
+    try:
+        domain = engine.get_domain_records(domain_kwargs=metric.metric_domain_kwargs)
+        rows = _compiled(engine, sqlalchemy.select(sqlalchemy.text("*")).select_from(domain))
+        unique = _duplicates(policy, rows)
+        if unique is not None:
+            return unique, None
+        condition, *_ = validator.metrics_calculator.get_metric(
+            MetricConfiguration(
+                metric_name=metric.metric_name.removesuffix(".unexpected_count") + ".condition",
+                metric_domain_kwargs=metric.metric_domain_kwargs,
+                metric_value_kwargs=metric.metric_value_kwargs,
+            )
+        )
+        return f"SELECT * FROM ({rows}) WHERE {_compiled(engine, condition)}", None  # noqa: S608 - GX's own SQL
+    except (GreatExpectationsError, KeyError, NotImplementedError) as error:
+        return None, f"the failing rows cannot be told: {_first_line(error)}"
+
+
+def _duplicates(policy: Policy, rows: str) -> str | None:
+    """Uniqueness is the one family whose GX condition stands in a subquery of its own: said directly here."""
+    if policy.type not in {"expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"}:
+        return None
+    names = [identifier(name) for name in policy.columns]
+    keys = ", ".join(names)
+    present = " OR ".join(f"{name} IS NOT NULL" for name in names)
+    same = " AND ".join(f"r.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
+    return (
+        f"SELECT r.* FROM ({rows}) AS r JOIN (SELECT {keys} FROM ({rows}) WHERE {present} "  # noqa: S608
+        f"GROUP BY ALL HAVING count(*) > 1) AS d ON {same}"
+    )
+
+
+def _free_query(policy: Policy) -> str:
+    return str(policy.kwargs["unexpected_rows_query"]).replace("{batch}", CHECKED)
+
+
+def _compiled(engine: Any, expression: Any) -> str:
+    return str(expression.compile(dialect=engine.engine.dialect, compile_kwargs={"literal_binds": True}))
+
+
+def _error_of(result: Any) -> str | None:
+    info = result.exception_info or {}
+    if info.get("raised_exception"):
+        return _first_line(info.get("exception_message"))
+    nested = [entry for entry in info.values() if isinstance(entry, dict) and entry.get("raised_exception")]
+    return _first_line(nested[0].get("exception_message")) if nested else None
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

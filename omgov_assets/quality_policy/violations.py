@@ -1,0 +1,52 @@
+"""The one stream of violations: how any producer writes what it found.
+
+Writing replaces exactly the day, system, dataset and policies that were evaluated.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import OneOf
+
+VIOLATIONS = "quality/violations"
+CHECK_RESULTS = "quality/check_results"
+
+# Policies of the gate itself: they need no suite, since they judge deliveries rather than rows of the lake.
+REFUSED_RECORD = "admission.refused_record"
+REFUSED_BATCH = "admission.refused_batch"
+NOT_DELIVERED = "admission.not_delivered"
+GATE_POLICIES = (REFUSED_RECORD, REFUSED_BATCH, NOT_DELIVERED)
+
+
+def replace_violations(
+    lake: Lake, day: date, system: str, dataset: str, policies: OneOf, rows: pa.Table | duckdb.DuckDBPyRelation
+) -> int | None:
+    """Replace the violations of some policies of a dataset's day.
+
+    Args:
+        lake: the lake.
+        day: business day.
+        system: business system.
+        dataset: dataset.
+        policies: which policies' violations are replaced; negated for all but these.
+        rows: columns of ``quality/violations``, all for this day, system and dataset.
+
+    Returns:
+        The Delta version written; None where there was nothing to write and nothing to replace.
+    """
+    if not lake.has_day(VIOLATIONS, day) and _is_empty(rows):
+        return None
+    return lake.replace(
+        VIOLATIONS, day, rows, where={"system": system, "dataset": dataset, "policy_id": policies}
+    )
+
+
+def _is_empty(rows: pa.Table | duckdb.DuckDBPyRelation) -> bool:
+    if isinstance(rows, pa.Table):
+        return bool(rows.num_rows == 0)
+    return not rows.limit(1).fetchall()

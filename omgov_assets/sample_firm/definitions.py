@@ -1,0 +1,185 @@
+"""The metric definitions of a business system, and what is wrong with them.
+
+A system defines each metric once per product that it comes from (a *variant*). Variant 0 is always sound: hosts that two
+systems watch use it, so that they contradict each other only where that is planted. Does not belong here: the series of
+a definition (``inventory``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from omgov_assets.sample_firm.calendar import Bools, Ints
+from omgov_assets.sample_firm.catalogue import Metric, load_catalogue
+from omgov_assets.sample_firm.dialects import Dialect, incompatible_unit, unknown_spelling
+
+SOUND = 0
+OTHER_UNIT = 1
+OTHER_INTERVAL = 2
+NO_UNIT = 3
+UNKNOWN_UNIT = 4
+COPIED_UNIT = 5
+NO_INTERVAL = 6
+NOT_DELIVERED = 7
+DELIVERED_TWICE = 8
+
+# Share of a system's definitions; the first two are legitimate.
+_SHARES = {
+    OTHER_UNIT: 0.08,
+    OTHER_INTERVAL: 0.05,
+    NO_UNIT: 0.0025,
+    UNKNOWN_UNIT: 0.0025,
+    COPIED_UNIT: 0.0022,
+    NO_INTERVAL: 0.003,
+    NOT_DELIVERED: 0.0032,
+    DELIVERED_TWICE: 0.003,
+}
+_SHARE_CUSTOM = 0.015
+_OTHER_INTERVAL_S = {15: 30, 60: 30, 300: 600, 3600: 1800, 86400: 43200}
+
+FAULTS = {
+    NO_UNIT: (("definition_unit_missing", "template_without_unit"),),
+    UNKNOWN_UNIT: (("definition_unit_unknown", "ambiguous_unit_spelling"),),
+    COPIED_UNIT: (("definition_unit_incompatible", "copied_definition_unit"),),
+    NO_INTERVAL: (("definition_interval_missing", "interval_not_entered"),),
+    DELIVERED_TWICE: (("definition_duplicate", "definition_entered_twice"),),
+}
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Definitions of one system, as arrays; those of metric ``m`` are ``first[m] … first[m] + variants[m] - 1``."""
+
+    dialect: Dialect
+    metric: Ints
+    variant: Ints
+    kind: Ints
+    first: Ints
+    variants: Ints
+    names: list[str]
+
+    @property
+    def interval_s(self) -> Ints:
+        """Interval that holds for the series of each definition."""
+        catalogue = load_catalogue()
+        usual = np.array([metric.interval_s for metric in catalogue])[self.metric]
+        other = np.array([_OTHER_INTERVAL_S[metric.interval_s] for metric in catalogue])[self.metric]
+        return np.where(self.kind == OTHER_INTERVAL, other, usual)
+
+    @property
+    def custom(self) -> Bools:
+        """Definitions that no standard metric stands behind."""
+        return np.array([not metric.standard for metric in load_catalogue()])[self.metric]
+
+
+def define_metrics(rng: np.random.Generator, dialect: Dialect, definitions: int) -> Definitions:
+    """About ``share * definitions`` definitions; never fewer than one per metric and two per kind of fault."""
+    catalogue = load_catalogue()
+    standard = [position for position, metric in enumerate(catalogue) if metric.standard]
+    custom = [position for position, metric in enumerate(catalogue) if not metric.standard]
+    wanted = round(dialect.share * definitions)
+    custom_count = max(len(custom), round(wanted * _SHARE_CUSTOM))
+    extra = max(2 * len(_SHARES), wanted - len(standard) - custom_count)
+
+    variants = np.zeros(len(catalogue), dtype=np.int64)
+    variants[standard] = 1
+    variants[custom] = np.bincount(np.arange(custom_count) % len(custom), minlength=len(custom))
+    for _ in range(extra // len(standard)):
+        variants[standard] += 1
+    variants[rng.permutation(standard)[: extra % len(standard)]] += 1
+
+    metric = np.repeat(np.arange(len(catalogue)), variants)
+    first = np.cumsum(variants) - variants
+    variant = np.arange(len(metric)) - first[metric]
+    kind = _spread_kinds(rng, dialect, metric, variant)
+    names = [dialect.source_metric(catalogue[m], int(v)) for m, v in zip(metric, variant, strict=True)]
+    return Definitions(dialect, metric, variant, kind, first, variants, names)
+
+
+def definition_rows(definitions: Definitions) -> pa.Table:
+    """The definitions as delivered, in neutral terms; ``exports`` turn them into the system's own."""
+    intervals = definitions.interval_s
+    rows = [
+        _row(definitions, position, int(intervals[position]))
+        for position, kind in enumerate(definitions.kind)
+        for _ in range(2 if kind == DELIVERED_TWICE else 1)
+        if kind != NOT_DELIVERED
+    ]
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def definition_faults(definitions: Definitions) -> Iterator[tuple[str, str, str]]:
+    """Anomaly type, source metric and defect of everything wrong with the delivered definitions."""
+    custom = definitions.custom
+    for position, name in enumerate(definitions.names):
+        for anomaly_type, defect in FAULTS.get(int(definitions.kind[position]), ()):
+            yield anomaly_type, name, defect
+        if custom[position]:
+            yield "unmapped_metric", name, "metric_outside_the_standard"
+
+
+def _spread_kinds(rng: np.random.Generator, dialect: Dialect, metric: Ints, variant: Ints) -> Ints:
+    catalogue = load_catalogue()
+    kind = np.zeros(len(metric), dtype=np.int64)
+    free = [int(p) for p in rng.permutation(len(metric)) if variant[p] > 0 and catalogue[metric[p]].standard]
+    for code, share in sorted(_SHARES.items(), key=lambda item: item[1]):
+        eligible = [p for p in free if _can_be(code, dialect, catalogue[metric[p]])]
+        chosen = eligible[: max(1, round(len(metric) * share))]
+        kind[chosen] = code
+        free = [position for position in free if kind[position] == SOUND]
+    return kind
+
+
+def _can_be(code: int, dialect: Dialect, metric: Metric) -> bool:
+    if code == OTHER_UNIT:
+        return metric.unit in dialect.others
+    return code in {OTHER_INTERVAL, NOT_DELIVERED, DELIVERED_TWICE, NO_INTERVAL} or metric.unit != "1"
+
+
+_SCHEMA = pa.schema(
+    [
+        ("source_metric", pa.string()),
+        ("component", pa.string()),
+        ("standard_name", pa.string()),
+        ("source_unit", pa.string()),
+        ("instrument", pa.string()),
+        ("value_type", pa.string()),
+        ("interval_s", pa.int64()),
+        ("valid_min", pa.float64()),
+        ("valid_max", pa.float64()),
+        ("ci_class", pa.string()),
+        ("status", pa.string()),
+    ]
+)
+
+
+def _row(definitions: Definitions, position: int, interval_s: int) -> dict[str, object]:
+    metric = load_catalogue()[definitions.metric[position]]
+    dialect = definitions.dialect
+    kind = int(definitions.kind[position])
+    unit, factor = dialect.spelling(metric.unit), 1.0
+    if kind == OTHER_UNIT:
+        unit, factor = dialect.others[metric.unit].spelling, dialect.others[metric.unit].factor
+    elif kind == NO_UNIT:
+        unit = None
+    elif kind == UNKNOWN_UNIT:
+        unit = unknown_spelling(metric.unit)
+    elif kind == COPIED_UNIT:
+        unit = dialect.spelling(incompatible_unit(metric.unit))
+    return {
+        "source_metric": definitions.names[position],
+        "component": dialect.component(int(definitions.variant[position])),
+        "standard_name": metric.name,
+        "source_unit": unit,
+        "instrument": metric.instrument,
+        "value_type": metric.value_type,
+        "interval_s": None if kind == NO_INTERVAL else interval_s,
+        "valid_min": None if metric.valid_min is None else metric.valid_min / factor,
+        "valid_max": None if metric.valid_max is None else metric.valid_max / factor,
+        "ci_class": metric.ci_classes[0],
+        "status": "active",
+    }

@@ -1,0 +1,252 @@
+"""The CIs of the firm, who maintains and owns them, and what is wrong with them and their racks.
+
+Belongs here: structure that does not change from day to day, as arrays over CIs and racks, and the defects of whole
+racks, groups, owners and CIs. Does not belong here: series (``inventory``) or the CMDB's files (``cmdb``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+import numpy as np
+import numpy.typing as npt
+
+from omgov_assets.sample_firm.calendar import Bools, Ints, Schedule
+from omgov_assets.sample_firm.dialects import DIALECTS
+
+APPLICATION, HOST, DATABASE, NETWORK_DEVICE = range(4)
+FULL_SIZE = 2_000_000
+BRANCHES, OFFICES, GROUPS, OWNERS = 37, 342, 60, 900
+SITES = 1 + 5 + BRANCHES + OFFICES
+
+# Of each group, its first member is kept for applications whose owner left, its last has left and owns nothing.
+MEMBERS = OWNERS // GROUPS
+GROUP_WITHOUT_OWNERS = 0
+
+# Share of the firm's instances that stand in a rack with the defect.
+RACK_DEFECTS = {
+    "dead_collector": 0.0075,
+    "skewed_collector_clock": 0.0040,
+    "collector_reports_kilobytes": 0.0130,
+    "polling_interval_overridden": 0.0045,
+    "retired_rack_still_reporting": 0.0045,
+    "rack_never_registered": 0.0045,
+    "lossy_link": 0.0045,
+    "slice_exported_twice": 0.0025,
+}
+NO_RACK = -1
+NO_RACK_DEFECT = -1
+RACK_DEFECT = {name: code for code, name in enumerate(RACK_DEFECTS)}
+
+_SHARE_SHARED = 0.04
+CONTRADICTIONS = ("none", "unit", "interval", "attributes")
+_CONTRADICTION_ODDS = (0.55, 0.15, 0.15, 0.15)
+_WEIGHT_OF_CLASS = {APPLICATION: 0.06, HOST: 0.74, DATABASE: 0.12, NETWORK_DEVICE: 0.08}
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Estate:
+    """Arrays over the CIs that report (applications, hosts, databases, network devices, in this order) and over racks.
+
+    Attributes:
+        ci_class: class of each CI; ``reports_as`` differs for databases whose agent delivers a host's series.
+        system: business system (position in ``DIALECTS``) that monitors the CI; ``second_system`` of shared hosts, else -1.
+        contradiction: how the second system contradicts the first (position in ``CONTRADICTIONS``).
+        rack: -1 for applications. ``rack_*`` are arrays over racks.
+        owner: -1 where nobody is entered.
+        host_of: host that a database runs on, -1 for others; ``application`` is the CI's main application.
+        weight: expected part of the firm's instances.
+        silent_hosts: number of hosts behind the others that are decommissioned or planned and report nothing.
+    """
+
+    ci_class: Ints
+    reports_as: Ints
+    system: Ints
+    second_system: Ints
+    contradiction: Ints
+    application: Ints
+    host_of: Ints
+    rack: Ints
+    site: Ints
+    group: Ints
+    owner: Ints
+    weight: Floats
+    offset: Ints
+    number: Ints
+    rack_site: Ints
+    rack_defect: Ints
+    rack_schedule: Schedule
+    forgotten_owner: Bools
+    owner_left: Bools
+    no_site: Bools
+    unknown_group: Bools
+    entered_twice: Bools
+    unrelated: Bools
+    nanosecond_team: Bools
+    inactive_owners: Bools
+    silent_hosts: int
+
+    @property
+    def never_registered(self) -> Bools:
+        """CIs that the CMDB does not know."""
+        return self.rack_defect_of_ci == RACK_DEFECT["rack_never_registered"]
+
+    @property
+    def rack_defect_of_ci(self) -> Ints:
+        """Defect of the rack that each CI stands in."""
+        return np.where(self.rack == NO_RACK, NO_RACK_DEFECT, self.rack_defect[self.rack])
+
+
+def build_estate(rng: np.random.Generator, instances: int) -> Estate:
+    """The estate of a firm with so many metric instances."""
+    scale = instances / FULL_SIZE
+    applications = max(80, round(800 * scale))
+    hosts = max(300, round(34_000 * scale))
+    databases = max(60, round(6_000 * scale))
+    devices = max(48, round(1_200 * scale))
+    total = applications + hosts + databases + devices
+    classes = np.repeat([APPLICATION, HOST, DATABASE, NETWORK_DEVICE], [applications, hosts, databases, devices])
+
+    rack_size = min(20, max(2, round(20 * sqrt(scale))))
+    racks = ceil(hosts / rack_size)
+    rack_system = _apportion(rng, racks)
+    rack_site = np.where(rng.random(racks) < 0.7, rng.integers(0, 6, racks), rng.integers(6, SITES, racks))
+    host_rack = np.arange(hosts) // rack_size
+    host_of_database = rng.permutation(hosts)[:databases]
+    rack = np.concatenate(
+        [np.full(applications, NO_RACK), host_rack, host_rack[host_of_database], rng.integers(0, racks, devices)]
+    )
+    application_system = _apportion(rng, applications)
+    system = np.where(rack == NO_RACK, np.resize(application_system, total), rack_system[rack])
+    application = _main_applications(application_system, system, classes, applications)
+
+    application_group, application_owner, left = _staff_applications(rng, applications)
+    group, owner = application_group[application], application_owner[application]
+    colleagues = group * MEMBERS + rng.integers(1, MEMBERS - 1, total)
+    owner = np.where((classes != APPLICATION) & ~left[application] & (rng.random(total) < 0.3), colleagues, owner)
+    inactive = np.zeros(OWNERS, dtype=bool)
+    inactive[MEMBERS - 1 :: MEMBERS * 5] = True
+    inactive[application_owner[left]] = True
+
+    weight = rng.uniform(0.65, 1.3, total)
+    for ci_class, share in _WEIGHT_OF_CLASS.items():
+        mine = classes == ci_class
+        weight[mine] *= share / weight[mine].sum()
+    rack_defect = _choose_racks(rng, np.bincount(rack[rack != NO_RACK], weight[rack != NO_RACK], racks))
+    of_ci = np.where(rack == NO_RACK, NO_RACK_DEFECT, rack_defect[rack])
+    registered = of_ci != RACK_DEFECT["rack_never_registered"]
+
+    unaltered = ~np.isin(of_ci, [RACK_DEFECT[name] for name in _ALTERING])
+    shared = (classes == HOST) & unaltered & (rng.random(total) < _SHARE_SHARED)
+    second = np.where(shared, (system + rng.integers(1, len(DIALECTS), total)) % len(DIALECTS), -1)
+    contradiction = np.where(shared, rng.choice(len(CONTRADICTIONS), total, p=_CONTRADICTION_ODDS), 0)
+    contradiction[np.flatnonzero(shared)[: len(CONTRADICTIONS)]] = np.arange(len(CONTRADICTIONS))
+
+    def some(eligible: Bools, share: float) -> Bools:
+        return _some(rng, eligible & registered, share)
+
+    runs_database = np.zeros(total, dtype=bool)
+    runs_database[applications + host_of_database] = True
+    wrong_agent = some(classes == DATABASE, 0.02)
+    return Estate(
+        ci_class=classes,
+        reports_as=np.where(wrong_agent, HOST, classes),
+        system=system,
+        second_system=second,
+        contradiction=contradiction,
+        application=application,
+        host_of=_at(applications + host_of_database, classes == DATABASE),
+        rack=rack,
+        site=np.where(rack == NO_RACK, -1, rack_site[rack]),
+        group=group,
+        owner=np.where(group == GROUP_WITHOUT_OWNERS, -1, owner),
+        weight=weight,
+        offset=rng.integers(0, 1 << 30, total),
+        number=np.concatenate([np.arange(n) for n in (applications, hosts, databases, devices)]) + 1,
+        rack_site=rack_site,
+        rack_defect=rack_defect,
+        rack_schedule=_draw_rack_schedule(rng, rack_defect),
+        forgotten_owner=some(np.ones(total, dtype=bool), 0.002),
+        owner_left=inactive[owner] & (group != GROUP_WITHOUT_OWNERS),
+        no_site=some(classes != APPLICATION, 0.003),
+        unknown_group=some(np.ones(total, dtype=bool), 0.003),
+        entered_twice=some(np.ones(total, dtype=bool), 0.001),
+        unrelated=some((classes == HOST) & ~runs_database, 0.004),
+        nanosecond_team=some(classes == APPLICATION, 0.03),
+        inactive_owners=inactive,
+        silent_hosts=max(6, round(hosts * 0.015)),
+    )
+
+
+# Defects that change units, intervals or identity would contradict the other system, too: shared hosts stay clear.
+_ALTERING = ("collector_reports_kilobytes", "polling_interval_overridden", "rack_never_registered")
+
+
+def _apportion(rng: np.random.Generator, count: int) -> Ints:
+    """Business systems for ``count`` things by the systems' shares."""
+    bounds = np.cumsum([dialect.share for dialect in DIALECTS])
+    return rng.permutation(np.minimum(np.searchsorted(bounds, (np.arange(count) + 0.5) / count), len(DIALECTS) - 1))
+
+
+def _main_applications(application_system: Ints, system: Ints, classes: Ints, applications: int) -> Ints:
+    """Neighbouring CIs of a system belong to the same application of that system."""
+    application = np.zeros(len(system), dtype=np.int64)
+    application[:applications] = np.arange(applications)
+    for number in range(len(DIALECTS)):
+        candidates = np.flatnonzero(application_system == number)
+        for ci_class in (HOST, DATABASE, NETWORK_DEVICE):
+            mine = np.flatnonzero((system == number) & (classes == ci_class))
+            application[mine] = candidates[np.arange(len(mine)) * len(candidates) // max(1, len(mine))]
+    return application
+
+
+def _staff_applications(rng: np.random.Generator, applications: int) -> tuple[Ints, Ints, Bools]:
+    """Group and owner of each application, and which applications lost their owner."""
+    group = rng.integers(1, GROUPS, applications)
+    order = rng.permutation(applications)
+    ownerless, leaving = max(1, round(applications * 0.008)), max(1, round(applications * 0.006))
+    group[order[:ownerless]] = GROUP_WITHOUT_OWNERS
+    owner = group * MEMBERS + rng.integers(1, MEMBERS - 1, applications)
+    left = np.zeros(applications, dtype=bool)
+    left[order[ownerless : ownerless + leaving]] = True
+    owner[left] = group[left] * MEMBERS
+    return group, owner, left
+
+
+def _choose_racks(rng: np.random.Generator, rack_weight: Floats) -> Ints:
+    """Disjoint racks per defect, until they hold the defect's share of instances; at least one rack each."""
+    defect = np.full(len(rack_weight), NO_RACK_DEFECT)
+    order = rng.permutation(len(rack_weight))
+    start = 0
+    for name, share in RACK_DEFECTS.items():
+        reached = np.cumsum(rack_weight[order[start:]])
+        count = max(1, int(np.searchsorted(reached, share)))
+        defect[order[start : start + count]] = RACK_DEFECT[name]
+        start += count
+    return defect
+
+
+def _draw_rack_schedule(rng: np.random.Generator, rack_defect: Ints) -> Schedule:
+    schedule = Schedule.draw(rng, len(rack_defect))
+    for code in RACK_DEFECT.values():
+        schedule.transient[np.flatnonzero(rack_defect == code)[0]] = False
+    schedule.transient[rack_defect == RACK_DEFECT["rack_never_registered"]] = False
+    return schedule
+
+
+def _some(rng: np.random.Generator, eligible: Bools, share: float) -> Bools:
+    """A share of the eligible, at least two."""
+    candidates = np.flatnonzero(eligible)
+    chosen = np.zeros(len(eligible), dtype=bool)
+    chosen[rng.permutation(candidates)[: max(2, round(len(candidates) * share))]] = True
+    return chosen
+
+
+def _at(values: Ints, where: Bools) -> Ints:
+    """``values`` laid out so that the positions of ``where`` get them in order, -1 elsewhere."""
+    spread = np.full(len(where), -1)
+    spread[where] = values
+    return spread

@@ -100,7 +100,7 @@ $(BIN)/python:
 	    { echo "omgov needs Python 3.11 or later: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "==> Creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || \
-	    { echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	    { rm -rf $(VENV); echo "Python's venv is missing; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "==> Installing omgov (the first time takes a minute)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 from datetime import date
 from typing import Any
@@ -23,7 +25,9 @@ def govern(settings: Settings, day: date, *, inventory: bool) -> int:
     if day < firm.first_day:
         fail(f"--day {day}: the firm's first day is {firm.first_day} (governance/firm.yaml)")
     started = time.monotonic()
-    console = Console(stderr=True)
+    # Dagster captures the standard streams of a step: the bar keeps a stream of its own.
+    terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w")
+    console = Console(file=terminal)
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("starting", total=None)

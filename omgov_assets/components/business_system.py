@@ -4,8 +4,6 @@
 one per dataset and quality dimension, evaluate the policies on what is in the lake.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -75,7 +73,6 @@ def _deliveries(system: BusinessSystem) -> dg.AssetsDefinition:
         partitions_def=daily_partitions(),
         can_subset=True,
         pool=LAKE_POOL,
-        backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=1),
         description=f"Takes the day's deliveries of {system.title} through the gate into the lake.",
     )
     def deliveries(

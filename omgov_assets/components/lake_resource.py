@@ -4,8 +4,6 @@
 the lake's (in memory, limited, in UTC, closed on error).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,7 +39,7 @@ class LakeResource(DuckDBResource):
         return Lake(self.settings.lake, self.settings.dataset_contracts, self.memory_limit)
 
     @contextmanager
-    def get_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def get_connection(self) -> Iterator["duckdb.DuckDBPyConnection"]:
         """A connection of the lake."""
         with self.lake.connect() as con:
             yield con

@@ -1,7 +1,5 @@
 """Control information as assets: which standard, mappings and policies a day was judged by."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

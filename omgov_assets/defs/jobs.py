@@ -1,11 +1,10 @@
 """Jobs, the nightly schedule and the landing sensor."""
 
-from __future__ import annotations
-
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from omgov_assets.components.firm import daily_partitions
 from omgov_assets.data_lake.settings import Settings
@@ -19,21 +18,20 @@ INVENTORY = "inventory_governance"
 STABLE_S = 30
 
 
-def build_jobs(checks: list[dg.AssetChecksDefinition]) -> list[dg.UnresolvedAssetJobDefinition]:
+def build_jobs() -> list[UnresolvedAssetJobDefinition]:
     """``nightly_governance``: everything of a day. ``inventory_governance``: checks and downstream on what is in the lake."""
-    everything = dg.AssetSelection.all(include_sources=False) | dg.AssetSelection.all_asset_checks()
-    downstream = dg.AssetSelection.groups("quality").without_checks()
+    checks = dg.AssetSelection.all_asset_checks()
     return [
         dg.define_asset_job(
             NIGHTLY,
-            selection=everything,
+            selection=dg.AssetSelection.all() | checks,
             partitions_def=daily_partitions(),
             description="One night of governance of the whole firm: collect, admit, check, analyse, report.",
             executor_def=dg.in_process_executor,
         ),
         dg.define_asset_job(
             INVENTORY,
-            selection=dg.AssetSelection.checks(*[key for check in checks for key in check.check_keys]) | downstream,
+            selection=dg.AssetSelection.groups("quality") | checks,
             partitions_def=daily_partitions(),
             description="Checks and analysis of what is in the lake; nothing is collected.",
             executor_def=dg.in_process_executor,
@@ -41,7 +39,7 @@ def build_jobs(checks: list[dg.AssetChecksDefinition]) -> list[dg.UnresolvedAsse
     ]
 
 
-def build_schedule(governance: Governance, job: dg.UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
+def build_schedule(governance: Governance, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """The nightly run of the day that has just ended."""
     zone = ZoneInfo(governance.firm.timezone)
 
@@ -59,7 +57,7 @@ def build_schedule(governance: Governance, job: dg.UnresolvedAssetJobDefinition)
     return nightly
 
 
-def build_landing_sensor(governance: Governance, job: dg.UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
+def build_landing_sensor(governance: Governance, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
     """Starts a day's governance when files of a day that was governed already have landed or changed since."""
 
     @dg.sensor(

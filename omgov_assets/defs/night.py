@@ -1,9 +1,9 @@
 """Running a job for one day in this process, with a word at every step: what ``omgov run`` does."""
 
-from __future__ import annotations
-
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,6 +14,8 @@ import dagster as dg
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.defs.jobs import NIGHTLY
 from omgov_assets.definitions import build_defs
+
+COMMAND_LINE_TAG = "omgov/command_line"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ def run_night(
     os.environ["OMGOV_HOME"] = str(settings.home)
     os.environ["OMGOV_PROJECT"] = str(settings.project)
     job = build_defs().resolve_job_def(job_name)
+    with _sole_run(settings):
+        return _run(job, day, on_step)
+
+
+def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], None] | None) -> NightResult:
     steps = [node.name for node in job.nodes]
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
@@ -75,6 +82,7 @@ def run_night(
             on_step(StepProgress(event.step_key, len(seconds), len(steps), seconds.get(event.step_key)))
 
     with dg.DagsterInstance.get() as instance:
+        _end_leftover_runs(instance)
         run_id = str(uuid4())
         instance.add_event_listener(run_id, listen)
         result = job.execute_in_process(
@@ -82,9 +90,29 @@ def run_night(
             partition_key=day.isoformat(),
             raise_on_error=False,
             run_id=run_id,
+            tags={COMMAND_LINE_TAG: "true"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return NightResult(run_id, result.success, seconds, failures)
+
+
+@contextmanager
+def _sole_run(settings: Settings) -> Iterator[None]:
+    """One command-line run per home at a time; a second one waits. The kernel frees the lock of a killed run."""
+    locks = settings.home / "tmp" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / "run.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _end_leftover_runs(instance: dg.DagsterInstance) -> None:
+    """Report runs that a killed command line left behind: nothing else would, and they hold the lake's pool."""
+    unfinished = dg.RunsFilter(
+        tags={COMMAND_LINE_TAG: "true"}, statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
+    )
+    for run in instance.get_runs(unfinished):
+        instance.report_run_failed(run, "the process that ran it ended without a word")
 
 
 def prepare_dagster_home(settings: Settings) -> None:

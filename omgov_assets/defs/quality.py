@@ -1,7 +1,5 @@
 """Quality analysis as assets: violations, anomalies, statistics, rankings, report."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

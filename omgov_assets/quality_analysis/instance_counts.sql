@@ -4,7 +4,13 @@ WITH repeated AS (
     SELECT system, instance_id FROM instances GROUP BY system, instance_id HAVING count(*) > 1
 ),
 counted AS (
-    SELECT system, metric, ci_id, collector, GROUPING(metric, ci_id, collector) AS absent, count(*) AS instances
+    SELECT
+        system,
+        metric,
+        ci_id,
+        collector,
+        CASE WHEN GROUPING(metric) = 0 THEN 'metric' WHEN GROUPING(ci_id) = 0 THEN 'ci_id' ELSE 'collector' END AS counted_by,
+        count(*) AS instances
     FROM instances
     GROUP BY GROUPING SETS ((system, metric), (system, ci_id), (system, collector))
     UNION ALL
@@ -14,7 +20,7 @@ counted AS (
         metric,
         ci_id,
         collector,
-        GROUPING(metric, ci_id, collector) AS absent,
+        CASE WHEN GROUPING(metric) = 0 THEN 'metric' WHEN GROUPING(ci_id) = 0 THEN 'ci_id' ELSE 'collector' END AS counted_by,
         count(DISTINCT instance_id) - count(*) AS instances
     FROM instances
     SEMI JOIN repeated USING (system, instance_id)
@@ -24,7 +30,7 @@ by_ci AS (
     SELECT ci_dimensions.* EXCLUDE (ci_id, ci_class), counted.system, counted.instances
     FROM counted
     LEFT JOIN ci_dimensions USING (ci_id)
-    WHERE absent = 0b101
+    WHERE counted_by = 'ci_id'
 )
 SELECT
     coalesce(nullif(concat_ws('+',
@@ -43,10 +49,10 @@ GROUP BY GROUPING SETS (
 )
 UNION ALL BY NAME
 SELECT 'metric' AS instance_set, metric, sum(instances)::BIGINT AS instances
-FROM counted WHERE absent = 0b011 GROUP BY metric
+FROM counted WHERE counted_by = 'metric' GROUP BY metric
 UNION ALL BY NAME
 SELECT 'collector' AS instance_set, collector, sum(instances)::BIGINT AS instances
-FROM counted WHERE absent = 0b110 GROUP BY collector
+FROM counted WHERE counted_by = 'collector' GROUP BY collector
 UNION ALL BY NAME
 SELECT 'application_id' AS instance_set, application_id, sum(instances)::BIGINT AS instances
 FROM (

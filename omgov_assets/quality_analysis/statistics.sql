@@ -3,19 +3,30 @@ WITH not_evaluated AS (
     SELECT system, dataset, policy_id FROM check_results WHERE verdict IN ('not_evaluated', 'error')
 ),
 gone AS (
-    SELECT p.*
+    SELECT
+        p.*,
+        dataset = 'metric_instances' AND subject_kind = 'row' AND ci_id IS NOT NULL AS is_instance
     FROM previous_anomalies AS p
     ANTI JOIN anomalies AS a ON a.anomaly_id = p.anomaly_id
+    -- What was not judged today is not resolved.
+    ANTI JOIN not_evaluated AS n
+        ON n.system = p.system AND n.dataset = p.dataset AND list_contains(p.policy_ids, n.policy_id)
+),
+withdrawn AS (
+    -- Nor is an instance that left the inventory. Those still there are found by one probe of the inventory.
+    SELECT system, subject_key
+    FROM gone
+    ANTI JOIN (
+        SELECT system, instance_id
+        FROM instances
+        SEMI JOIN gone ON gone.system = instances.system AND gone.subject_key = instances.instance_id
+    ) AS kept ON kept.system = gone.system AND kept.instance_id = gone.subject_key
+    WHERE is_instance
 ),
 resolved AS (
-    SELECT *
+    SELECT * EXCLUDE (is_instance)
     FROM gone
-    -- What was not judged today is not resolved,
-    ANTI JOIN not_evaluated AS n
-        ON n.system = gone.system AND n.dataset = gone.dataset AND list_contains(gone.policy_ids, n.policy_id)
-    -- and an instance that left the inventory is withdrawn.
-    WHERE NOT (dataset = 'metric_instances' AND subject_kind = 'row' AND ci_id IS NOT NULL)
-        OR (system, subject_key) IN (SELECT (system, instance_id) FROM instances)
+    ANTI JOIN withdrawn USING (system, subject_key)
 ),
 facts AS (
     SELECT
@@ -107,8 +118,8 @@ SELECT
 FROM named AS n
 LEFT JOIN instance_counts AS c
     ON c.instance_set = n.instance_set
-    AND c.system IS NOT DISTINCT FROM CASE WHEN contains(n.instance_set, 'system') THEN n.system END
-    AND c.metric IS NOT DISTINCT FROM CASE WHEN contains(n.instance_set, 'metric') THEN n.metric END
+    AND c.system IS NOT DISTINCT FROM n.system
+    AND c.metric IS NOT DISTINCT FROM n.metric
     AND c.application_id IS NOT DISTINCT FROM n.application_id
     AND c.host_id IS NOT DISTINCT FROM n.host_id
     AND c.network_device_id IS NOT DISTINCT FROM n.network_device_id

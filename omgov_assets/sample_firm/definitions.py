@@ -16,6 +16,7 @@ import pyarrow as pa
 from omgov_assets.sample_firm.calendar import Bools, Ints
 from omgov_assets.sample_firm.catalogue import Metric, load_catalogue
 from omgov_assets.sample_firm.dialects import Dialect, incompatible_unit, unknown_spelling
+from omgov_assets.sample_firm.wording import display_name
 
 SOUND = 0
 OTHER_UNIT = 1
@@ -143,8 +144,8 @@ def _can_be(code: int, dialect: Dialect, metric: Metric) -> bool:
 _SCHEMA = pa.schema(
     [
         ("source_metric", pa.string()),
-        ("component", pa.string()),
-        ("standard_name", pa.string()),
+        ("display_name", pa.string()),
+        ("description", pa.string()),
         ("source_unit", pa.string()),
         ("instrument", pa.string()),
         ("value_type", pa.string()),
@@ -161,6 +162,7 @@ def _row(definitions: Definitions, position: int, interval_s: int) -> dict[str, 
     metric = load_catalogue()[definitions.metric[position]]
     dialect = definitions.dialect
     kind = int(definitions.kind[position])
+    component = dialect.component(int(definitions.variant[position]))
     unit, factor = dialect.spelling(metric.unit), 1.0
     if kind == OTHER_UNIT:
         unit, factor = dialect.others[metric.unit].spelling, dialect.others[metric.unit].factor
@@ -172,8 +174,8 @@ def _row(definitions: Definitions, position: int, interval_s: int) -> dict[str, 
         unit = dialect.spelling(incompatible_unit(metric.unit))
     return {
         "source_metric": definitions.names[position],
-        "component": dialect.component(int(definitions.variant[position])),
-        "standard_name": metric.name,
+        "display_name": display_name(component, metric.name),
+        "description": f"{metric.name.replace('.', ' ').replace('_', ' ')} of {component}",
         "source_unit": unit,
         "instrument": metric.instrument,
         "value_type": metric.value_type,

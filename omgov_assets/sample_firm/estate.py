@@ -12,7 +12,7 @@ from math import ceil, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from omgov_assets.sample_firm.calendar import Bools, Ints, Schedule
+from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints, Schedule
 from omgov_assets.sample_firm.dialects import DIALECTS
 
 APPLICATION, HOST, DATABASE, NETWORK_DEVICE = range(4)
@@ -93,6 +93,11 @@ class Estate:
     def never_registered(self) -> Bools:
         """CIs that the CMDB does not know."""
         return self.rack_defect_of_ci == RACK_DEFECT["rack_never_registered"]
+
+    def retired(self, day: BusinessDay) -> Bools:
+        """CIs that the CMDB calls decommissioned on the day although they report."""
+        retired = (self.rack_defect == RACK_DEFECT["retired_rack_still_reporting"]) & self.rack_schedule.shows(day)
+        return (self.rack != NO_RACK) & retired[self.rack]
 
     @property
     def rack_defect_of_ci(self) -> Ints:

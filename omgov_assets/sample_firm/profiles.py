@@ -217,7 +217,7 @@ def _values(
     idle = trait == TRAIT["idle_weekend_host"]
     minimum, maximum = np.where(idle, 0.0, minimum), np.where(idle, 0.4, maximum)
     minimum = np.where(trait == TRAIT["counter_reset"], 0.0, minimum)
-    maximum = np.where(trait == TRAIT["value_at_the_bound"], 100.0, maximum)
+    maximum = np.where((trait == TRAIT["value_at_the_bound"]) & (unit == USUAL), 100.0, maximum)
     glitch = trait == TRAIT["sensor_glitch"]
     nanoseconds = of_metric([m.unit == "ms" and m.standard for m in catalogue]) & estate.nanosecond_team[inventory.ci]
     wrong_scale = nanoseconds & (trait == NOTHING)

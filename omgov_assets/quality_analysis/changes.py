@@ -1,0 +1,53 @@
+"""Changes: what a re-run of a day means for the days after it, whose rows say what is new and what changed.
+
+Does not belong here: the computations themselves (``anomalies``, ``statistics``, ``rankings``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
+from omgov_assets.quality_analysis.rankings import rank_anomalies
+from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
+
+_FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id, first_seen_day)) FROM anomalies"
+
+
+def recompute_changes(lake: Lake, day: date, systems: Sequence[str]) -> list[date]:
+    """Bring the governed days after a re-run day into line with it, from what the lake holds.
+
+    The next day's new, resolved and previous counts are recomputed. ``first_seen_day`` is carried on, day by day, until a day
+    that does not change by it or that was never governed.
+
+    Args:
+        lake: the lake.
+        day: the day that was re-run.
+        systems: business systems whose ``metric_instances`` make up the inventory.
+
+    Returns:
+        The days that were recomputed, in order.
+    """
+    recomputed: list[date] = []
+    following = day + timedelta(days=1)
+    while lake.has_day(STATISTICS, following):
+        before = _first_seen_days(lake, following)
+        identify_anomalies(lake, following)
+        recomputed.append(following)
+        if len(recomputed) == 1:
+            compute_statistics(lake, following, systems)
+            rank_anomalies(lake, following)
+        if _first_seen_days(lake, following) == before:
+            break
+        following += timedelta(days=1)
+    return recomputed
+
+
+def _first_seen_days(lake: Lake, day: date) -> tuple[int, int | None]:
+    """A fingerprint of which anomalies the day has and since when."""
+    with lake.connect() as con:
+        lake.register(con, "anomalies", ANOMALIES, day)
+        row = con.execute(_FIRST_SEEN_DAYS).fetchone()
+    return row if row else (0, None)

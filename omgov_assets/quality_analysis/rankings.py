@@ -1,0 +1,115 @@
+"""Rankings: which keys of each dimension have the most anomalies, and how that changed since the day before.
+
+Belongs here: order, labels and change. Does not belong here: counting (``statistics``), showing (``report``, the command line).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.quality_analysis.cmdb import register_cmdb
+from omgov_assets.quality_analysis.statistics import STATISTICS
+
+RANKINGS = "quality/anomaly_rankings"
+
+RANKED_DIMENSIONS: tuple[str, ...] = (
+    "anomaly_type",
+    "metric",
+    "application",
+    "host",
+    "support_group",
+    "owner",
+    "system",
+    "network_device",
+    "site",
+    "collector",
+    "severity",
+)
+
+_RANKINGS_SQL = read_sql(Path(__file__).with_name("rankings.sql"))
+
+
+class UnknownDimensionError(ValueError):
+    """A dimension that is not ranked."""
+
+
+class NotRankedError(LookupError):
+    """A day whose anomalies were never ranked."""
+
+
+@dataclass(frozen=True)
+class RankingsSummary:
+    """What ``rank_anomalies`` did.
+
+    Attributes:
+        day: business day.
+        rows: ranked keys over all dimensions.
+        compared_with: the day before, where it was governed; else None.
+        version: Delta version of ``quality/anomaly_rankings``.
+    """
+
+    day: date
+    rows: int
+    compared_with: date | None
+    version: int
+
+
+def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
+    """Rank the keys of each of ``RANKED_DIMENSIONS`` by the day's cube into ``quality/anomaly_rankings``.
+
+    Most anomalies first, equal counts in the order of the key. Only keys with anomalies are ranked. Labels are names from the
+    CMDB of the day, the key where it has none. Changes are against the day before, and null where that was not governed.
+    """
+    yesterday = day - timedelta(days=1)
+    has_previous_day = lake.has_day(STATISTICS, yesterday)
+    with lake.connect() as con:
+        lake.register(con, "statistics", STATISTICS, day)
+        lake.register(con, "previous_rankings", RANKINGS, yesterday)
+        register_cmdb(lake, con, day)
+        rows = con.sql(_RANKINGS_SQL, params={"day": day, "has_previous_day": has_previous_day})
+        version = lake.replace(RANKINGS, day, rows)
+        lake.register(con, "rankings", RANKINGS, day)
+        ranked = con.execute("SELECT count(*) FROM rankings").fetchone()
+    return RankingsSummary(day, ranked[0] if ranked else 0, yesterday if has_previous_day else None, version)
+
+
+def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> list[dict[str, Any]]:
+    """The first ranks of one dimension.
+
+    Args:
+        lake: the lake.
+        by: one of ``RANKED_DIMENSIONS``.
+        top: how many ranks.
+        day: business day; the last ranked one where None.
+
+    Returns:
+        One flat dictionary for each rank, first rank first: day (ISO text), dimension, rank, key, label, anomalies,
+        anomalous_instances, instances, rate, previous_anomalies, change, previous_rank.
+
+    Raises:
+        UnknownDimensionError: ``by`` is not ranked.
+        NotRankedError: the day was never ranked.
+    """
+    if by not in RANKED_DIMENSIONS:
+        raise UnknownDimensionError(f"cannot rank by {by!r}: choose one of {', '.join(RANKED_DIMENSIONS)}")
+    governed = lake.days(STATISTICS)
+    if day is None:
+        day = max(governed, default=None)
+    if day is None:
+        raise NotRankedError("nothing is ranked yet: govern a day first with `omgov run --day DAY`")
+    if day not in governed:
+        days = f"{governed[0]} to {governed[-1]}" if governed else "none"
+        raise NotRankedError(f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`")
+    with lake.connect() as con:
+        lake.register(con, "rankings", RANKINGS, day)
+        query = (
+            "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "
+            "WHERE dimension = $by ORDER BY rank LIMIT $top"
+        )
+        rows: list[dict[str, Any]] = con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
+    return rows

@@ -1,0 +1,60 @@
+-- The single-dimension cells of the cube in order: what has the most anomalies first, equal counts in the order of the key.
+WITH labels AS (
+    SELECT ci_class AS kind, ci_id AS key, name AS label, _batch_id, _record_no FROM configuration_items
+    UNION ALL BY NAME
+    SELECT 'support_group' AS kind, support_group_id AS key, name AS label, _batch_id, _record_no FROM support_groups
+    UNION ALL BY NAME
+    SELECT 'owner' AS kind, owner_id AS key, name AS label, _batch_id, _record_no FROM owners
+    -- What the CMDB lists twice bears the name of its first record.
+    QUALIFY row_number() OVER (PARTITION BY kind, key ORDER BY _batch_id, _record_no) = 1
+),
+ranked AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY dimension ORDER BY anomalies DESC, key) AS rank
+    FROM (
+        SELECT
+            CASE dimension_set
+                WHEN 'application_id' THEN 'application'
+                WHEN 'host_id' THEN 'host'
+                WHEN 'network_device_id' THEN 'network_device'
+                WHEN 'site_id' THEN 'site'
+                WHEN 'support_group_id' THEN 'support_group'
+                WHEN 'owner_id' THEN 'owner'
+                ELSE dimension_set
+            END AS dimension,
+            -- Of the cell's dimensions only its own is not null.
+            coalesce(
+                anomaly_type, severity, system, metric, application_id, host_id, network_device_id, site_id,
+                support_group_id, owner_id, collector
+            ) AS key,
+            anomalies,
+            anomalous_instances,
+            instances,
+            rate,
+            policy_hash,
+            data_versions
+        FROM statistics
+        WHERE dimension_set NOT IN ('all', 'quality_dimension') AND NOT contains(dimension_set, '+')
+    )
+    WHERE key IS NOT NULL AND anomalies > 0
+)
+SELECT
+    $day::DATE AS day,
+    ranked.dimension,
+    ranked.rank,
+    ranked.key,
+    coalesce(labels.label, ranked.key) AS label,
+    ranked.anomalies,
+    ranked.anomalous_instances,
+    ranked.instances,
+    ranked.rate,
+    -- A key without anomalies yesterday had none; without a yesterday nothing is known.
+    CASE WHEN $has_previous_day THEN coalesce(previous.anomalies, 0) END AS previous_anomalies,
+    CASE WHEN $has_previous_day THEN ranked.anomalies - coalesce(previous.anomalies, 0) END AS change,
+    previous.rank AS previous_rank,
+    ranked.policy_hash,
+    ranked.data_versions
+FROM ranked
+LEFT JOIN labels ON labels.kind = ranked.dimension AND labels.key = ranked.key
+LEFT JOIN previous_rankings AS previous ON previous.dimension = ranked.dimension AND previous.key = ranked.key

@@ -1,0 +1,26 @@
+-- Every delivery of the day, and every dataset that brought none; what needs a person first.
+SELECT
+    system,
+    dataset,
+    file_name,
+    batch_id,
+    decision,
+    reason,
+    CASE WHEN len(json_keys(quarantine_reasons)) > 0 THEN array_to_string(list_transform(
+        list_sort(json_keys(quarantine_reasons)),
+        lambda code: code || ' ' || (quarantine_reasons::JSON ->> code)
+    ), ', ') END AS quarantine_reasons,
+    rows_in,
+    rows_admitted,
+    rows_quarantined
+FROM ledger
+UNION ALL BY NAME
+SELECT system, dataset, 'not_delivered' AS decision, 'nothing was delivered for the day' AS reason
+FROM anomalies
+WHERE list_contains(policy_ids, $not_delivered)
+ORDER BY
+    list_position(['not_delivered', 'refused', 'partial', 'admitted', 'superseded'], decision),
+    system,
+    dataset,
+    file_name,
+    batch_id

@@ -1,0 +1,59 @@
+-- The largest findings: anomaly type in a dataset, since when, and which single place or group has the most of it.
+WITH findings AS (
+    SELECT
+        anomaly_type,
+        system,
+        dataset,
+        any_value(quality_dimension ORDER BY quality_dimension) AS quality_dimension,
+        count(*) AS anomalies,
+        count(*) FILTER (first_seen_day = day) AS new_anomalies,
+        min(first_seen_day) AS since,
+        min(list_position(['critical', 'warning', 'info'], severity)) AS severity_rank
+    FROM anomalies
+    GROUP BY anomaly_type, system, dataset
+    -- What is critical comes first, then what is most.
+    ORDER BY severity_rank, anomalies DESC, anomaly_type, system, dataset
+    LIMIT $top
+),
+counted AS (
+    SELECT anomaly_type, system, dataset, dimension, key, count(*) AS anomalies
+    FROM (
+        SELECT
+            anomaly_type,
+            system,
+            dataset,
+            unnest([
+                {dimension: 'collector', key: collector},
+                {dimension: 'network_device', key: network_device_id},
+                {dimension: 'site', key: site_id},
+                {dimension: 'metric', key: metric},
+                {dimension: 'support_group', key: support_group_id},
+                {dimension: 'owner', key: owner_id}
+            ], recursive := true)
+        FROM anomalies
+        SEMI JOIN findings USING (anomaly_type, system, dataset)
+    )
+    WHERE key IS NOT NULL
+    GROUP BY ALL
+),
+leading AS (
+    SELECT anomaly_type, system, dataset, dimension, key, anomalies, count(*) OVER of_dimension AS keys
+    FROM counted
+    WINDOW of_dimension AS (PARTITION BY anomaly_type, system, dataset, dimension)
+    QUALIFY row_number() OVER (PARTITION BY anomaly_type, system, dataset, dimension ORDER BY anomalies DESC, key) = 1
+)
+SELECT
+    f.* EXCLUDE (severity_rank),
+    ['critical', 'warning', 'info'][severity_rank] AS severity,
+    list({
+        dimension: dimension,
+        key: leading.key,
+        label: coalesce(label, leading.key),
+        share: leading.anomalies / f.anomalies,
+        keys: keys
+    } ORDER BY leading.anomalies DESC, dimension) FILTER (dimension IS NOT NULL) AS concentrations
+FROM findings AS f
+LEFT JOIN leading USING (anomaly_type, system, dataset)
+LEFT JOIN (SELECT dimension, key, label FROM rankings) AS labels USING (dimension, key)
+GROUP BY ALL
+ORDER BY severity_rank, f.anomalies DESC, anomaly_type, system, dataset

@@ -1,0 +1,212 @@
+"""The CMDB's files of a day, and what is wrong with its entries.
+
+Belongs here: configuration items, relations, support groups and owners as tables, and the anomalies of the items. Does
+not belong here: how the estate came about (``estate``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.estate import (
+    APPLICATION,
+    BRANCHES,
+    DATABASE,
+    GROUPS,
+    HOST,
+    MEMBERS,
+    NETWORK_DEVICE,
+    NO_RACK,
+    OFFICES,
+    OWNERS,
+    SITES,
+    Estate,
+)
+from omgov_assets.sample_firm.people import Person, application_name, group_names, site_names
+
+_CLASS_NAMES = np.array(["application", "host", "database", "network_device"])
+_UNKNOWN_GROUP = "SG-99"
+
+
+@dataclass(frozen=True)
+class CmdbDay:
+    """The four tables of a day, the anomalies of CIs as (anomaly type, CI, defect), and look-alikes as (kind, type, CI)."""
+
+    tables: dict[str, pa.Table]
+    anomalies: list[tuple[str, str, str]]
+    look_alikes: list[tuple[str, str, str]]
+
+
+def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: BusinessDay) -> CmdbDay:
+    """What the CMDB delivers on the day."""
+    names = np.array(ids)
+    in_use = ~estate.retired(day)
+    owned = (estate.owner >= 0) & ~estate.forgotten_owner
+    listed = np.flatnonzero(~estate.never_registered)
+    items = _items(estate, names, in_use, owned, day)
+    silent = _silent_hosts(estate, day)
+    once = pa.concat_tables([_sites(day), items.take(pa.array(listed)), silent])
+    again = items.take(pa.array(np.flatnonzero(estate.entered_twice)))
+    tables = {
+        "configuration_items": pa.concat_tables([once, again]),
+        "ci_relations": _relations(estate, names, day),
+        "support_groups": _groups(day),
+        "owners": _owners(estate, people, day),
+    }
+    anomalies = list(_anomalies(estate, names, in_use, owned))
+    return CmdbDay(tables, anomalies, list(_look_alikes(estate, names, silent)))
+
+
+def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -> Iterator[tuple[str, str, str]]:
+    listed = ~estate.never_registered
+    found = {
+        ("ci_owner_missing", "group_without_owners"): in_use & (estate.owner < 0),
+        ("ci_owner_missing", "forgotten_owner"): in_use & (estate.owner >= 0) & ~owned,
+        ("ci_site_missing", "site_not_entered"): in_use & estate.no_site,
+        ("ci_group_unknown", "group_dissolved"): estate.unknown_group,
+        ("ci_duplicate", "ci_entered_twice"): estate.entered_twice,
+        ("ci_unrelated", "host_without_relations"): in_use & estate.unrelated,
+    }
+    for (anomaly_type, defect), where in found.items():
+        for name in names[where & listed]:
+            yield anomaly_type, str(name), defect
+
+
+def _look_alikes(estate: Estate, names: np.ndarray, silent: pa.Table) -> Iterator[tuple[str, str, str]]:
+    for name, status in zip(silent["ci_id"].to_pylist(), silent["status"].to_pylist(), strict=True):
+        if status == "decommissioned":
+            yield "decommissioned_and_silent", "decommissioned_ci", name
+    for name in names[estate.ci_class == APPLICATION][:50]:
+        yield "application_without_site", "ci_site_missing", str(name)
+
+
+def _items(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, day: BusinessDay) -> pa.Table:
+    size = len(names)
+    number = estate.number
+    application = estate.ci_class == APPLICATION
+    classes = _CLASS_NAMES[estate.ci_class]
+    titles = [
+        application_name(int(number[i]) - 1) if application[i] else f"{classes[i].replace('_', '')[:7]}{number[i]:06d}"
+        for i in range(size)
+    ]
+    group = np.char.add("SG-", np.char.zfill((estate.group + 1).astype(str), 2))
+    return _table(
+        day,
+        ci_id=pa.array(names),
+        ci_class=pa.array(classes),
+        name=pa.array(titles),
+        status=pa.array(np.where(in_use, "in_use", "decommissioned")),
+        site_id=pa.array(_site_ids(estate.site), mask=(estate.site < 0) | estate.no_site),
+        rack=pa.array(_rack_names(estate.rack), mask=estate.rack == NO_RACK),
+        support_group_id=pa.array(np.where(estate.unknown_group, _UNKNOWN_GROUP, group)),
+        owner_id=pa.array(_owner_ids(estate.owner), mask=~owned),
+        tier=pa.array(1 + estate.offset % 3, mask=~application),
+        ip_address=pa.array(_addresses(size), mask=application),
+    )
+
+
+def _silent_hosts(estate: Estate, day: BusinessDay) -> pa.Table:
+    """Hosts that report nothing and need not: decommissioned ones, and every fourth planned."""
+    size = estate.silent_hosts
+    number = np.arange(1, size + 1)
+    return _table(
+        day,
+        ci_id=pa.array(np.char.add("HOST-9", np.char.zfill(number.astype(str), 5))),
+        ci_class=pa.array(["host"] * size),
+        name=pa.array([f"old{i:05d}" for i in number]),
+        status=pa.array(np.where(number % 4 == 0, "planned", "decommissioned")),
+        site_id=pa.array(_site_ids(number % SITES)),
+        rack=pa.nulls(size, pa.string()),
+        support_group_id=pa.array(np.char.add("SG-", np.char.zfill((2 + number % (GROUPS - 1)).astype(str), 2))),
+        owner_id=pa.array(_owner_ids((1 + number % (GROUPS - 1)) * MEMBERS + 1)),
+        tier=pa.nulls(size, pa.int64()),
+        ip_address=pa.nulls(size, pa.string()),
+    )
+
+
+def _sites(day: BusinessDay) -> pa.Table:
+    return _table(
+        day,
+        ci_id=pa.array(_site_ids(np.arange(SITES))),
+        ci_class=pa.array(["site"] * SITES),
+        name=pa.array(site_names(BRANCHES, OFFICES)),
+        status=pa.array(["in_use"] * SITES),
+        site_id=pa.array(_site_ids(np.zeros(SITES, dtype=np.int64)), mask=np.arange(SITES) == 0),
+        rack=pa.nulls(SITES, pa.string()),
+        support_group_id=pa.array(np.char.add("SG-", np.char.zfill((2 + np.arange(SITES) % 50).astype(str), 2))),
+        owner_id=pa.nulls(SITES, pa.string()),
+        tier=pa.nulls(SITES, pa.int64()),
+        ip_address=pa.nulls(SITES, pa.string()),
+    )
+
+
+def _relations(estate: Estate, names: np.ndarray, day: BusinessDay) -> pa.Table:
+    """runs_on, depends_on and connected_to between CIs that the CMDB knows; some hosts were forgotten."""
+    hosts, databases, devices = (np.flatnonzero(estate.ci_class == c) for c in (HOST, DATABASE, NETWORK_DEVICE))
+    first, second = estate.application[hosts], estate.application[np.roll(hosts, 7)]
+    also = estate.offset[hosts] % 5 == 0
+    pairs = [
+        ("runs_on", first, hosts),
+        ("runs_on", second[also & (first != second)], hosts[also & (first != second)]),
+        ("runs_on", databases, estate.host_of[databases]),
+        ("depends_on", estate.application[databases], databases),
+        ("connected_to", hosts, devices[estate.rack[hosts] % len(devices)]),
+    ]
+    left_out = estate.never_registered | estate.unrelated
+    kept = [(kind, a[keep], b[keep]) for kind, a, b in pairs for keep in [~left_out[a] & ~left_out[b]]]
+    source = np.concatenate([a for _, a, _ in kept])
+    target = np.concatenate([b for _, _, b in kept])
+    kinds = np.repeat([kind for kind, _, _ in kept], [len(a) for _, a, _ in kept])
+    return _table(
+        day, source_ci_id=pa.array(names[source]), relation=pa.array(kinds), target_ci_id=pa.array(names[target])
+    )
+
+
+def _groups(day: BusinessDay) -> pa.Table:
+    number = np.arange(GROUPS)
+    return _table(
+        day,
+        support_group_id=pa.array([f"SG-{i + 1:02d}" for i in number]),
+        name=pa.array(group_names()),
+        manager_id=pa.array(_owner_ids(number * MEMBERS + 1)),
+        email=pa.array([f"group{i + 1:02d}@example.com" for i in number]),
+    )
+
+
+def _owners(estate: Estate, people: list[Person], day: BusinessDay) -> pa.Table:
+    number = np.arange(OWNERS)
+    return _table(
+        day,
+        owner_id=pa.array(_owner_ids(number)),
+        name=pa.array([person.name for person in people]),
+        email=pa.array([person.email for person in people]),
+        phone=pa.array([person.phone for person in people]),
+        active=pa.array(~estate.inactive_owners),
+        support_group_id=pa.array([f"SG-{i // MEMBERS + 1:02d}" for i in number]),
+    )
+
+
+def _table(day: BusinessDay, **columns: pa.Array) -> pa.Table:
+    size = len(next(iter(columns.values())))
+    return pa.table({**columns, "snapshot_day": pa.array([day.day] * size, pa.date32())})
+
+
+def _owner_ids(owner: Ints) -> np.ndarray:
+    return np.char.add("OWN-", np.char.zfill((owner + 1).astype(str), 4))
+
+
+def _site_ids(site: Ints) -> np.ndarray:
+    return np.char.add("SITE-", np.char.zfill((site + 1).astype(str), 4))
+
+
+def _rack_names(rack: Ints) -> np.ndarray:
+    return np.char.add("R", np.char.zfill((rack + 1).astype(str), 5))
+
+
+def _addresses(size: int) -> list[str]:
+    return [f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}" for i in range(1, size + 1)]

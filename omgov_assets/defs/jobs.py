@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from omgov_assets.components.firm import daily_partitions
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.data_management.collection import delivered_files
 from omgov_assets.model_management.governance import Governance
@@ -25,14 +24,12 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
         dg.define_asset_job(
             NIGHTLY,
             selection=dg.AssetSelection.all() | checks,
-            partitions_def=daily_partitions(),
             description="One night of governance of the whole firm: collect, admit, check, analyse, report.",
             executor_def=dg.in_process_executor,
         ),
         dg.define_asset_job(
             INVENTORY,
             selection=dg.AssetSelection.groups("quality") | checks,
-            partitions_def=daily_partitions(),
             description="Checks and analysis of what is in the lake; nothing is collected.",
             executor_def=dg.in_process_executor,
         ),

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import dagster as dg
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.defs.jobs import NIGHTLY
 from omgov_assets.definitions import build_defs
+from omgov_assets.quality_policy.great_expectations_run import preload
 
 COMMAND_LINE_TAG = "omgov/command_line"
 
@@ -52,6 +54,8 @@ def run_night(
     Raises:
         GovernanceError: control information is at fault.
     """
+    # Great Expectations takes seconds to import: it does so beside the first steps, which wait for files.
+    threading.Thread(target=preload, daemon=True).start()
     prepare_dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster)
     os.environ["OMGOV_HOME"] = str(settings.home)

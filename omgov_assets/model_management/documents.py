@@ -19,21 +19,50 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_yaml(path: Path) -> Any:
-    """A YAML document, loaded safely. Raises ``GovernanceError`` where it is missing or malformed."""
+    """A YAML document, loaded safely.
+
+    Raises:
+        GovernanceError: the file is missing or malformed, or a key stands twice in one mapping.
+    """
+    return parse_yaml(read_text(path), path)
+
+
+def parse_yaml(text: str, path: Path, first_line: int = 1) -> Any:
+    """YAML text of a file, or of a part of it that begins in ``first_line``. Raises ``GovernanceError``."""
+    loader = yaml.CSafeLoader(text)
     try:
-        return yaml.load(_read_text(path), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_duplicate_keys(node, path, first_line)
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        key = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "document"
+        key = f"line {mark.line + first_line}, column {mark.column + 1}" if mark else "document"
         raise GovernanceError(path, key, f"not valid YAML: {error.problem}", "correct the line") from error
     except yaml.YAMLError as error:
         raise GovernanceError(path, "document", f"not valid YAML: {error}", "correct the document") from error
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
 
 
 def read_json(path: Path) -> Any:
-    """A JSON document. Raises ``GovernanceError`` where it is missing or malformed."""
+    """A JSON document.
+
+    Raises:
+        GovernanceError: the file is missing or malformed, or a key stands twice in one object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise GovernanceError(path, twice, f"stands twice in one object: {', '.join(names)}", "keep one of the two")
+        return found
+
     try:
-        return json.loads(_read_text(path))
+        return json.loads(read_text(path), object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         key = f"line {error.lineno}, column {error.colno}"
         raise GovernanceError(path, key, f"not valid JSON: {error.msg}", "correct the line") from error
@@ -48,9 +77,8 @@ def parse(model: type[Model], document: Any, path: Path, key: str = "") -> Model
         where = key
         for part in first["loc"]:
             where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
-        given = first.get("input")
-        problem = first["msg"] if isinstance(given, dict | list) else f"{first['msg']} (given: {given!r})"
-        raise GovernanceError(path, where or "document", problem, "correct the value of this key") from error
+        problem, remedy = _fault(first)
+        raise GovernanceError(path, where or "document", problem, remedy) from error
 
 
 def content_hash(*parts: str) -> str:
@@ -62,21 +90,45 @@ def content_hash(*parts: str) -> str:
     return digest.hexdigest()[:16]
 
 
-class _UniqueKeyLoader(yaml.CSafeLoader):
-    """The safe loader, but a key that stands twice is an error instead of the last one winning unseen."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.value in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                raise yaml.constructor.ConstructorError(
-                    problem=f"key {key_node.value!r} stands twice", problem_mark=key_node.start_mark
-                )
-            seen.add(key_node.value if isinstance(key_node.value, str) else id(key_node))
-        return super().construct_mapping(node, deep)
+def _fault(error: Any) -> tuple[str, str]:
+    """What is wrong by a validation error, and what to do about it."""
+    match error["type"]:
+        case "missing":
+            return "the key is required", "add it"
+        case "extra_forbidden":
+            return "the key is not known and not permitted", "correct its spelling or remove it"
+    given = error.get("input")
+    problem = error["msg"] if isinstance(given, dict | list) else f"{error['msg']} (given: {given!r})"
+    return problem, "correct the value of this key"
 
 
-def _read_text(path: Path) -> str:
+def _refuse_duplicate_keys(root: yaml.Node, path: Path, first_line: int) -> None:
+    """YAML lets the last of two equal keys win unseen; here that would change what the firm decided."""
+    pending: list[tuple[str, yaml.Node]] = [("", root)]
+    visited: set[int] = set()
+    while pending:
+        where, node = pending.pop()
+        if id(node) in visited:  # an alias: the same node once more
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            pending += [(f"{where}[{index}]", item) for index, item in enumerate(node.value)]
+        elif isinstance(node, yaml.MappingNode):
+            lines: dict[tuple[str, str], int] = {}
+            for key_node, value_node in node.value:
+                key = f"{where}.{key_node.value}" if where else str(key_node.value)
+                line = key_node.start_mark.line + first_line
+                identity = (key_node.tag, str(key_node.value))
+                if identity in lines:
+                    raise GovernanceError(
+                        path, key, f"stands in line {lines[identity]} and in line {line}", "keep one of the two"
+                    )
+                lines[identity] = line
+                pending.append((key, value_node))
+
+
+def read_text(path: Path) -> str:
+    """Text of a file in UTF-8. Raises ``GovernanceError`` where it is missing or of another encoding."""
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -9,10 +9,9 @@ import re
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
-from omgov_assets.model_management.documents import content_hash, parse
+from omgov_assets.model_management.documents import content_hash, parse, parse_yaml, read_text
 from omgov_assets.model_management.errors import GovernanceError
 
 _HEADER = re.compile(r"\A\s*/\*\s*---\s*\n(?P<header>.*?)\n\s*---\s*\*/(?P<sql>.*)\Z", re.DOTALL)
@@ -47,16 +46,11 @@ def load_processing_model(path: Path) -> ProcessingModel:
     Raises:
         GovernanceError: missing file, no or malformed header, or a dataset other than the file's name.
     """
-    if not path.is_file():
-        raise GovernanceError(path, "document", "file is missing", "write the conform model of this dataset")
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     match = _HEADER.match(text)
     if match is None:
         raise GovernanceError(path, "header", "no YAML header", "begin the file with /* --- … --- */")
-    try:
-        document = yaml.safe_load(match["header"])
-    except yaml.YAMLError as error:
-        raise GovernanceError(path, "header", f"not valid YAML: {error}", "correct the header") from error
+    document = parse_yaml(match["header"], path, first_line=text.count("\n", 0, match.start("header")) + 1)
     header = parse(ModelHeader, document, path, "header")
     if header.dataset != path.stem:
         raise GovernanceError(path, "header.dataset", f"says {header.dataset!r}", f"say {path.stem!r}, as the file")

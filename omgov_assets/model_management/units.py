@@ -15,8 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from omgov_assets.model_management.documents import read_yaml
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.ucum import meaning
@@ -64,7 +62,6 @@ class UnitTable:
                 raise GovernanceError(
                     path, str(key), "the key is not known", "remove it or move it under `spellings`"
                 )
-        _refuse_duplicates(path)
         for spelling, code in document["spellings"].items():
             _check_entry(path, spelling, code)
         return cls(document["spellings"])
@@ -140,20 +137,3 @@ def _check_entry(path: Path, spelling: object, code: object) -> None:
         raise GovernanceError(
             path, key, f"the spelling is itself a UCUM code and does not mean {code!r}", "remove the entry"
         )
-
-
-def _refuse_duplicates(path: Path) -> None:
-    """YAML lets the last of two equal keys win silently; here that would change a unit."""
-    root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    for top_key, entries in root.value if isinstance(root, yaml.MappingNode) else ():
-        seen: dict[str, int] = {}
-        for key_node, _ in entries.value if top_key.value == "spellings" else ():
-            line = key_node.start_mark.line + 1
-            if key_node.value in seen:
-                raise GovernanceError(
-                    path,
-                    f"spellings.{key_node.value}",
-                    f"stands in line {seen[key_node.value]} and in line {line}",
-                    "keep one of the two",
-                )
-            seen[key_node.value] = line

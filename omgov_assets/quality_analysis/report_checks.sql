@@ -6,6 +6,9 @@ SELECT
     ['error', 'not_evaluated', 'failed', 'passed'][
         min(list_position(['error', 'not_evaluated', 'failed', 'passed'], verdict))
     ] AS verdict,
+    ['critical', 'warning', 'info'][
+        min(list_position(['critical', 'warning', 'info'], severity)) FILTER (verdict = 'failed')
+    ] AS failed_severity,
     count(*) AS policies,
     count(*) FILTER (verdict = 'failed') AS policies_failed,
     count(*) FILTER (verdict = 'not_evaluated') AS policies_not_evaluated,

@@ -6,10 +6,7 @@ SELECT
     batch_id,
     decision,
     reason,
-    CASE WHEN len(json_keys(quarantine_reasons)) > 0 THEN array_to_string(list_transform(
-        list_sort(json_keys(quarantine_reasons)),
-        lambda code: code || ' ' || (quarantine_reasons::JSON ->> code)
-    ), ', ') END AS quarantine_reasons,
+    quarantine_reasons,
     rows_in,
     rows_admitted,
     rows_quarantined

@@ -36,24 +36,32 @@ counted AS (
     WHERE key IS NOT NULL
     GROUP BY ALL
 ),
-leading AS (
+foremost AS (
     SELECT anomaly_type, system, dataset, dimension, key, anomalies, count(*) OVER of_dimension AS keys
     FROM counted
     WINDOW of_dimension AS (PARTITION BY anomaly_type, system, dataset, dimension)
     QUALIFY row_number() OVER (PARTITION BY anomaly_type, system, dataset, dimension ORDER BY anomalies DESC, key) = 1
+),
+concentrated AS (
+    SELECT
+        anomaly_type,
+        system,
+        dataset,
+        list({
+            dimension: dimension,
+            key: foremost.key,
+            label: coalesce(label, foremost.key),
+            anomalies: foremost.anomalies,
+            keys: keys
+        } ORDER BY dimension) AS concentrations
+    FROM foremost
+    LEFT JOIN (SELECT dimension, key, label FROM rankings) AS labels USING (dimension, key)
+    GROUP BY anomaly_type, system, dataset
 )
 SELECT
-    f.* EXCLUDE (severity_rank),
+    findings.* EXCLUDE (severity_rank),
     ['critical', 'warning', 'info'][severity_rank] AS severity,
-    list({
-        dimension: dimension,
-        key: leading.key,
-        label: coalesce(label, leading.key),
-        share: leading.anomalies / f.anomalies,
-        keys: keys
-    } ORDER BY leading.anomalies DESC, dimension) FILTER (dimension IS NOT NULL) AS concentrations
-FROM findings AS f
-LEFT JOIN leading USING (anomaly_type, system, dataset)
-LEFT JOIN (SELECT dimension, key, label FROM rankings) AS labels USING (dimension, key)
-GROUP BY ALL
-ORDER BY severity_rank, f.anomalies DESC, anomaly_type, system, dataset
+    concentrations
+FROM findings
+LEFT JOIN concentrated USING (anomaly_type, system, dataset)
+ORDER BY severity_rank, anomalies DESC, anomaly_type, system, dataset

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -89,10 +90,14 @@ def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, sy
         con.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
-def missing_requirements(lake: Lake, policy: Policy, system: str, day: date) -> list[str]:
-    """Datasets that a policy needs and that hold nothing for the day."""
-    needed = [requirement.replace("{system}", system) for requirement in policy.meta.requires]
-    return [requirement for requirement in needed if not lake.has_day(requirement, day)]
+def missing_requirements(
+    lake: Lake, policies: Iterable[Policy], system: str, day: date
+) -> dict[str, list[str]]:
+    """Datasets that policies need and that hold nothing for the day, by policy id; policies that lack nothing are left out."""
+    needed = {p.policy_id: [name.replace("{system}", system) for name in p.meta.requires] for p in policies}
+    held = {name: lake.has_day(name, day) for names in needed.values() for name in names}
+    absent = {policy_id: [name for name in names if not held[name]] for policy_id, names in needed.items()}
+    return {policy_id: names for policy_id, names in absent.items() if names}
 
 
 def _register_referenced(

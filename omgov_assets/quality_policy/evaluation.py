@@ -90,13 +90,9 @@ def judge_rows(
     if candidate is None and not lake.has_day(table, day):
         reason = f"{table} holds nothing for {day}: nothing was delivered, or the batch was refused"
         return [PolicyResult(policy, "not_evaluated", None, None, reason, None) for policy in policies]
-    ready, waiting = [], {}
-    for policy in policies:
-        missing = missing_requirements(lake, policy, policy_set.system, day)
-        if missing:
-            waiting[policy.policy_id] = f"{', '.join(missing)} holds nothing for {day}"
-        else:
-            ready.append(policy)
+    missing = missing_requirements(lake, policies, policy_set.system, day)
+    waiting = {policy_id: f"{', '.join(names)} holds nothing for {day}" for policy_id, names in missing.items()}
+    ready = [policy for policy in policies if policy.policy_id not in waiting]
     try:
         rows = prepare_checked_rows(con, lake, governance, policy_set, day, candidate)
     except PolicyViewError as error:

@@ -47,6 +47,22 @@ class Verdict:
     error: str | None = None
 
 
+@dataclass(frozen=True)
+class _Condition:
+    """Which rows GX looks at, and the SQLAlchemy expression that holds for the failing ones."""
+
+    domain_kwargs: Any
+    expression: Any
+
+
+def preload() -> None:
+    """Import Great Expectations, which takes seconds, ahead of the first evaluation; harmless to call from a thread."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import duckdb_engine  # noqa: F401
+    import great_expectations.expectations.core
+    import great_expectations.validator.validator  # noqa: F401
+
+
 def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> list[Verdict]:
     """Evaluate policies on table ``checked`` of the connection; a policy that breaks disturbs no other.
 
@@ -60,11 +76,12 @@ def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]
         results = validator.graph_validate(
             configurations=list(configurations.values()), runtime_configuration=_RESULT_FORMAT
         )
+        conditions = _conditions(validator, results)
         for result in results:
             # GX answers in an order of its own as soon as one expectation breaks: match by the policy's id.
             policy_id = result.expectation_config.meta["policy_id"]
             policy = next(policy for policy in policies if policy.policy_id == policy_id)
-            verdicts[policy_id] = _verdict(validator, policy, result)
+            verdicts[policy_id] = _verdict(validator, policy, result, conditions.get(policy_id))
     return [
         verdicts.get(policy.policy_id, Verdict(policy, None, error="Great Expectations gave no result"))
         for policy in policies
@@ -135,7 +152,7 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
         engine.dispose()
 
 
-def _verdict(validator: Validator, policy: Policy, result: Any) -> Verdict:
+def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Condition | None) -> Verdict:
     error = _error_of(result)
     if error is not None:
         return Verdict(policy, None, error=error)
@@ -151,40 +168,50 @@ def _verdict(validator: Validator, policy: Policy, result: Any) -> Verdict:
     evaluated = int(outcome["element_count"]) - int(outcome.get("missing_count") or 0)
     if failed == 0:
         return Verdict(policy, bool(result.success), evaluated, 0)
-    query, error = _row_query(validator, policy, result.expectation_config)
-    if error is not None:
-        return Verdict(policy, None, evaluated, failed, error=error)
-    return Verdict(policy, bool(result.success), evaluated, failed, query)
+    if condition is None:
+        return Verdict(policy, None, evaluated, failed, error="Great Expectations gives no condition of the failing rows")
+    return Verdict(policy, bool(result.success), evaluated, failed, _row_query(validator, policy, condition))
 
 
-def _row_query(validator: Validator, policy: Policy, configuration: Any) -> tuple[str | None, str | None]:
-    """SQL of the rows that GX counted as failing, from GX's own condition and domain; or why there is none."""
-    import sqlalchemy
-    from great_expectations.exceptions import GreatExpectationsError
+def _conditions(validator: Validator, results: Sequence[Any]) -> dict[str, _Condition]:
+    """GX's own row conditions of the expectations that counted failing rows, by policy id; asked for all at once."""
     from great_expectations.validator.metric_configuration import MetricConfiguration
 
-    engine = validator.execution_engine
-    expectation = configuration.to_domain_obj()
-    dependencies = expectation.get_validation_dependencies(
-        execution_engine=engine, runtime_configuration=_RESULT_FORMAT
-    ).metric_configurations
-    metric = dependencies[f"{expectation.map_metric}.unexpected_count"]
-    try:
-        domain = engine.get_domain_records(domain_kwargs=metric.metric_domain_kwargs)
-        rows = _compiled(engine, sqlalchemy.select(sqlalchemy.text("*")).select_from(domain))
-        unique = _duplicates(policy, rows)
-        if unique is not None:
-            return unique, None
-        condition, *_ = validator.metrics_calculator.get_metric(
-            MetricConfiguration(
-                metric_name=metric.metric_name.removesuffix(".unexpected_count") + ".condition",
-                metric_domain_kwargs=metric.metric_domain_kwargs,
-                metric_value_kwargs=metric.metric_value_kwargs,
-            )
+    wanted = {}
+    for result in results:
+        if _error_of(result) is not None or not (result.result or {}).get("unexpected_count"):
+            continue
+        expectation = result.expectation_config.to_domain_obj()
+        counted = expectation.get_validation_dependencies(
+            execution_engine=validator.execution_engine, runtime_configuration=_RESULT_FORMAT
+        ).metric_configurations[f"{expectation.map_metric}.unexpected_count"]
+        wanted[result.expectation_config.meta["policy_id"]] = MetricConfiguration(
+            metric_name=f"{expectation.map_metric}.condition",
+            metric_domain_kwargs=counted.metric_domain_kwargs,
+            metric_value_kwargs=counted.metric_value_kwargs,
         )
-        return f"SELECT * FROM ({rows}) WHERE {_compiled(engine, condition)}", None  # noqa: S608 - GX's own SQL
-    except (GreatExpectationsError, KeyError, NotImplementedError) as error:
-        return None, f"the failing rows cannot be told: {_first_line(error)}"
+    resolved, _ = validator.metrics_calculator.compute_metrics(metric_configurations=list(wanted.values()))
+    return {
+        policy_id: _Condition(metric.metric_domain_kwargs, resolved[metric.id][0])
+        for policy_id, metric in wanted.items()
+        if metric.id in resolved
+    }
+
+
+def _row_query(validator: Validator, policy: Policy, condition: _Condition) -> str:
+    """SQL of the rows that GX counted as failing."""
+    import sqlalchemy
+
+    engine = validator.execution_engine
+    domain: Any = engine.get_domain_records(domain_kwargs=condition.domain_kwargs)
+    # A plain table, or a query where the expectation has a row condition or ignores rows.
+    if not isinstance(domain, sqlalchemy.Select):
+        domain = sqlalchemy.select(sqlalchemy.text("*")).select_from(domain)
+    rows = _compiled(engine, domain)
+    duplicates = _duplicates(policy, rows)
+    if duplicates is not None:
+        return duplicates
+    return f"SELECT * FROM ({rows}) WHERE {_compiled(engine, condition.expression)}"  # noqa: S608 - GX's own SQL
 
 
 def _duplicates(policy: Policy, rows: str) -> str | None:

@@ -48,14 +48,18 @@ class PolicyMeta(BaseModel):
 
 
 class Policy(BaseModel):
-    """One expectation of a suite."""
+    """One expectation of a suite. Of GX's own keys, those that change no verdict are accepted and not acted on."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     kwargs: dict[str, Any] = Field(default_factory=dict)
     severity: Severity
     meta: PolicyMeta
+    id: str | None = Field(default=None, exclude=True)
+    notes: str | list[str] | None = Field(default=None, exclude=True)
+    description: str | None = Field(default=None, exclude=True)
+    rendered_content: Any = Field(default=None, exclude=True)
 
     @property
     def policy_id(self) -> str:
@@ -80,8 +84,13 @@ class Policy(BaseModel):
 
 
 class _Suite(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
     name: str
     expectations: tuple[Policy, ...]
+    id: str | None = None
+    notes: str | list[str] | None = None
+    meta: dict[str, Any] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

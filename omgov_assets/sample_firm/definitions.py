@@ -123,6 +123,19 @@ def definition_faults(definitions: Definitions) -> Iterator[tuple[str, str, str]
             yield "unmapped_metric", name, "metric_outside_the_standard"
 
 
+def definition_look_alikes(definitions: Definitions) -> Iterator[tuple[str, str, str]]:
+    """Kind, anomaly type resembled and source metric of definitions that only look wrong."""
+    catalogue = load_catalogue()
+    dialect = definitions.dialect
+    for position in np.flatnonzero(definitions.kind == SOUND):
+        metric = catalogue[definitions.metric[position]]
+        name = definitions.names[position]
+        if metric.unit == "1" and dialect.writes_one is None:
+            yield "dimensionless_without_unit", "definition_unit_missing", name
+        elif name in dialect.same_names.values():
+            yield "same_name_in_two_systems", "definition_duplicate", name
+
+
 def _spread_kinds(rng: np.random.Generator, dialect: Dialect, metric: Ints, variant: Ints) -> Ints:
     catalogue = load_catalogue()
     kind = np.zeros(len(metric), dtype=np.int64)

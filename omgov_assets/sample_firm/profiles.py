@@ -207,7 +207,7 @@ def _values(
     upper = of_metric([np.nan if m.valid_max is None else m.valid_max for m in catalogue])
     lower = of_metric([np.nan if m.valid_min is None else m.valid_min for m in catalogue])
     varies = of_metric([m.varies for m in catalogue])
-    whole = of_metric([m.value_type == "int" for m in catalogue]) & np.isin(unit, [USUAL, SECOND_SPELLING])
+    whole = of_metric([m.value_type == "int" for m in catalogue])
 
     span = highest - lowest
     minimum = lowest + span * inventory.level * 0.6
@@ -237,8 +237,8 @@ def _values(
     single = np.where(too_high, maximum, np.where(too_low, minimum, mean))
     minimum, maximum, mean = (np.where(one, single, v) for v in (minimum, maximum, mean))
 
-    reported = [_round(value / factor, whole) for value in (minimum, maximum, mean)]
-    reported[2] = np.clip(np.round(reported[2], 3), reported[0], reported[1])
+    usual = np.isin(unit, [USUAL, SECOND_SPELLING])
+    reported = [_round(value / factor, usual, whole) for value in (minimum, maximum, mean)]
     wrong_mean = (trait == TRAIT["broken_aggregation"]) & (count > 0)
     reported[2] = np.where(wrong_mean, np.round(np.abs(reported[1]) * 1.25 + 1, 3), reported[2])
     empty = count == 0
@@ -255,5 +255,6 @@ def _values(
     }
 
 
-def _round(values: Floats, whole: Bools) -> Floats:
-    return np.where(whole, np.rint(values), np.round(values, 3))
+def _round(values: Floats, usual: Bools, whole: Bools) -> Floats:
+    """Digits as tools write them; a greater unit needs more of them, or small values would vanish."""
+    return np.where(whole & usual, np.rint(values), np.where(usual, np.round(values, 3), np.round(values, 9)))

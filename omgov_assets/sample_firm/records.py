@@ -70,11 +70,11 @@ def instance_records(inventory: Inventory, profiles: Profiles, identities: Ident
             "collector": _dictionary(inventory.collector, pa.array(inventory.collector_names)),
             "first_s": pa.array(profiles.first_s, mask=never),
             "last_s": pa.array(profiles.last_s, mask=never),
-            "sample_count": pa.array(profiles.count),
+            "sample_count": pa.array(profiles.count, mask=never),
             "sample_min": pa.array(profiles.minimum, from_pandas=True),
             "sample_max": pa.array(profiles.maximum, from_pandas=True),
             "sample_mean": pa.array(profiles.mean, from_pandas=True),
-            "sample_distinct": pa.array(profiles.distinct),
+            "sample_distinct": pa.array(profiles.distinct, mask=never),
             "unusable": pa.array(refused(profiles)),
         }
     )

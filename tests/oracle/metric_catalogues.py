@@ -1,4 +1,4 @@
-"""What is wrong in the metric catalogues (Datadog, OpenTelemetry, Nightingale, HertzBeat), counted from the raw tables."""
+"""What is wrong in the catalogues of Datadog, OpenTelemetry, Nightingale and HertzBeat, by the raw tables."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NEWEST_SNAPSHOTS = {"core": "2025-09-16", "extras": "2026-08-21"}
 
 # Units that have two meanings or none; all others of the catalogues have one.
 AMBIGUOUS_UNITS = {"Mb", "kb", "mbps", "G", "sbc", "time", "nanocore"}
-# Deprecated OpenTelemetry metrics whose unit is not one of what they measure, among those that the example maps.
+# OpenTelemetry metrics whose unit does not measure what they measure, among those that the example maps.
 MISMEASURED = {
     "cpu.frequency": "{Hz}",
     "system.linux.memory.available": "{packet}",
@@ -41,12 +41,14 @@ def catalogue(real_data: Path, name: str) -> tuple[Row, ...]:
 @cache
 def datadog_in_force(real_data: Path) -> tuple[Row, ...]:
     """Datadog's definitions of the newest snapshot of each repository."""
-    return tuple(row for row in catalogue(real_data, DATADOG) if row["snapshot"] == NEWEST_SNAPSHOTS[row["repo"]])
+    return tuple(
+        row for row in catalogue(real_data, DATADOG) if row["snapshot"] == NEWEST_SNAPSHOTS[row["repo"]]
+    )
 
 
 @cache
 def datadog_originals(real_data: Path) -> tuple[Row, ...]:
-    """The same definitions from the original metadata.csv files, for recounting what the flattened table says."""
+    """The same definitions from the original metadata.csv files, to recount what the flattened table says."""
     rows: list[Row] = []
     for name in ("datadog_core_2025-09-16", "datadog_extras_2026-08-21"):
         with tarfile.open(real_data / "datadog" / f"{name}.tar.xz") as archive:
@@ -92,12 +94,16 @@ def _datadog(rows: tuple[Row, ...]) -> Findings:
     metrics = ("datadog", "integration_metrics")
     return {
         (*definitions, "definition_unit_missing"): names([row for row in rows if not row["unit_name"]]),
-        (*definitions, "definition_unit_unknown"): names([row for row in rows if row["unit_name"] in AMBIGUOUS_UNITS]),
+        (*definitions, "definition_unit_unknown"): names(
+            [row for row in rows if row["unit_name"] in AMBIGUOUS_UNITS]
+        ),
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): names([row for row in rows if times[row["metric_name"]] > 1]),
         (*definitions, "definition_interval_missing"): names([row for row in rows if not row["interval"]]),
         (*definitions, "definition_interval_zero"): names([row for row in rows if row["interval"] == "0"]),
-        (*definitions, "definition_description_missing"): names([row for row in rows if not row["description"]]),
+        (*definitions, "definition_description_missing"): names(
+            [row for row in rows if not row["description"]]
+        ),
         (*metrics, "rate_without_per_unit"): lines(
             [row for row in rows if row["metric_type"] == "rate" and not row["per_unit_name"]]
         ),
@@ -150,7 +156,9 @@ def _nightingale(rows: tuple[Row, ...]) -> Findings:
         (*definitions, "definition_unit_unknown"): [],
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): [],
-        (*definitions, "definition_instrument_missing"): [name(row) for row in rows if not row["metric_type"]],
+        (*definitions, "definition_instrument_missing"): [
+            name(row) for row in rows if not row["metric_type"]
+        ],
         (*definitions, "counter_of_share"): [
             name(row) for row in rows if row["metric_type"] == "counter" and row["unit"] in ("percent", "%")
         ],
@@ -164,11 +172,17 @@ def _hertzbeat(rows: tuple[Row, ...]) -> Findings:
         return f"{row['app']}.{row['metric_set']}.{row['field']}"
 
     return {
-        (*definitions, "definition_unit_missing"): [name(r) for r in rows if r["type"] == "0" and not r["unit"]],
-        (*definitions, "definition_unit_unknown"): [name(row) for row in rows if row["unit"] in AMBIGUOUS_UNITS],
+        (*definitions, "definition_unit_missing"): [
+            name(row) for row in rows if row["type"] == "0" and not row["unit"]
+        ],
+        (*definitions, "definition_unit_unknown"): [
+            name(row) for row in rows if row["unit"] in AMBIGUOUS_UNITS
+        ],
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): [],
         (*definitions, "definition_type_missing"): [name(row) for row in rows if not row["type"]],
         (*definitions, "unit_on_text"): [name(row) for row in rows if row["type"] == "1" and row["unit"]],
-        (*definitions, "definition_name_missing"): [name(row) for row in rows if not row["zh"] and not row["en"]],
+        (*definitions, "definition_name_missing"): [
+            name(row) for row in rows if not row["zh"] and not row["en"]
+        ],
     }

@@ -1,4 +1,4 @@
-"""The oracles count right: they reproduce what the README files of the real data say, and what the originals say.
+"""The oracles count right: they reproduce what the README files of the real data say, and the originals.
 
 Where an oracle differs from a README, the reason stands beside the number.
 """
@@ -44,7 +44,10 @@ README_ROWS = {
 
 @pytest.fixture(scope="module")
 def findings(real_data: Path) -> Findings:
-    return {**wikimedia_estate.estate_findings(real_data, DAY), **metric_catalogues.catalogue_findings(real_data)}
+    return {
+        **wikimedia_estate.estate_findings(real_data, DAY),
+        **metric_catalogues.catalogue_findings(real_data),
+    }
 
 
 @pytest.mark.parametrize("finding", README_ROWS, ids="/".join)
@@ -72,7 +75,9 @@ def test_names_are_cut_after_the_site(findings: Findings, real_data: Path) -> No
 def test_two_user_ids_are_shared_by_two_accounts_each(findings: Findings, real_data: Path) -> None:
     # The README counts ids (2), the finding the accounts that share them (4).
     accounts = findings["cmdb", "persons", "uid_duplicate"]
-    uids = {f"{r['login']}|{r['kind']}": r["uid"] for r in wikimedia_estate.estate_table(real_data, "persons")}
+    uids = {
+        f"{r['login']}|{r['kind']}": r["uid"] for r in wikimedia_estate.estate_table(real_data, "persons")
+    }
     assert len(accounts) == 4
     assert sorted(Counter(uids[account] for account in accounts).values()) == [2, 2]
 
@@ -86,7 +91,7 @@ def test_racks_are_written_in_three_notations_and_more(findings: Findings, real_
     assert len([row for row in rows if re.fullmatch("[A-Z][0-9]+", row["rack"])]) == 438 - 170 - 113 - 33
 
 
-def test_roles_without_owner_are_those_whose_original_setting_names_none(findings: Findings, real_data: Path) -> None:
+def test_roles_without_owner_are_those_whose_original_names_none(findings: Findings, real_data: Path) -> None:
     settings = wikimedia_estate.role_settings(real_data)
     used = wikimedia_estate.roles_in_use(real_data)
     assert len(used) == 246
@@ -96,8 +101,8 @@ def test_roles_without_owner_are_those_whose_original_setting_names_none(finding
 
 
 def test_roles_without_description_are_97_not_99(findings: Findings, real_data: Path) -> None:
-    # The README says 99 of 246. The original settings of the roles give 97 in scope common, and 95 where a description in
-    # any scope counts; no reading of the packed files gives 99.
+    # The README says 99 of 246. The original settings of the roles give 97 in scope common, and 95 where a
+    # description in any scope counts; no reading of the packed files gives 99.
     settings = wikimedia_estate.role_settings(real_data)
     used = wikimedia_estate.roles_in_use(real_data)
     key = re.compile(r"^profile::base::production::role_description:", re.MULTILINE)
@@ -105,7 +110,9 @@ def test_roles_without_description_are_97_not_99(findings: Findings, real_data: 
     described = {role for (_, role), text in settings.items() if key.search(text)}
     assert len(used - described) == 95
     assert len(in_common) == 97
-    assert in_common == {subject.split("|")[1] for subject in findings["cmdb", "roles", "role_description_missing"]}
+    assert in_common == {
+        subject.split("|")[1] for subject in findings["cmdb", "roles", "role_description_missing"]
+    }
 
 
 def test_datadog_names_have_92_surplus_rows(findings: Findings, real_data: Path) -> None:
@@ -137,8 +144,10 @@ def test_nightingale_without_unit_is_124_in_the_packed_part(findings: Findings, 
     assert len(findings["nightingale", "metric_definitions", "definition_unit_missing"]) == 124
 
 
-def test_hertzbeat_numbers_without_unit_are_982_in_the_packed_part(findings: Findings, real_data: Path) -> None:
-    # The README counts 1,749 of 2,527 numbers among all 4,272 fields upstream; 2,534 fields of 82 templates are packed.
+def test_hertzbeat_numbers_without_unit_are_982_in_the_packed_part(
+    findings: Findings, real_data: Path
+) -> None:
+    # The README counts 1,749 of 2,527 numbers among all 4,272 fields upstream; 2,534 fields are packed.
     rows = metric_catalogues.catalogue(real_data, metric_catalogues.HERTZBEAT)
     assert len(rows) == 2534
     assert sum(row["type"] == "0" for row in rows) == 1444

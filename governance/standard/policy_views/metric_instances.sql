@@ -59,7 +59,7 @@ punctuality AS (
             - greatest(epoch_us(first_seen_at), epoch_us(getvariable('day_start')))
         ) / 1e6 / interval_s AS expected_samples
     FROM dataset
-    WHERE interval_s > 0
+    WHERE interval_s > 0 AND last_seen_at IS NOT NULL
 )
 SELECT
     i.*,

@@ -1,0 +1,2 @@
+-- ci_relations as the CMDB exports them.
+SELECT * FROM records

@@ -1,0 +1,2 @@
+-- configuration_items as the CMDB exports them.
+SELECT * FROM records

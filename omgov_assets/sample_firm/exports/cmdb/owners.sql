@@ -1,0 +1,2 @@
+-- owners as the CMDB exports them.
+SELECT * FROM records

@@ -1,0 +1,2 @@
+-- support_groups as the CMDB exports them.
+SELECT * FROM records

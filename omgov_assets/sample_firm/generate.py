@@ -1,0 +1,195 @@
+"""Generating the sample firm: its deliveries of consecutive days and the truth about them.
+
+Belongs here: the order of the work and where randomness comes from. Every array is drawn from a generator of its own
+(seed, purpose), so that the same seed gives the same bytes, and a day looks the same whichever day comes first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from omgov_assets.sample_firm.calendar import EARLIEST_DAY, BusinessDay
+from omgov_assets.sample_firm.cmdb import export_cmdb
+from omgov_assets.sample_firm.definitions import (
+    Definitions,
+    define_metrics,
+    definition_faults,
+    definition_look_alikes,
+    definition_rows,
+)
+from omgov_assets.sample_firm.dialects import DIALECTS
+from omgov_assets.sample_firm.estate import OWNERS, Estate, build_estate
+from omgov_assets.sample_firm.inventory import Inventory, build_inventories
+from omgov_assets.sample_firm.landing import connect, deliver
+from omgov_assets.sample_firm.people import Person, invent_people
+from omgov_assets.sample_firm.profiles import profile_day
+from omgov_assets.sample_firm.records import ci_ids, identify, instance_records
+from omgov_assets.sample_firm.samples import sample_day
+from omgov_assets.sample_firm.truth import Truth
+
+FEWEST_INSTANCES = 10_000
+_ESTATE, _PEOPLE, _DEFINITIONS, _INVENTORIES, _PROFILES, _SAMPLES = range(6)
+
+
+@dataclass(frozen=True)
+class FirmSummary:
+    """What was generated.
+
+    Attributes:
+        days: the days, ascending. definitions: metric definitions of all systems (at least one per metric and system,
+            so possibly more than asked for). instances: metric instances per day.
+        records: records of all deliveries. anomalous_instances: instances with at least one anomaly, summed over days.
+        anomalies: anomalies of all days by type.
+    """
+
+    days: tuple[date, ...]
+    definitions: int
+    instances: int
+    records: int
+    anomalous_instances: int
+    anomalies: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Firm:
+    seed: int
+    estate: Estate
+    ids: list[str]
+    people: list[Person]
+    definitions: list[Definitions]
+    inventories: list[Inventory]
+
+
+def generate_firm(
+    out: Path,
+    *,
+    definitions: int,
+    instances: int,
+    days: int,
+    first_day: date,
+    seed: int,
+    progress: Callable[[str], None] | None = None,
+) -> FirmSummary:
+    """Write ``out/landing/<system>/<dataset>/<day>/`` and ``out/truth/`` for consecutive days.
+
+    Args:
+        out: folder of landing and truth; files of the same day are replaced.
+        definitions: metric definitions of all systems together, about.
+        instances: metric instances of all systems together, exactly; at least ``FEWEST_INSTANCES``.
+        days: number of days.
+        first_day: business day to begin with, not before ``EARLIEST_DAY``.
+        seed: same seed, same bytes.
+        progress: told what is being done, one line per dataset.
+
+    Raises:
+        ValueError: a number that no firm can be made of.
+    """
+    if instances < FEWEST_INSTANCES:
+        raise ValueError(f"instances is {instances}: a firm with every defect has at least {FEWEST_INSTANCES}")
+    if days < 1:
+        raise ValueError(f"days is {days}: generate at least one day")
+    if first_day < EARLIEST_DAY:
+        raise ValueError(f"first_day is {first_day}: the firm's history reaches back to {EARLIEST_DAY}")
+    tell = progress or (lambda _: None)
+    tell("building the estate")
+    firm = _build(definitions, instances, seed)
+    dates = tuple(first_day + timedelta(days=number) for number in range(days))
+    records, anomalous, anomalies = 0, 0, Counter[str]()
+    with connect() as con:
+        for number in dates:
+            day_records, day_anomalous, day_anomalies = _deliver_day(con, out, firm, BusinessDay(number), tell)
+            records, anomalous = records + day_records, anomalous + day_anomalous
+            anomalies.update(day_anomalies)
+    return FirmSummary(
+        days=dates,
+        definitions=sum(len(defined.names) for defined in firm.definitions),
+        instances=sum(len(inventory) for inventory in firm.inventories),
+        records=records,
+        anomalous_instances=anomalous,
+        anomalies=dict(sorted(anomalies.items())),
+    )
+
+
+def _build(definitions: int, instances: int, seed: int) -> _Firm:
+    estate = build_estate(_rng(seed, _ESTATE), instances)
+    defined = [
+        define_metrics(_rng(seed, _DEFINITIONS, number), dialect, definitions)
+        for number, dialect in enumerate(DIALECTS)
+    ]
+    return _Firm(
+        seed=seed,
+        estate=estate,
+        ids=ci_ids(estate),
+        people=invent_people(_rng(seed, _PEOPLE), OWNERS),
+        definitions=defined,
+        inventories=build_inventories(_rng(seed, _INVENTORIES), estate, defined, instances),
+    )
+
+
+def _deliver_day(
+    con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, tell: Callable[[str], None]
+) -> tuple[int, int, dict[str, int]]:
+    truth = Truth(day)
+    records = _deliver_cmdb(con, out, firm, day, truth, tell)
+    anomalous = 0
+    for number, inventory in enumerate(firm.inventories):
+        delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, truth, tell)
+        records, anomalous = records + delivered, anomalous + wrong
+    return records, anomalous, truth.write(out)
+
+
+def _deliver_cmdb(
+    con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, truth: Truth, tell: Callable[[str], None]
+) -> int:
+    tell(f"{day.day} cmdb")
+    cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
+    truth.add("cmdb", "configuration_items", cmdb.anomalies)
+    truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
+    return sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
+
+
+def _deliver_system(
+    con: duckdb.DuckDBPyConnection,
+    out: Path,
+    firm: _Firm,
+    number: int,
+    inventory: Inventory,
+    day: BusinessDay,
+    truth: Truth,
+    tell: Callable[[str], None],
+) -> tuple[int, int]:
+    """Write the three datasets of a system; returns records and anomalous instances."""
+    defined = inventory.definitions
+    system = defined.dialect.system
+    tell(f"{day.day} {system} metric_definitions")
+    rows = definition_rows(defined)
+    deliver(con, out, system, "metric_definitions", day, rows)
+    truth.add(system, "metric_definitions", definition_faults(defined))
+    truth.add_look_alikes(system, "metric_definitions", definition_look_alikes(defined))
+
+    tell(f"{day.day} {system} metric_instances")
+    profiles = profile_day(_rng(firm.seed, _PROFILES, number, day.ordinal), firm.estate, inventory, day)
+    identities = identify(firm.estate, pa.array(firm.ids), inventory, profiles, day)
+    delivery = deliver(
+        con, out, system, "metric_instances", day, instance_records(inventory, profiles, identities)
+    )
+    anomalous = truth.add_instances(con, firm.estate, inventory, profiles, identities, delivery)
+
+    tell(f"{day.day} {system} metric_samples")
+    rng = _rng(firm.seed, _SAMPLES, number, day.ordinal)
+    samples = sample_day(rng, inventory, profiles, identities, day)
+    deliver(con, out, system, "metric_samples", day, samples.records)
+    truth.add_samples(con, system, identities, samples)
+    return rows.num_rows + delivery.records + samples.records.num_rows, anomalous
+
+
+def _rng(*key: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(key)))

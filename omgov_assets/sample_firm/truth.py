@@ -1,0 +1,166 @@
+"""The ground truth of a day: every anomaly that the planted defects bring about, and the look-alikes.
+
+Written beside the landing folder, never into it. Does not belong here: what follows from what (``consequences``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.consequences import (
+    anomalies_of_instances,
+    look_alikes_of_instances,
+    refused,
+)
+from omgov_assets.sample_firm.estate import Estate
+from omgov_assets.sample_firm.inventory import Inventory
+from omgov_assets.sample_firm.landing import Delivery
+from omgov_assets.sample_firm.profiles import Profiles
+from omgov_assets.sample_firm.records import Identities
+from omgov_assets.sample_firm.samples import DEFECTS, Samples
+
+_COLUMNS = ("system", "dataset", "anomaly_type", "subject_kind", "subject_key", "defect")
+_LOOK_ALIKE_COLUMNS = ("system", "dataset", "kind", "resembles", "subject_kind", "subject_key")
+
+
+@dataclass
+class Truth:
+    """Collects a day's anomalies and look-alikes and writes them as Parquet."""
+
+    day: BusinessDay
+    anomalies: list[pa.Table] = field(default_factory=list)
+    look_alikes: list[pa.Table] = field(default_factory=list)
+
+    def add(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Add (anomaly type, subject key, defect) of rows."""
+        listed = [(system, dataset, kind, "row", key, defect) for kind, key, defect in rows]
+        self.anomalies.append(_table(_COLUMNS, listed))
+
+    def add_look_alikes(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Add (kind, anomaly type resembled, subject key) of rows."""
+        listed = [(system, dataset, kind, like, "row", key) for kind, like, key in rows]
+        self.look_alikes.append(_table(_LOOK_ALIKE_COLUMNS, listed))
+
+    def add_instances(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        estate: Estate,
+        inventory: Inventory,
+        profiles: Profiles,
+        identities: Identities,
+        delivery: Delivery,
+    ) -> int:
+        """Add everything wrong with a system's instances; returns how many instances have something wrong."""
+        system = inventory.definitions.dialect.system
+        dataset = "metric_instances"
+        wrong = list(anomalies_of_instances(estate, inventory, profiles, self.day))
+        anomalous = np.logical_or.reduce([where for _, _, where in wrong])
+        sound = ~anomalous & ~refused(profiles)
+        alike = list(look_alikes_of_instances(inventory, profiles, sound))
+        named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
+        keys = instance_ids(con, system, identities, named)
+        for anomaly_type, defect, where in wrong:
+            self.anomalies.append(_instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where))
+        for kind, resembled, where in alike:
+            table = _instances(_LOOK_ALIKE_COLUMNS, system, dataset, kind, resembled, keys, named, where)
+            self.look_alikes.append(table)
+        self.add(
+            system,
+            dataset,
+            (
+                ("refused_record", f"{delivery.batch_id}:{position + 1}", "unusable_record")
+                for position in np.flatnonzero(refused(profiles))
+            ),
+        )
+        return int(anomalous.sum())
+
+    def add_samples(
+        self, con: duckdb.DuckDBPyConnection, system: str, identities: Identities, samples: Samples
+    ) -> None:
+        """Add everything wrong with a system's points."""
+        named = np.unique(samples.instance)
+        keys = instance_ids(con, system, identities, named).to_pylist()
+        for anomaly_type, points in samples.faults.items():
+            subjects = (
+                f"{keys[int(np.searchsorted(named, samples.instance[point]))]}|{_utc(int(samples.observed_s[point]))}"
+                for point in points
+            )
+            self.add(system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects))
+
+    def write(self, out: Path) -> dict[str, int]:
+        """Write ``truth/<day>.parquet`` and ``truth/look_alikes/<day>.parquet``; returns anomalies by type."""
+        name = f"{self.day.day.isoformat()}.parquet"
+        anomalies = self._of_day(self.anomalies)
+        _write(anomalies, out / "truth" / name)
+        _write(self._of_day(self.look_alikes), out / "truth" / "look_alikes" / name)
+        counted = anomalies.group_by("anomaly_type").aggregate([([], "count_all")]).sort_by("anomaly_type")
+        return dict(zip(counted["anomaly_type"].to_pylist(), counted["count_all"].to_pylist(), strict=True))
+
+    def _of_day(self, tables: list[pa.Table]) -> pa.Table:
+        table = pa.concat_tables(tables)
+        day = pa.array([self.day.day] * table.num_rows, pa.date32())
+        return table.add_column(0, "day", day)
+
+
+def instance_ids(con: duckdb.DuckDBPyConnection, system: str, identities: Identities, positions: Ints) -> pa.Array:
+    """Identifiers of the instances at ``positions``, ascending."""
+    columns = {name: column.take(pa.array(positions)) for name, column in identities.columns().items()}
+    con.register("named", pa.table({**columns, "position": pa.array(positions)}))
+    query = """
+        SELECT substr(md5(concat_ws(chr(31), $system, source_metric, ci_id, attributes)), 1, 16) AS instance_id
+        FROM named
+        ORDER BY position
+    """
+    try:
+        return con.sql(query, params={"system": system}).to_arrow_table()["instance_id"].combine_chunks()
+    finally:
+        con.unregister("named")
+
+
+def _instances(
+    columns: tuple[str, ...],
+    system: str,
+    dataset: str,
+    kind: str,
+    cause: str,
+    keys: pa.Array,
+    named: Ints,
+    where: Bools,
+) -> pa.Table:
+    positions = np.searchsorted(named, np.flatnonzero(where))
+    constants = {"system": system, "dataset": dataset, "subject_kind": "row"}
+    constants |= (
+        {"kind": kind, "resembles": cause} if "kind" in columns else {"anomaly_type": kind, "defect": cause}
+    )
+    size = len(positions)
+    return pa.table(
+        {
+            name: keys.take(pa.array(positions)) if name == "subject_key" else pa.repeat(constants[name], size)
+            for name in columns
+        }
+    )
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> pa.Table:
+    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
+    return pa.table({name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)})
+
+
+def _utc(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}+00"
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    pq.write_table(table, partial, compression="zstd")
+    partial.replace(path)

@@ -1,0 +1,181 @@
+"""The asset graph of a firm: what there is, in which order it runs, and what people see on bad days."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pytest
+from small_firm import DAY, SYSTEM, SmallFirm, instance
+
+from omgov_assets.definitions import build_defs
+from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
+
+CHECKED = {
+    f"{SYSTEM}/metric_instances": [
+        "accuracy", "completeness", "conformity", "consistency", "timeliness", "uniqueness",
+    ],
+    f"{SYSTEM}/metric_definitions": ["completeness", "conformity", "consistency", "coverage", "uniqueness"],
+    "cmdb/configuration_items": ["completeness", "consistency", "uniqueness"],
+}  # fmt: skip
+
+
+def govern(job: str = NIGHTLY, day: date = DAY) -> dg.ExecuteInProcessResult:
+    return (
+        build_defs()
+        .resolve_job_def(job)
+        .execute_in_process(
+            partition_key=day.isoformat(),
+            raise_on_error=True,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    )
+
+
+def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {
+        f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}": evaluation.passed
+        for evaluation in result.get_asset_check_evaluations()
+    }
+
+
+def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_know(firm: SmallFirm) -> None:
+    definitions = build_defs()
+    keys = sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys())
+    assert keys == [
+        f"{SYSTEM}/metric_definitions",
+        f"{SYSTEM}/metric_instances",
+        "cmdb/ci_relations",
+        "cmdb/configuration_items",
+        "cmdb/owners",
+        "cmdb/support_groups",
+        "control/metric_mappings",
+        "control/quality_policies",
+        "control/standard_metrics",
+        "quality/anomalies",
+        "quality/anomaly_rankings",
+        "quality/anomaly_statistics",
+        "quality/check_results",
+        "quality/governance_report",
+        "quality/violations",
+    ]
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    found: dict[str, list[str]] = {}
+    for key in sorted(checks, key=lambda key: (key.asset_key.to_user_string(), key.name)):
+        found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
+    assert found == CHECKED
+    assert {job.name for job in definitions.resolve_all_job_defs()} >= {NIGHTLY, INVENTORY}
+    assert definitions.resolve_schedule_def("nightly").cron_schedule == "0 2 * * *"
+    assert definitions.resolve_schedule_def("nightly").execution_timezone == "Asia/Shanghai"
+    assert definitions.resolve_sensor_def("landing").job_name == NIGHTLY
+
+
+def test_a_sound_day_passes_every_check_and_has_no_anomaly(firm: SmallFirm) -> None:
+    firm.deliver_all()
+    result = govern()
+    assert all(verdicts(result).values())
+    assert firm.lake.days("quality/anomalies") == []
+
+
+def test_bad_rows_fail_their_dimension_alone_and_downstream_still_runs(firm: SmallFirm) -> None:
+    firm.deliver_all(instances=[instance(ci="H1"), instance(ci="H404")])
+    result = govern()
+    failed = [name for name, passed in verdicts(result).items() if not passed]
+    assert failed == [f"{SYSTEM}/metric_instances:consistency"]
+    (evaluation,) = [e for e in result.get_asset_check_evaluations() if not e.passed]
+    table = evaluation.metadata["policies"].records
+    row = next(record.data for record in table if record.data["anomaly_type"] == "unknown_ci")
+    assert (row["verdict"], row["evaluated"], row["failed"]) == ("failed", 2, 1)
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    assert result.success
+    with firm.lake.connect() as con:
+        firm.lake.register(con, "anomalies", "quality/anomalies", DAY)
+        assert con.execute("SELECT anomaly_type, ci_id FROM anomalies").fetchall() == [("unknown_ci", "H404")]
+
+
+def test_a_refused_batch_is_not_evaluated_and_the_night_goes_on_for_everything_else(firm: SmallFirm) -> None:
+    firm.deliver_all()
+    firm.deliver("cmdb", "owners", "owner_id,name,active\nO1,王芳,tr")
+    result = govern()
+    assert result.success
+    materialization = next(
+        m for m in result.asset_materializations_for_node("cmdb_deliveries") if m.asset_key.path[-1] == "owners"
+    )
+    assert "does not end with a line end" in str(materialization.metadata["refused_because"].value)
+    seen = verdicts(result)
+    assert not seen[f"{SYSTEM}/metric_instances:consistency"]
+    assert seen[f"{SYSTEM}/metric_instances:timeliness"]
+    evaluation = next(
+        e
+        for e in result.get_asset_check_evaluations()
+        if e.asset_key.path[-1] == "metric_instances" and e.check_name == "consistency"
+    )
+    assert evaluation.metadata["not_evaluated"].value == 1
+    assert "cmdb/owners holds nothing for 2026-11-20" in str(evaluation.description)
+
+
+def test_inventory_governance_checks_what_is_in_the_lake_and_collects_nothing(firm: SmallFirm) -> None:
+    firm.deliver_all()
+    govern()
+    firm.deliver(SYSTEM, "metric_instances", [instance(ci="H404")], name="late.csv")
+    result = govern(INVENTORY)
+    assert all(verdicts(result).values())
+    assert not any(node.name.endswith("_deliveries") for node in result.job_def.nodes)
+
+
+def test_one_dimension_of_one_dataset_can_be_checked_alone(firm: SmallFirm) -> None:
+    firm.deliver_all()
+    govern()
+    key = dg.AssetCheckKey(dg.AssetKey([SYSTEM, "metric_instances"]), "timeliness")
+    job = dg.define_asset_job("alone", selection=dg.AssetSelection.checks(key))
+    definitions = dg.Definitions.merge(build_defs(), dg.Definitions(jobs=[job]))
+    result = definitions.resolve_job_def("alone").execute_in_process(partition_key=DAY.isoformat())
+    assert list(verdicts(result)) == [f"{SYSTEM}/metric_instances:timeliness"]
+
+
+def test_the_nightly_schedule_governs_yesterday(firm: SmallFirm) -> None:
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 11, 21, 2, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+    )
+    request = build_defs().resolve_schedule_def("nightly")(context)
+    assert isinstance(request, dg.RunRequest)
+    assert request.partition_key == "2026-11-20"
+
+
+def test_the_landing_sensor_asks_once_for_a_day_whose_files_have_come_to_rest(firm: SmallFirm) -> None:
+    sensor = build_defs().resolve_sensor_def("landing")
+    path = firm.deliver(SYSTEM, "metric_definitions", [{"metric": "cpu", "unit": "%", "interval_s": 60}])
+
+    def tick(cursor: str | None) -> dg.SensorResult:
+        with dg.build_sensor_context(cursor=cursor) as context:
+            result = sensor(context)
+        assert isinstance(result, dg.SensorResult)
+        return result
+
+    assert tick(None).run_requests == []  # just written: it may still grow
+    os.utime(path, (path.stat().st_mtime - 3600,) * 2)
+    first = tick(None)
+    assert [request.partition_key for request in first.run_requests or []] == ["2026-11-20"]
+    assert tick(first.cursor).run_requests == []
+    os.utime(path, (path.stat().st_mtime - 60,) * 2)
+    assert [request.partition_key for request in tick(first.cursor).run_requests or []] == ["2026-11-20"]
+
+
+def test_metadata_of_runs_shows_no_personal_data(firm: SmallFirm) -> None:
+    firm.deliver_all(instances=[instance(ci="H1", last_seen="2026-11-20 01:00:00")])
+    result = govern()
+    shown = json.dumps([str(event) for event in result.all_events], ensure_ascii=False)
+    assert "王芳" not in shown
+
+
+@pytest.mark.parametrize("broken", ["governance/firm.yaml", "governance/systems/cmdb/defs.yaml"])
+def test_a_fault_in_governance_names_file_key_and_remedy_when_definitions_load(firm: SmallFirm, broken: str) -> None:
+    from omgov_assets.model_management.errors import GovernanceError
+
+    path = firm.settings.project / broken
+    path.write_text(path.read_text() + "  : [\n")
+    with pytest.raises(GovernanceError, match=rf"{path.name}: line \d+.*correct the line"):
+        build_defs()

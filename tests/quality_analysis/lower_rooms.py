@@ -1,0 +1,129 @@
+"""A lake in a temporary folder, filled row by row with what the rooms below would have written.
+
+Rows name only what a test is about; the other required columns get a value that says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from omgov_assets.data_lake.lake import Lake
+
+DAY = date(2026, 11, 20)
+NEXT_DAY = date(2026, 11, 21)
+THIRD_DAY = date(2026, 11, 22)
+
+Row = dict[str, Any]
+
+SAYS_NOTHING: dict[str, Any] = {
+    "VARCHAR": "-",
+    "BIGINT": 0,
+    "DOUBLE": 0.0,
+    "BOOLEAN": True,
+    "TIMESTAMPTZ": datetime(2026, 1, 1, tzinfo=UTC),
+}
+
+# Two hosts behind two devices, a database on one of them, another on both, applications over them. HOST-1 is listed twice.
+CONFIGURATION_ITEMS: list[Row] = [
+    {"ci_id": "HOST-1", "ci_class": "host", "name": "sh-01", "site_id": "SITE-1", "support_group_id": "SG-1", "owner_id": "OWN-1"},
+    {"ci_id": "HOST-1", "ci_class": "host", "name": "again", "site_id": "SITE-2", "support_group_id": "SG-2", "owner_id": "OWN-2"},
+    {"ci_id": "HOST-2", "ci_class": "host", "name": "sh-02", "site_id": "SITE-1", "support_group_id": "SG-2", "owner_id": None},
+    {"ci_id": "DB-1", "ci_class": "database", "name": "orders", "site_id": "SITE-1", "support_group_id": "SG-1"},
+    {"ci_id": "DB-2", "ci_class": "database", "name": "ledger", "site_id": "SITE-2", "owner_id": "OWN-2"},
+    {"ci_id": "APP-1", "ci_class": "application", "name": "交易", "owner_id": "OWN-1"},
+    {"ci_id": "APP-2", "ci_class": "application", "name": "清算", "support_group_id": "SG-1"},
+    {"ci_id": "NET-1", "ci_class": "network_device", "name": "sw-1", "site_id": "SITE-1"},
+    {"ci_id": "NET-2", "ci_class": "network_device", "name": "sw-2", "site_id": "SITE-1"},
+    {"ci_id": "SITE-1", "ci_class": "site", "name": "上海营业部"},
+    {"ci_id": "SITE-2", "ci_class": "site", "name": "北京营业部"},
+]  # fmt: skip
+CI_RELATIONS: list[tuple[str, str, str]] = [
+    ("APP-2", "runs_on", "HOST-1"),
+    ("APP-2", "runs_on", "HOST-2"),
+    ("APP-1", "runs_on", "HOST-1"),
+    ("DB-1", "runs_on", "HOST-1"),
+    ("DB-2", "runs_on", "HOST-1"),
+    ("DB-2", "runs_on", "HOST-2"),
+    ("APP-2", "depends_on", "DB-1"),
+    ("HOST-1", "connected_to", "NET-2"),
+    ("HOST-1", "connected_to", "NET-1"),
+    ("APP-GONE", "runs_on", "HOST-2"),
+]
+SUPPORT_GROUPS: list[Row] = [
+    {"support_group_id": "SG-1", "name": "主机组"},
+    {"support_group_id": "SG-2", "name": "数据库组"},
+]
+OWNERS: list[Row] = [
+    {"owner_id": "OWN-1", "name": "王伟", "phone": "13800000001", "email": "wang@example.com"},
+    {"owner_id": "OWN-2", "name": "李芳", "phone": "13800000002", "email": "li@example.com"},
+]
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """Stands for the rooms below: writes whole days of their tables, and reads tables back."""
+
+    lake: Lake
+
+    def write(self, table: str, day: date, rows: Iterable[Row]) -> None:
+        """Replace a day of a table."""
+        schema = self.lake.schema(table)
+        nothing = {column.name: SAYS_NOTHING.get(column.sql_type) for column in schema.columns if column.required}
+        full = [nothing | row | {"day": day} for row in rows]
+        self.lake.replace(table, day, pa.Table.from_pylist(full, schema=schema.arrow))
+
+    def write_cmdb(self, day: date) -> None:
+        """The CMDB that the tests share."""
+        self.write(
+            "cmdb/configuration_items",
+            day,
+            [{"_batch_id": "b", "_record_no": number} | row for number, row in enumerate(CONFIGURATION_ITEMS, 1)],
+        )
+        names = ("source_ci_id", "relation", "target_ci_id")
+        self.write("cmdb/ci_relations", day, [dict(zip(names, row, strict=True)) for row in CI_RELATIONS])
+        self.write("cmdb/support_groups", day, SUPPORT_GROUPS)
+        self.write("cmdb/owners", day, OWNERS)
+
+    def rows(self, table: str, day: date | None = None, where: str = "true", order: str = "ALL") -> list[Row]:
+        """Rows of a table as dictionaries."""
+        with self.lake.connect() as con:
+            self.lake.register(con, "read", table, day)
+            found: list[Row] = con.sql(f"SELECT * FROM read WHERE {where} ORDER BY {order}").to_arrow_table().to_pylist()
+        return found
+
+
+def violation(subject_key: str, anomaly_type: str = "flat_line", **fields: Any) -> Row:
+    """A violation of one instance of the securities system."""
+    return {
+        "system": "securities",
+        "dataset": "metric_instances",
+        "policy_id": f"metric_instances.{anomaly_type}",
+        "anomaly_type": anomaly_type,
+        "quality_dimension": "accuracy",
+        "severity": "warning",
+        "subject_kind": "row",
+        "subject_key": subject_key,
+        "ci_id": "HOST-1",
+        "metric": "system.cpu.utilization",
+        "collector": "collector-1",
+        "batch_id": "batch",
+        "record_no": 1,
+        "policy_hash": "policies",
+        "data_version": 4,
+    } | fields
+
+
+def instance(instance_id: str, **fields: Any) -> Row:
+    """A metric instance of the securities system on HOST-1."""
+    return {
+        "system": "securities",
+        "instance_id": instance_id,
+        "metric": "system.cpu.utilization",
+        "ci_id": "HOST-1",
+        "collector": "collector-1",
+    } | fields

@@ -1,0 +1,122 @@
+"""Violations become anomalies: one per subject and type, with the dimensions of the CI and the day it was first seen."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+from lower_rooms import DAY, NEXT_DAY, THIRD_DAY, Rooms, violation
+
+from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
+from omgov_assets.quality_policy.violations import VIOLATIONS
+
+DIMENSIONS = (
+    "ci_class",
+    "application_ids",
+    "host_id",
+    "network_device_id",
+    "site_id",
+    "support_group_id",
+    "owner_id",
+)
+
+
+def test_violations_of_one_subject_and_type_are_one_anomaly(rooms: Rooms) -> None:
+    rooms.write(
+        VIOLATIONS,
+        DAY,
+        [
+            violation("i1", policy_id="p2", severity="critical", observed="2", expected="two", record_no=1),
+            violation("i1", policy_id="p1", severity="info", observed="9", expected="one", record_no=9),
+            violation("i1", policy_id="p1", severity="warning", observed="7", expected="one", record_no=7),
+            violation("i1", anomaly_type="stale_instance", policy_id="p3"),
+            violation("i1", system="asset_management", policy_id="p1"),
+        ],
+    )
+
+    summary = identify_anomalies(rooms.lake, DAY)
+
+    assert (summary.violations, summary.anomalies, summary.new_anomalies) == (5, 3, 3)
+    found = rooms.rows(ANOMALIES, DAY, where="anomaly_type = 'flat_line' AND system = 'securities'")
+    assert len(found) == 1
+    assert found[0]["severity"] == "critical"
+    assert found[0]["policy_ids"] == ["p1", "p2"]
+    # The first policy by name speaks, and of its violations the first record.
+    assert (found[0]["observed"], found[0]["expected"], found[0]["record_no"]) == ("7", "one", 7)
+
+
+def test_the_anomaly_id_is_a_hash_of_what_makes_an_anomaly_one(rooms: Rooms) -> None:
+    rooms.write(VIOLATIONS, DAY, [violation("i1")])
+    identify_anomalies(rooms.lake, DAY)
+    text = "\x1f".join(("securities", "metric_instances", "flat_line", "row", "i1"))
+    expected = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()[:16]
+    assert [row["anomaly_id"] for row in rooms.rows(ANOMALIES, DAY)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("ci_id", "expected"),
+    [
+        # Of two records of one CI the first counts, and of two devices the first by name.
+        ("HOST-1", ("host", ["APP-1", "APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", "OWN-1")),
+        # An application that the CMDB does not know is none.
+        ("HOST-2", ("host", ["APP-2"], "HOST-2", None, "SITE-1", "SG-2", None)),
+        ("DB-1", ("database", ["APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", None)),
+        # What runs on two hosts stands on neither.
+        ("DB-2", ("database", [], None, None, "SITE-2", None, "OWN-2")),
+        ("APP-1", ("application", ["APP-1"], "HOST-1", None, None, None, "OWN-1")),
+        ("APP-2", ("application", ["APP-2"], None, None, None, "SG-1", None)),
+        ("NET-2", ("network_device", [], None, "NET-2", "SITE-1", None, None)),
+        ("SITE-2", ("site", [], None, None, "SITE-2", None, None)),
+        ("HOST-GHOST", (None, [], None, None, None, None, None)),
+        (None, (None, [], None, None, None, None, None)),
+    ],
+)
+def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms, ci_id: str | None, expected: tuple[Any, ...]) -> None:
+    rooms.write_cmdb(DAY)
+    rooms.write(VIOLATIONS, DAY, [violation("i1", ci_id=ci_id)])
+    identify_anomalies(rooms.lake, DAY)
+    row = rooms.rows(ANOMALIES, DAY)[0]
+    assert tuple(row[name] for name in DIMENSIONS) == expected
+
+
+def test_without_a_cmdb_of_the_day_dimensions_are_unknown(rooms: Rooms) -> None:
+    rooms.write_cmdb(DAY)
+    rooms.write(VIOLATIONS, NEXT_DAY, [violation("i1")])
+    identify_anomalies(rooms.lake, NEXT_DAY)
+    row = rooms.rows(ANOMALIES, NEXT_DAY)[0]
+    assert row["ci_id"] == "HOST-1"
+    assert [row[name] for name in DIMENSIONS] == [None] * len(DIMENSIONS)
+
+
+def test_the_first_day_is_carried_through_an_unbroken_run_of_days(rooms: Rooms) -> None:
+    rooms.write(VIOLATIONS, DAY, [violation("stays"), violation("pauses")])
+    rooms.write(VIOLATIONS, NEXT_DAY, [violation("stays"), violation("comes")])
+    rooms.write(VIOLATIONS, THIRD_DAY, [violation("stays"), violation("pauses"), violation("comes")])
+
+    new = [identify_anomalies(rooms.lake, day).new_anomalies for day in (DAY, NEXT_DAY, THIRD_DAY)]
+
+    assert new == [2, 1, 1]
+    since = {row["subject_key"]: row["first_seen_day"] for row in rooms.rows(ANOMALIES, THIRD_DAY)}
+    assert since == {"stays": DAY, "pauses": THIRD_DAY, "comes": NEXT_DAY}
+
+
+def test_a_day_without_governance_ends_the_run(rooms: Rooms) -> None:
+    rooms.write(VIOLATIONS, DAY, [violation("i1")])
+    rooms.write(VIOLATIONS, THIRD_DAY, [violation("i1")])
+    identify_anomalies(rooms.lake, DAY)
+    identify_anomalies(rooms.lake, THIRD_DAY)
+    assert [row["first_seen_day"] for row in rooms.rows(ANOMALIES, THIRD_DAY)] == [THIRD_DAY]
+
+
+def test_a_second_run_changes_nothing_and_a_clean_day_leaves_no_anomaly(rooms: Rooms) -> None:
+    rooms.write_cmdb(DAY)
+    rooms.write(VIOLATIONS, DAY, [violation(f"i{n}", ci_id=f"HOST-{n % 3}") for n in range(20)])
+    identify_anomalies(rooms.lake, DAY)
+    first = rooms.rows(ANOMALIES)
+    identify_anomalies(rooms.lake, DAY)
+    assert rooms.rows(ANOMALIES) == first
+
+    rooms.write(VIOLATIONS, DAY, [])
+    assert identify_anomalies(rooms.lake, DAY).anomalies == 0
+    assert rooms.rows(ANOMALIES) == []

@@ -1,0 +1,264 @@
+"""Recounting the anomalies of a generated day from the delivered files alone.
+
+Belongs here: an independent reading of the five dialects and of the rules, with DuckDB, PyYAML and the standard library;
+nothing of omgov, neither the pipeline nor the generator. Governance documents are read as what they are: decisions of
+the firm that bind everyone.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import sqlite3
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import yaml
+
+SYSTEMS = (
+    "securities_trading",
+    "asset_management",
+    "investment_banking",
+    "wealth_management",
+    "institutional_trading",
+)
+Subject = tuple[str, str, str, str]
+
+# Size in base units, base unit, and what is counted, of the UCUM codes that the sample firm uses beside annotations.
+_UNITS: dict[str, tuple[float, str, str]] = {
+    "1": (1.0, "", ""), "%": (0.01, "", "share"), "[ppm]": (1e-6, "", "share"),
+    "us": (1e-6, "s", ""), "ms": (1e-3, "s", ""), "s": (1.0, "s", ""), "min": (60.0, "s", ""), "h": (3600.0, "s", ""),
+    "d": (86400.0, "s", ""), "By": (8.0, "bit", ""), "kBy": (8e3, "bit", ""), "MBy": (8e6, "bit", ""),
+    "GBy": (8e9, "bit", ""), "KiBy": (8 * 1024.0, "bit", ""), "MiBy": (8 * 1024.0**2, "bit", ""),
+    "GiBy": (8 * 1024.0**3, "bit", ""), "By/s": (8.0, "bit/s", ""), "kBy/s": (8e3, "bit/s", ""),
+    "MBy/s": (8e6, "bit/s", ""), "KiBy/s": (8 * 1024.0, "bit/s", ""), "MiBy/s": (8 * 1024.0**2, "bit/s", ""),
+    "bit/s": (1.0, "bit/s", ""), "kbit/s": (1e3, "bit/s", ""), "Mbit/s": (1e6, "bit/s", ""), "Gbit/s": (1e9, "bit/s", ""),
+    "Cel": (1.0, "Cel", ""), "W": (1.0, "W", ""), "V": (1.0, "V", ""), "MHz": (1e6, "1/s", ""),
+}  # fmt: skip
+
+
+def recount(home: Path, project: Path, day: date) -> set[Subject]:
+    """(system, dataset, anomaly type, subject key) of everything that is wrong with the deliveries of a day."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    _read_standard(con, project)
+    refused: list[tuple[str, str]] = []
+    for system in SYSTEMS:
+        _read_instances(con, home, system, day)
+        _read_definitions(con, home, system, day)
+        _read_samples(con, home, system, day)
+        refused += _refused(con, home, system, day)
+    _read_cmdb(con, home, day)
+    _resolve(con, project)
+    con.execute("SET VARIABLE day_start = $1::TIMESTAMP AT TIME ZONE 'Asia/Shanghai'", [day])
+    con.execute("SET VARIABLE day_end = getvariable('day_start') + INTERVAL 1 DAY")
+    rows = con.execute(Path(__file__).with_name("recount.sql").read_text(encoding="utf-8")).fetchall()
+    found = {(str(a), str(b), str(c), str(d)) for a, b, c, d in rows}
+    return found | {(system, "metric_instances", "refused_record", key) for system, key in refused}
+
+
+def _file(home: Path, system: str, dataset: str, day: date) -> Path:
+    (path,) = (home / "landing" / system / dataset / day.isoformat()).iterdir()
+    return path
+
+
+def _load(con: duckdb.DuckDBPyConnection, home: Path, system: str, dataset: str, day: date) -> str:
+    """Table ``raw``: the records as delivered, all text, with ``record_no``."""
+    path = _file(home, system, dataset, day)
+    con.execute("DROP TABLE IF EXISTS raw")
+    numbered = "row_number() OVER () AS record_no"
+    if system in ("securities_trading", "cmdb"):
+        text = path.read_bytes().decode("gbk" if system == "securities_trading" else "utf-8")
+        header, *lines = (line.split(",") for line in text.splitlines())
+        assert all(len(line) == len(header) for line in lines)
+        columns = {name: [line[i] or None for line in lines] for i, name in enumerate(header)}
+        loaded = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
+    elif system == "investment_banking":
+        con.execute(f"CREATE TABLE raw AS SELECT *, file_row_number + 1 AS record_no FROM read_parquet($1, file_row_number = true)", [str(path)])
+    elif system == "wealth_management":
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
+            cursor = database.execute(f"SELECT * FROM {dataset} ORDER BY rowid")
+            names = [column[0] for column in cursor.description]
+            rows = cursor.fetchall()
+        loaded = pa.table({name: pa.array(list(values)) for name, values in zip(names, zip(*rows, strict=True), strict=True)})
+        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
+    else:
+        text = path.read_text(encoding="utf-8")
+        documents = json.loads(text) if system == "institutional_trading" else map(json.loads, text.splitlines())
+        records: list[dict[str, Any]] = [
+            {key: json.dumps(value, sort_keys=True, separators=(",", ":")) if isinstance(value, dict) else value for key, value in d.items()}
+            for d in documents
+        ]
+        loaded = pa.Table.from_pylist(records)
+        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+_TAGS = """
+    CASE WHEN 标签 IS NULL THEN '{}' ELSE
+      '{' || array_to_string(list_sort(list_transform(string_split(标签, ';'),
+        lambda t: '"' || split_part(t, '=', 1) || '":"' || substr(t, strpos(t, '=') + 1) || '"')), ',') || '}' END
+"""
+_INSTANCES = {
+    "securities_trading": f"""
+        SELECT 指标编码, 对象编号, {_TAGS}, 计量单位, 采集间隔秒::BIGINT,
+               strptime(首次上报时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai',
+               strptime(最近上报时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai',
+               当日点数::BIGINT, 当日最小值::DOUBLE, TRY_CAST(当日最大值 AS DOUBLE), 当日平均值::DOUBLE, 当日不同值数::BIGINT,
+               当日最大值 IS NOT NULL AND TRY_CAST(当日最大值 AS DOUBLE) IS NULL, record_no FROM raw""",
+    "asset_management": """
+        SELECT name, ci, labels, unit, replace("interval", 's', '')::BIGINT, first_seen::TIMESTAMPTZ,
+               TRY_CAST(last_seen AS TIMESTAMPTZ), "count", "min", "max", mean, "distinct",
+               last_seen IS NOT NULL AND TRY_CAST(last_seen AS TIMESTAMPTZ) IS NULL, record_no FROM raw""",
+    "investment_banking": """
+        SELECT metric_code, ci_code,
+               '{' || array_to_string(list_sort(list_transform(map_entries(dimensions), lambda e: '"' || e.key || '":"' || e.value || '"')), ',') || '}',
+               unit_code, interval_ms // 1000, first_seen, last_seen, points, low, high, average, distinct_values, false, record_no FROM raw""",
+    "wealth_management": """
+        SELECT METRIC_NAME, CI_NO, TAGS, UNIT, INTERVAL_SEC, FIRST_TIME::TIMESTAMP AT TIME ZONE 'Asia/Shanghai', to_timestamp(LAST_TIME),
+               SAMPLE_CNT, MIN_VAL, MAX_VAL, AVG_VAL, DISTINCT_CNT, false, record_no FROM raw""",
+    "institutional_trading": """
+        SELECT metric, ci, tags, unit, "periodSeconds", to_timestamp("firstSeenNs" // 1000000000), to_timestamp("lastSeenNs" // 1000000000),
+               samples, lowest, highest, average, "distinctValues", false, record_no FROM raw""",
+}
+_DEFINITIONS = {
+    "securities_trading": "SELECT 指标编码, 计量单位, 采集间隔秒::BIGINT FROM raw",
+    "asset_management": """SELECT name, unit, replace("interval", 's', '')::BIGINT FROM raw""",
+    "investment_banking": "SELECT metric_code, unit_code, interval_ms // 1000 FROM raw",
+    "wealth_management": "SELECT METRIC_NAME, UNIT, INTERVAL_MIN * 60 + INTERVAL_SEC FROM raw",
+    "institutional_trading": """SELECT metric, unit, "periodSeconds" FROM raw""",
+}
+_SAMPLES = {
+    "securities_trading": f"""SELECT 指标编码, 对象编号, {_TAGS}, strptime(采集时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai', 采集值::DOUBLE FROM raw""",
+    "asset_management": """SELECT name, ci, labels, "time"::TIMESTAMPTZ, "value" FROM raw""",
+    "investment_banking": """SELECT metric_code, ci_code,
+        '{' || array_to_string(list_sort(list_transform(map_entries(dimensions), lambda e: '"' || e.key || '":"' || e.value || '"')), ',') || '}',
+        sampled_at, sample_value FROM raw""",
+    "wealth_management": "SELECT METRIC_NAME, CI_NO, TAGS, to_timestamp(SAMPLE_TIME), SAMPLE_VAL FROM raw",
+    "institutional_trading": """SELECT metric, ci, tags, to_timestamp("timeNs" // 1000000000), "value" FROM raw""",
+}
+
+
+def _read_instances(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
+    _load(con, home, system, "metric_instances", day)
+    con.execute(
+        """CREATE TABLE IF NOT EXISTS all_instances (system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR,
+        source_unit VARCHAR, interval_s BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, sample_count BIGINT,
+        sample_min DOUBLE, sample_max DOUBLE, sample_mean DOUBLE, sample_distinct BIGINT, unusable BOOLEAN, record_no BIGINT)"""
+    )
+    con.execute(f"INSERT INTO all_instances SELECT '{system}', * FROM ({_INSTANCES[system]})")
+
+
+def _read_definitions(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
+    _load(con, home, system, "metric_definitions", day)
+    con.execute(
+        "CREATE TABLE IF NOT EXISTS definitions (system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT)"
+    )
+    con.execute(f"INSERT INTO definitions SELECT '{system}', * FROM ({_DEFINITIONS[system]})")
+
+
+def _read_samples(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
+    _load(con, home, system, "metric_samples", day)
+    con.execute(
+        """CREATE TABLE IF NOT EXISTS samples (system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR,
+        observed_at TIMESTAMPTZ, "value" DOUBLE)"""
+    )
+    con.execute(f"INSERT INTO samples SELECT '{system}', * FROM ({_SAMPLES[system]})")
+
+
+def _refused(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> list[tuple[str, str]]:
+    batch = hashlib.sha256(_file(home, system, "metric_instances", day).read_bytes()).hexdigest()[:16]
+    rows = con.execute("SELECT record_no FROM all_instances WHERE unusable AND system = $1", [system]).fetchall()
+    return [(system, f"{batch}:{number}") for (number,) in rows]
+
+
+def _read_cmdb(con: duckdb.DuckDBPyConnection, home: Path, day: date) -> None:
+    for dataset in ("configuration_items", "ci_relations", "support_groups", "owners"):
+        _load(con, home, "cmdb", dataset, day)
+        con.execute(f"CREATE TABLE {dataset} AS SELECT * FROM raw")
+
+
+def _read_standard(con: duckdb.DuckDBPyConnection, project: Path) -> None:
+    metrics = [
+        metric
+        for path in sorted((project / "governance/standard/metric_definitions").glob("*.yaml"))
+        for metric in yaml.safe_load(path.read_text(encoding="utf-8"))["metrics"]
+    ]
+    fields = ("metric", "unit", "valid_min", "valid_max", "ci_classes", "required_attributes", "varies")
+    rows = [{field: m.get(field) for field in fields} for m in metrics]
+    for row in rows:
+        row["valid_min"], row["valid_max"] = (None if row[k] is None else float(row[k]) for k in ("valid_min", "valid_max"))
+        row["required_attributes"] = row["required_attributes"] or []
+    types = {"valid_min": pa.float64(), "valid_max": pa.float64(), "varies": pa.bool_()}
+    lists = {"ci_classes", "required_attributes"}
+    schema = pa.schema(
+        [(f, types.get(f, pa.list_(pa.string()) if f in lists else pa.string())) for f in fields]
+    )
+    loaded = pa.Table.from_pylist(rows, schema=schema)
+    con.execute("CREATE TABLE standard AS SELECT * FROM loaded")
+
+
+def _resolve(con: duckdb.DuckDBPyConnection, project: Path) -> None:
+    """Table ``resolved``: per system, source metric and unit the standard metric, UCUM code, status and factor."""
+    text = (project / "governance/standard/unit_spellings.yaml").read_text(encoding="utf-8")
+    spellings: dict[str, str] = yaml.safe_load(text)["spellings"]
+    units = dict(con.execute("SELECT metric, unit FROM standard").fetchall())
+    mappings = {
+        system: yaml.safe_load(
+            (project / "governance/systems" / system / "metric_mappings.yaml").read_text(encoding="utf-8")
+        )["mappings"]
+        for system in SYSTEMS
+    }
+    names: dict[tuple[str, str], str | None] = {}
+    rows = []
+    for system, name, unit in con.execute(
+        """SELECT DISTINCT system, source_metric, source_unit FROM
+        (SELECT system, source_metric, source_unit FROM all_instances UNION ALL SELECT system, source_metric, source_unit FROM definitions)"""
+    ).fetchall():
+        if (system, name) not in names:
+            names[system, name] = _standard_name(mappings[system], name)
+        metric = names[system, name]
+        code = None if unit is None else spellings.get(unit, unit if _meaning(unit) else None)
+        rows.append((system, name, unit, metric, code, *_judge(unit, code, None if metric is None else units[metric])))
+    columns = ("system", "source_metric", "source_unit", "metric", "unit", "unit_status", "factor")
+    types = [pa.string()] * 6 + [pa.float64()]
+    loaded = pa.table({c: pa.array(v, t) for c, v, t in zip(columns, zip(*rows, strict=True), types, strict=True)})
+    con.execute("CREATE TABLE resolved AS SELECT * FROM loaded")
+
+
+def _standard_name(mappings: list[dict[str, str]], name: str) -> str | None:
+    for mapping in mappings:
+        pattern = mapping["match"].replace("[", "[[]")  # only * and ? are special
+        if fnmatch.fnmatchcase(name, pattern):
+            return mapping["metric"]
+    return None
+
+
+def _meaning(code: str) -> tuple[float, str, str] | None:
+    if code in _UNITS:
+        return _UNITS[code]
+    if code.startswith("{"):
+        thing, _, per = code.partition("}")
+        if per in ("", "/s", "/min"):
+            return (1.0 / 60 if per == "/min" else 1.0, "1/s" if per else "", thing + "}")
+    return None
+
+
+def _judge(unit: str | None, code: str | None, standard: str | None) -> tuple[str, float | None]:
+    if unit is None:
+        return "missing", None
+    if code is None:
+        return "unknown", None
+    if standard is None:
+        return "ok", None
+    here, there = _meaning(code), _meaning(standard)
+    assert here is not None, f"unit {code} is not in the recount's table"
+    assert there is not None, f"unit {standard} is not in the recount's table"
+    if here[1] != there[1] or (here[2] != there[2] and here[2] and there[2]):
+        return "incompatible", None
+    return "ok", here[0] / there[0]

@@ -66,7 +66,7 @@ $(FIRM): | $(VENV)/.installed
 	@touch $@
 
 test: $(VENV)/.installed-dev ## all tests
-	@$(BIN)/python -m pytest -q -n $(WORKERS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types, and the floors of the house
 	@$(BIN)/ruff check .

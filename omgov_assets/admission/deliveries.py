@@ -90,7 +90,10 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset
                 encoding=_stream_encoding(dataset.transport.encoding), use_threads=False, block_size=BLOCK_BYTES
             ),
             parse_options=pacsv.ParseOptions(
-                delimiter=dataset.transport.delimiter, invalid_row_handler=keep_ragged, ignore_empty_lines=False
+                delimiter=dataset.transport.delimiter,
+                invalid_row_handler=keep_ragged,
+                ignore_empty_lines=False,
+                newlines_in_values=dataset.transport.line_ends_in_values == "allowed",
             ),
             convert_options=pacsv.ConvertOptions(
                 column_types={name: pa.string() for name in delivered}, null_values=[""], strings_can_be_null=True
@@ -104,7 +107,10 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset
     except pa.ArrowInvalid as error:
         raise RefusedBatchError("unreadable", f"{path.name} is not a readable CSV file: {error}; {ASK_AGAIN}") from error
     rows_in = _count(con) + len(malformed)
-    _prove_line_count(path, dataset.transport.encoding, rows_in)
+    if dataset.transport.line_ends_in_values == "allowed":
+        _prove_record_count(path, dataset.transport.encoding, rows_in)
+    else:
+        _prove_line_count(path, dataset.transport.encoding, rows_in)
     return Delivery(rows_in, "text", tuple(malformed))
 
 
@@ -395,6 +401,26 @@ def _prove_line_count(path: Path, encoding: str, rows: int) -> None:
             "line_count_mismatch",
             f"{path.name} has {expected} lines below its header but {rows} records: a quoted value runs over a line end; "
             "deliver values without line ends, and close every quote",
+            rows,
+        )
+
+
+def _prove_record_count(path: Path, encoding: str, rows: int) -> None:
+    """Where values may run over line ends, a record ends with the line that closes its last quote.
+
+    Counted by the parity of quotes alone, so that a quote that is never closed cannot swallow records unseen.
+    """
+    text = path.read_bytes().decode("utf-16" if encoding == "utf-16" else encoding)
+    records, is_open = 0, False
+    for line in text.split("\n")[: None if text and not text.endswith("\n") else -1]:
+        is_open ^= line.count('"') % 2 == 1
+        records += not is_open
+    if is_open or rows != records - 1:
+        raise RefusedBatchError(
+            "record_count_mismatch",
+            f"{path.name} has {records - 1} records by its quotes but {rows} were read"
+            + (", and its last quote is never closed" if is_open else "")
+            + "; close every quote, and double quotes inside values",
             rows,
         )
 

@@ -162,18 +162,19 @@ def admit_batch(
     model_hash = content_hash(
         dataset.model.content_hash, system.mappings_hash, governance.metrics_hash, governance.units_hash
     )
-    digest = _sha256(path)
-    known = find_batch(lake, system.name, dataset.name, day, digest[:16])
+    batch_id = _sha256(path)[:16]
+    history = read_ledger(lake, None, system.name, dataset.name)
+    known = find_batch(history, day, batch_id)
     if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
         return known
-    earlier = other_day_of_batch(lake, system.name, dataset.name, day, digest[:16])
+    earlier = other_day_of_batch(history, day, batch_id)
     with lake.connect() as con:
         judgement = judge_batch(con, governance, system, dataset, day, path, landing)
-        if earlier is not None:
+        if earlier is not None and dataset.transport.source is None:
             judgement = _as_repeated(judgement, earlier)
         superseded: list[dict[str, Any]] = []
         if judgement.decision != "refused":
-            superseded = superseded_entries(lake, judgement)
+            superseded = superseded_entries(history, judgement)
         replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
         version = _write_rows(con, lake, judgement, dataset, model_hash, replaced)
         _write_quarantine(lake, judgement, model_hash, replaced)
@@ -191,24 +192,22 @@ def _write_rows(
     con: duckdb.DuckDBPyConnection, lake: Lake, judgement: Judgement, dataset: SourceDataset, model_hash: str, replaced: OneOf
 ) -> int | None:
     table = f"{judgement.system}/{judgement.dataset}"
-    transaction = (judgement.batch_id, _fingerprint(judgement, dataset.contract_hash, model_hash))
-    if judgement.decision == "refused":
-        return lake.version(table)
-    if lake.transaction(table, judgement.batch_id) == transaction[1]:
+    fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
+    if judgement.decision == "refused" or lake.transaction(table, _key(judgement)) == fingerprint:
         return lake.version(table)
     return lake.replace(
         table,
         judgement.day,
         con.sql("FROM standard_rows"),
         where={"_batch_id": replaced},
-        transaction=transaction,
+        transactions=_transactions(judgement, replaced, fingerprint),
     )
 
 
 def _write_quarantine(lake: Lake, judgement: Judgement, model_hash: str, replaced: OneOf) -> None:
     table = f"{judgement.system}/{judgement.dataset}_quarantine"
     fingerprint = _fingerprint(judgement, "quarantine", model_hash)
-    if lake.transaction(table, judgement.batch_id) == fingerprint:
+    if lake.transaction(table, _key(judgement)) == fingerprint:
         return
     if not judgement.refused and lake.version(table) is None:
         return
@@ -229,7 +228,7 @@ def _write_quarantine(lake: Lake, judgement: Judgement, model_hash: str, replace
         judgement.day,
         pa.Table.from_pylist(rows, schema=lake.schema(table).arrow),
         where={"_batch_id": replaced},
-        transaction=(judgement.batch_id, fingerprint),
+        transactions=_transactions(judgement, replaced, fingerprint),
     )
 
 
@@ -259,12 +258,14 @@ def _ledger_entry(
     }
 
 
-def superseded_entries(lake: Lake, judgement: Judgement) -> list[dict[str, Any]]:
+def superseded_entries(history: list[dict[str, Any]], judgement: Judgement) -> list[dict[str, Any]]:
     """Ledger entries of the batches that the same file name brought before: a corrected delivery replaces them."""
     return [
         {**entry, "decision": "superseded", "reason_code": "superseded", "reason": f"replaced by batch {judgement.batch_id}"}
-        for entry in read_ledger(lake, judgement.day, judgement.system, judgement.dataset)
-        if entry["file_name"] == judgement.file_name and entry["batch_id"] != judgement.batch_id
+        for entry in history
+        if entry["day"] == judgement.day
+        and entry["file_name"] == judgement.file_name
+        and entry["batch_id"] != judgement.batch_id
     ]
 
 
@@ -318,6 +319,16 @@ def _lost_in_model(
     empty = [column.name for column, missing in zip(required, rows[0][0], strict=True) if missing]
     codes = tuple(f"required_missing_after_conform:{name}" for name in empty)
     return codes, f"processing model {dataset.model.path.name} gives no {', '.join(empty)} for this record"
+
+
+def _key(judgement: Judgement, batch_id: str | None = None) -> str:
+    return f"{judgement.day}:{batch_id or judgement.batch_id}"
+
+
+def _transactions(judgement: Judgement, replaced: OneOf, fingerprint: int) -> dict[str, int]:
+    """The batch's fingerprint, and none for the batches it replaces: they can be delivered and admitted again."""
+    gone = {_key(judgement, batch_id): 0 for batch_id in replaced.values}
+    return {**gone, _key(judgement): fingerprint}
 
 
 def _fingerprint(judgement: Judgement, *parts: str) -> int:

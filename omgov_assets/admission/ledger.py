@@ -9,6 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import OneOf, read_sql
 from omgov_assets.quality_policy.violations import (
@@ -26,39 +28,25 @@ def read_ledger(lake: Lake, day: date | None, system: str | None = None, dataset
     """Ledger entries, oldest day first, as dictionaries with the columns of ``admission/ledger``."""
     with lake.connect() as con:
         lake.register(con, "ledger", LEDGER, day)
-        entries = con.sql(
-            "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
-            "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
-            params={"system": system, "dataset": dataset},
-        )
-        return list(entries.to_arrow_table().to_pylist())
+        return _entries(con, system, dataset)
 
 
-def find_batch(lake: Lake, system: str, dataset: str, day: date, batch_id: str) -> dict[str, Any] | None:
-    """The ledger entry of a batch on a day."""
-    entries = [
-        entry
-        for entry in read_ledger(lake, day, system, dataset)
-        if entry["batch_id"] == batch_id and entry["decision"] != "superseded"
-    ]
-    return entries[0] if entries else None
+def find_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> dict[str, Any] | None:
+    """The ledger entry of a batch that stands on a day, out of the entries of its dataset."""
+    return next((e for e in history if (e["day"], e["batch_id"]) == (day, batch_id) and e["decision"] != "superseded"), None)
 
 
-def other_day_of_batch(lake: Lake, system: str, dataset: str, day: date, batch_id: str) -> date | None:
-    """The day on which the same bytes were admitted before, if they were."""
-    days = [
-        entry["day"]
-        for entry in read_ledger(lake, None, system, dataset)
-        if entry["batch_id"] == batch_id and entry["day"] != day and entry["decision"] != "refused"
-    ]
+def other_day_of_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> date | None:
+    """The day on which the same bytes were admitted before, if they were, out of the entries of their dataset."""
+    days = [e["day"] for e in history if e["batch_id"] == batch_id and e["day"] != day and e["decision"] != "refused"]
     return min(days, default=None)
 
 
-def record_admission_violations(lake: Lake, system: str, dataset: str, day: date) -> int:
-    """Write what the gate refused, and what never came, into the one stream of violations.
+def close_admission(lake: Lake, system: str, dataset: str, day: date) -> list[dict[str, Any]]:
+    """Write what the gate refused, and what never came, into the one stream of violations; a second call replaces the first.
 
     Returns:
-        The number of violations of the dataset on the day; a second call replaces the first.
+        Ledger entries of the dataset's day.
     """
     with lake.connect() as con:
         lake.register(con, "ledger", LEDGER, day)
@@ -75,4 +63,13 @@ def record_admission_violations(lake: Lake, system: str, dataset: str, day: date
             },
         ).to_arrow_table()
         replace_violations(lake, day, system, dataset, OneOf(GATE_POLICIES), rows)
-        return int(rows.num_rows)
+        return _entries(con, system, dataset)
+
+
+def _entries(con: duckdb.DuckDBPyConnection, system: str | None, dataset: str | None) -> list[dict[str, Any]]:
+    entries = con.sql(
+        "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
+        "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
+        params={"system": system, "dataset": dataset},
+    )
+    return list(entries.to_arrow_table().to_pylist())

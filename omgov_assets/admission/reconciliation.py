@@ -42,15 +42,8 @@ def _torn(text: str) -> str | None:
 
 
 def _missing_files(lake: Lake, table: str) -> list[dict[str, Any]]:
-    delta = lake.open(table)
-    if delta is None:
-        return []
-    root = lake.root / table
-    missing = [uri for uri in delta.file_uris() if not (root / uri.removeprefix(f"{root}/")).is_file()]
-    return [
-        _finding(table, "missing file", uri.removeprefix(f"{root}/"), "restore the file, or run its day again")
-        for uri in missing
-    ]
+    missing = [path.relative_to(lake.root / table).as_posix() for path in lake.files(table) if not path.is_file()]
+    return [_finding(table, "missing file", name, "restore the file, or run its day again") for name in missing]
 
 
 def _row_differences(lake: Lake) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def sample_firm(
 
 @app.command()
 def run(
-    day: Annotated[str, typer.Option("--day", help="Business day to govern, YYYY-MM-DD.")],
+    day: Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default yesterday.")] = None,
     home: Home = None,
     project: Project = None,
     inventory: Annotated[
@@ -79,7 +79,8 @@ def run(
     """Govern a day: collect, admit, check, analyse, report. Running a day again changes nothing that is right."""
     from omgov_assets.cli.night import govern
 
-    raise typer.Exit(govern(Settings.from_environment(home, project), _day(day), inventory=inventory))
+    chosen = _day(day) if day else None
+    raise typer.Exit(govern(Settings.from_environment(home, project), chosen, inventory=inventory))
 
 
 @app.command()

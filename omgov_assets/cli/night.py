@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,13 +16,15 @@ from omgov_assets.admission.ledger import read_ledger
 from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.model_management.governance import load_governance
+from omgov_assets.model_management.governance import load_firm
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED, VIOLATIONS
 
 
-def govern(settings: Settings, day: date, *, inventory: bool) -> int:
-    """Run a day and print what came of it; returns the exit code."""
-    firm = load_governance(settings.project).firm
+def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
+    """Run a day (default yesterday, as the nightly schedule does) and print what came of it; returns the exit code."""
+    firm = load_firm(settings.project)
+    if day is None:
+        day = (datetime.now(ZoneInfo(firm.timezone)) - timedelta(days=1)).date()
     if day < firm.first_day:
         fail(f"--day {day}: the firm's first day is {firm.first_day} (governance/firm.yaml)")
     started = time.monotonic()
@@ -56,8 +59,9 @@ def govern(settings: Settings, day: date, *, inventory: bool) -> int:
     notice(f"governed {day} in {time.monotonic() - started:.1f} s")
     if not result.success or broken:
         return PLATFORM_FAILURE
+    not_evaluated = _rows(lake, CHECK_RESULTS, day, "system, dataset, policy_id", "verdict", "not_evaluated")
     quarantined = any(entry["rows_quarantined"] for entry in entries)
-    return SOMETHING_REFUSED if refused or not_delivered or quarantined else 0
+    return SOMETHING_REFUSED if refused or not_delivered or quarantined or not_evaluated else 0
 
 
 def _batch_row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def _policy_checks(system: BusinessSystem, policy_sets: dict[str, PolicySet]) ->
             results = evaluate_dataset(lake.lake, governance, policy_set, day, None if complete else wanted)
             for dimension in wanted:
                 of_dimension = [r for r in results if r.policy.meta.quality_dimension == dimension]
-                yield check_result(lake.lake, policy_set, dimension, of_dimension, day)
+                yield check_result(policy_set, dimension, of_dimension, day)
 
     return policies
 

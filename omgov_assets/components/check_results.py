@@ -10,7 +10,6 @@ from typing import Any
 
 import dagster as dg
 
-from omgov_assets.data_lake.lake import Lake
 from omgov_assets.quality_policy.evaluation import PolicyResult
 from omgov_assets.quality_policy.policies import PolicySet
 from omgov_assets.quality_policy.violations import VIOLATIONS
@@ -19,7 +18,7 @@ SAMPLE_KEYS = 20
 
 
 def check_result(
-    lake: Lake, policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date
+    policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date
 ) -> dg.AssetCheckResult:
     """The check result of one quality dimension of a dataset; anything but all passed is a failed check."""
     not_evaluated = [result for result in results if result.verdict == "not_evaluated"]
@@ -40,7 +39,7 @@ def check_result(
     if recovery:
         metadata["recovery"] = dg.MetadataValue.md("\n".join(f"- {text}" for text in recovery))
     if failed:
-        metadata["sample_keys"] = dg.MetadataValue.md(_sample_keys(lake, policy_set, failed, day))
+        metadata["sample_keys"] = dg.MetadataValue.md(_sample_keys(failed))
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey([policy_set.system, policy_set.dataset]),
         check_name=dimension,
@@ -104,22 +103,12 @@ def _query(policy_set: PolicySet, dimension: str, day: date) -> str:
     )
 
 
-def _sample_keys(lake: Lake, policy_set: PolicySet, failed: list[PolicyResult], day: date) -> str:
-    with lake.connect() as con:
-        lake.register(con, "violations", VIOLATIONS, day)
-        rows = con.execute(
-            "SELECT anomaly_type, subject_key, ci_id, coalesce(metric, source_metric) FROM violations "
-            "WHERE system = ? AND dataset = ? AND policy_id IN (SELECT unnest(?)) "
-            "QUALIFY row_number() OVER (PARTITION BY policy_id ORDER BY subject_key) <= ? "
-            "ORDER BY ALL LIMIT ?",
-            [
-                policy_set.system,
-                policy_set.dataset,
-                [result.policy.policy_id for result in failed],
-                max(1, SAMPLE_KEYS // len(failed)),
-                SAMPLE_KEYS,
-            ],
-        ).fetchall()
+def _sample_keys(failed: list[PolicyResult]) -> str:
+    each = max(1, SAMPLE_KEYS // len(failed))
     lines = ["| anomaly type | subject | CI | metric |", "| --- | --- | --- | --- |"]
-    lines += [f"| {kind} | `{key}` | {ci or ''} | {metric or ''} |" for kind, key, ci, metric in rows]
+    lines += [
+        f"| {result.policy.meta.anomaly_type} | `{sample.subject_key}` | {sample.ci_id or ''} | {sample.metric or ''} |"
+        for result in failed
+        for sample in result.samples[:each]
+    ]
     return "\n".join(lines)

@@ -12,9 +12,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
@@ -31,6 +33,23 @@ COMMIT_ATTEMPTS = 5
 
 class SchemaMismatchError(ValueError):
     """Rows whose columns or types are not exactly those of the table's contract."""
+
+
+@dataclass(frozen=True)
+class _Handle:
+    """An opened table and the identity of the commit it was opened at."""
+
+    delta: DeltaTable
+    identity: tuple[int, int] | None
+
+    def is_current(self, path: Path) -> bool:
+        """Whether no commit has come since, and the table is still the same one."""
+        version = self.delta.version()
+        return self.identity == _commit_identity(path, version) and _commit_identity(path, version + 1) is None
+
+
+# Opening a table replays its log: the handle is kept for as long as nothing is committed to it.
+_handles: dict[Path, _Handle] = {}
 
 
 class Lake:
@@ -74,7 +93,14 @@ class Lake:
     def open(self, table: str) -> DeltaTable | None:
         """The table at its last version, or None where it was never written."""
         path = self._path(table)
-        return DeltaTable(path) if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)) else None
+        known = _handles.get(path)
+        if known is not None and known.is_current(path):
+            return known.delta
+        if not (path / "_delta_log").is_dir() or not DeltaTable.is_deltatable(str(path)):
+            return None
+        delta = DeltaTable(path)
+        _handles[path] = _Handle(delta, _commit_identity(path, delta.version()))
+        return delta
 
     def version(self, table: str) -> int | None:
         """Last Delta version of a table, or None where it was never written."""
@@ -104,15 +130,17 @@ class Lake:
         """
         schema = self.schema(table)
         delta = self.open(table)
-        files: list[str] = []
-        if delta is not None:
-            predicate = f"day = {sql.literal(day)}" if day else None
-            files = delta.file_uris(file_pruning_predicate=predicate)
+        files = self._files(delta, table, day) if delta is not None else []
         create_view(con, view, _scan(schema, files))
         return delta.version() if delta is not None else None
 
+    def files(self, table: str) -> list[Path]:
+        """Data files of a table's last version, whether they are there or not."""
+        delta = self.open(table)
+        return self._files(delta, table, None) if delta is not None else []
+
     def transaction(self, table: str, key: str) -> int | None:
-        """Fingerprint that was last committed under the key with ``replace(..., transaction=…)``."""
+        """Fingerprint that was last committed under the key with ``replace(..., transactions=…)``."""
         delta = self.open(table)
         return delta.transaction_version(key) if delta else None
 
@@ -122,7 +150,7 @@ class Lake:
         day: date,
         rows: pa.Table | duckdb.DuckDBPyRelation,
         where: Mapping[str, str | sql.OneOf] | None = None,
-        transaction: tuple[str, int] | None = None,
+        transactions: Mapping[str, int] | None = None,
     ) -> int:
         """Replace exactly one slice of a table: a day, or the part of the day that ``where`` names.
 
@@ -131,7 +159,7 @@ class Lake:
             day: partition to replace.
             rows: all rows of the slice, with exactly the columns and types of the table's contract, in any order.
             where: further conditions that bound the slice.
-            transaction: key and fingerprint committed with the rows; see ``Lake.transaction``.
+            transactions: keys and fingerprints committed with the rows; see ``Lake.transaction``.
 
         Returns:
             The Delta version written.
@@ -143,11 +171,11 @@ class Lake:
         path = self._path(table)
         predicate = sql.conjunction({"day": day, **(where or {})})
         properties = None
-        if transaction is not None:
-            properties = CommitProperties(app_transactions=[Transaction(*transaction)])
+        if transactions:
+            properties = CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()])
         with self._sole_writer(table):
             for attempt in range(COMMIT_ATTEMPTS):
-                delta = self.open(table) or self._create(table, schema)
+                delta = self._opened_now(table) or self._create(table, schema)
                 try:
                     write_deltalake(
                         delta,
@@ -165,6 +193,16 @@ class Lake:
             _sync_commit(path, version)
         return version
 
+    def _opened_now(self, table: str) -> DeltaTable | None:
+        """A handle of its own for a writer, which changes the handle it writes through."""
+        return DeltaTable(self._path(table)) if self.open(table) else None
+
+    def _files(self, delta: DeltaTable, table: str, day: date | None) -> list[Path]:
+        # delta-rs percent-encodes the folder of the table in its URIs but not the file below it.
+        depth = len(self.schema(table).partition_by) + 1
+        uris = delta.file_uris(file_pruning_predicate=f"day = {sql.literal(day)}" if day else None)
+        return [self._path(table).joinpath(*uri.split("/")[-depth:]) for uri in uris]
+
     def _path(self, table: str) -> Path:
         return self.root / table
 
@@ -173,6 +211,8 @@ class Lake:
         path.mkdir(parents=True, exist_ok=True)
         delta = DeltaTable.create(str(path), schema=schema.arrow, partition_by=schema.partition_by, name=table)
         _sync_commit(path, 0)
+        for folder in (path, path.parent, self.root):
+            _fsync(folder)
         return delta
 
     @contextmanager
@@ -198,14 +238,14 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     return tuple(row)
 
 
-def _scan(schema: TableSchema, files: list[str]) -> str:
+def _scan(schema: TableSchema, files: list[Path]) -> str:
     columns = ", ".join(
         f"{sql.identifier(column.name)}::{column.sql_type} AS {sql.identifier(column.name)}" for column in schema.columns
     )
     if not files:
         nulls = ", ".join(f"NULL AS {sql.identifier(name)}" for name in schema.names)
         return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"  # noqa: S608 - identifiers are quoted
-    paths = ", ".join(sql.literal(file) for file in files)
+    paths = ", ".join(sql.literal(str(file)) for file in files)
     types = {column.name: column.sql_type for column in schema.columns}
     hive = ", ".join(f"{sql.literal(name)}: {types[name]}" for name in schema.partition_by)
     return f"SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = true, hive_types = {{{hive}}})"  # noqa: S608
@@ -255,6 +295,14 @@ def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
+def _commit_identity(path: Path, version: int) -> tuple[int, int] | None:
+    try:
+        status = (path / "_delta_log" / f"{version:020d}.json").stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def _sync_commit(path: Path, version: int) -> None:
     """Force a commit to disk, data files first: after a power cut delta-rs reads a torn commit as an empty version."""
     log = path / "_delta_log"
@@ -263,10 +311,10 @@ def _sync_commit(path: Path, version: int) -> None:
     for line in commit.read_text(encoding="utf-8").splitlines():
         added = json.loads(line).get("add")
         if added:
-            file = path / added["path"]
-            if file.exists():
-                _fsync(file)
-                folders.add(file.parent)
+            file = path / unquote(added["path"])
+            _fsync(file)
+            # Down to the table's own folder: a new partition is an entry of the folder above it.
+            folders |= {folder for folder in file.parents if folder.is_relative_to(path)}
     _fsync(commit)
     for folder in folders:
         _fsync(folder)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from omgov_assets.admission.gate import admit_batch
-from omgov_assets.admission.ledger import read_ledger, record_admission_violations
+from omgov_assets.admission.ledger import close_admission
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource
@@ -55,8 +55,7 @@ def collect_system(
             fetch_standing_source(dataset.transport.source, governance.project, folder)
         for path in delivered_files(folder):
             admit_batch(lake, governance, system, dataset, day, path, settings.landing)
-        record_admission_violations(lake, system.name, name, day)
-        collected[name] = read_ledger(lake, day, system.name, name)
+        collected[name] = close_admission(lake, system.name, name, day)
     return collected
 
 

@@ -6,6 +6,7 @@ Does not belong here: fetching deliveries (``data_management``) or reading them 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -49,6 +50,7 @@ class Transport(BaseModel):
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     table: str | None = None
     final_newline: Literal["required", "optional"] = "required"
+    line_ends_in_values: Literal["forbidden", "allowed"] = "forbidden"
     source: DeliverySource | None = None
 
 
@@ -82,7 +84,7 @@ class SourceDataset(BaseModel):
     standard_contract: DataContract
     model: ProcessingModel
 
-    @property
+    @cached_property
     def contract_hash(self) -> str:
         """Hash of everything that says how a record must look."""
         return content_hash(
@@ -102,7 +104,7 @@ class BusinessSystem(BaseModel):
     datasets: dict[str, SourceDataset]
     mappings: tuple[MetricMapping, ...]
 
-    @property
+    @cached_property
     def mappings_hash(self) -> str:
         """Hash of the metric mappings."""
         return content_hash(*(mapping.model_dump_json() for mapping in self.mappings))

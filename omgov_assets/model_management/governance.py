@@ -6,6 +6,7 @@ Does not belong here: quality policies, which ``quality_policy`` reads from ``ex
 from __future__ import annotations
 
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -51,12 +52,12 @@ class Governance(BaseModel):
     contracts: dict[str, DataContract]
     systems: dict[str, BusinessSystem]
 
-    @property
+    @cached_property
     def metrics_hash(self) -> str:
         """Hash of the metric standard."""
         return content_hash(*(metric.model_dump_json() for metric in self.metrics))
 
-    @property
+    @cached_property
     def units_hash(self) -> str:
         """Hash of the unit spellings."""
         path = self.project / "governance" / "standard" / "unit_spellings.yaml"

@@ -1,7 +1,8 @@
-"""Anomalies: what the violations of a day mean, one row for each subject and anomaly type, with all its dimensions.
+"""Anomalies: what the violations of a day mean, one row for each subject and anomaly type, with all its
+dimensions.
 
-Belongs here: joining several policies' violations of one subject, the dimensions of its CI, and since when it lasts. Does not
-belong here: counting (``statistics``).
+Belongs here: joining several policies' violations of one subject, the dimensions of its CI, and since when it
+lasts. Does not belong here: counting (``statistics``).
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class AnomalySummary:
 def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
     """Turn the violations of a day into the day's partition of ``quality/anomalies``.
 
-    An anomaly is one (system, dataset, anomaly type, subject). It has the worst severity of its violations; observed and
-    expected value, batch and record are those of the first policy by name. ``first_seen_day`` is carried over from the
-    partition of the day before, and from no earlier one: a day without the anomaly, or without governance, ends the run.
+    An anomaly is one (system, dataset, anomaly type, subject). It has the worst severity of its violations;
+    observed and expected value, batch and record are those of the first policy by name. ``first_seen_day`` is
+    carried over from the partition of the day before, and from no earlier one: a day without the anomaly, or
+    without governance, ends the run.
     """
     with lake.connect() as con:
         lake.register(con, "violations", VIOLATIONS, day)

@@ -13,14 +13,16 @@ from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalie
 from omgov_assets.quality_analysis.rankings import rank_anomalies
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
 
-_FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id, first_seen_day)) FROM anomalies"
+# One hashed text for each row: DuckDB's hash of two columns is an exclusive or, and the days would cancel
+# out.
+_FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id || first_seen_day::VARCHAR)) FROM anomalies"
 
 
 def recompute_changes(lake: Lake, day: date, systems: Sequence[str]) -> list[date]:
     """Bring the governed days after a re-run day into line with it, from what the lake holds.
 
-    The next day's new, resolved and previous counts are recomputed. ``first_seen_day`` is carried on, day by day, until a day
-    that does not change by it or that was never governed.
+    The next day's new, resolved and previous counts are recomputed. ``first_seen_day`` is carried on, day by
+    day, until a day that does not change by it or that was never governed.
 
     Args:
         lake: the lake.

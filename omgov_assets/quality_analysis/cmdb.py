@@ -1,7 +1,8 @@
-"""The CMDB of a day as analysis sees it: its tables as views, and the dimensions that each CI gives to what hangs on it.
+"""The CMDB of a day as analysis sees it: its tables as views, and the dimensions that each CI gives to what
+hangs on it.
 
-Belongs here: which application, host, network device, site, support group and owner a CI stands for. Does not belong here:
-whether the CMDB itself is sound; the policies on its datasets say that.
+Belongs here: which application, host, network device, site, support group and owner a CI stands for. Does not
+belong here: whether the CMDB itself is sound; the policies on its datasets say that.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict
 def create_ci_dimensions(con: duckdb.DuckDBPyConnection) -> None:
     """Create the temporary table ``ci_dimensions``, one row for each CI, from the views of ``register_cmdb``.
 
-    Columns: ci_id, ci_class, application_ids, host_id, network_device_id, site_id, support_group_id, owner_id.
+    Columns: ci_id, ci_class, application_ids, host_id, network_device_id, site_id, support_group_id,
+        owner_id.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE ci_dimensions AS {_CI_DIMENSIONS}")

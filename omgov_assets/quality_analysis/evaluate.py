@@ -26,7 +26,8 @@ def evaluate(lake: Lake, day: date, truth_folder: Path) -> list[dict[str, Any]]:
     Args:
         lake: the lake.
         day: business day.
-        truth_folder: folder of ``<day>.parquet`` with columns day, system, dataset, anomaly_type, subject_kind, subject_key.
+        truth_folder: folder of ``<day>.parquet`` with columns day, system, dataset, anomaly_type,
+            subject_kind, subject_key.
 
     Returns:
         One dictionary per anomaly type planted or found, in the order of its name: anomaly_type, planted, found, precision,

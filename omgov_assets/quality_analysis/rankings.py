@@ -1,6 +1,7 @@
 """Rankings: which keys of each dimension have the most anomalies, and how that changed since the day before.
 
-Belongs here: order, labels and change. Does not belong here: counting (``statistics``), showing (``report``, the command line).
+Belongs here: order, labels and change. Does not belong here: counting (``statistics``), showing (``report``,
+the command line).
 """
 
 from __future__ import annotations
@@ -62,8 +63,9 @@ class RankingsSummary:
 def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
     """Rank the keys of each of ``RANKED_DIMENSIONS`` by the day's cube into ``quality/anomaly_rankings``.
 
-    Most anomalies first, equal counts in the order of the key. Only keys with anomalies are ranked. Labels are names from the
-    CMDB of the day, the key where it has none. Changes are against the day before, and null where that was not governed.
+    Most anomalies first, equal counts in the order of the key. Only keys with anomalies are ranked. Labels
+    are names from the CMDB of the day, the key where it has none. Changes are against the day before, and
+    null where that was not governed.
     """
     yesterday = day - timedelta(days=1)
     has_previous_day = lake.has_day(STATISTICS, yesterday)
@@ -104,12 +106,16 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> lis
         raise NotRankedError("nothing is ranked yet: govern a day first with `omgov run --day DAY`")
     if day not in governed:
         days = f"{governed[0]} to {governed[-1]}" if governed else "none"
-        raise NotRankedError(f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`")
+        raise NotRankedError(
+            f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`"
+        )
     with lake.connect() as con:
         lake.register(con, "rankings", RANKINGS, day)
         query = (
             "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "
             "WHERE dimension = $by ORDER BY rank LIMIT $top"
         )
-        rows: list[dict[str, Any]] = con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = (
+            con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
+        )
     return rows

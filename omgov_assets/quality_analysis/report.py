@@ -1,7 +1,7 @@
 """The steward's morning page: what is wrong, where, since when and whose, on one static page for a day.
 
-Belongs here: which figures the page shows, and rendering it. Does not belong here: computing statistics or rankings. The page
-holds names of owners and groups, but neither their addresses nor any value of a record.
+Belongs here: which figures the page shows, and rendering it. Does not belong here: computing statistics or
+rankings. The page holds names of owners and groups, but neither their addresses nor any value of a record.
 """
 
 from __future__ import annotations
@@ -198,7 +198,9 @@ def _ranking(con: duckdb.DuckDBPyConnection, dimension: str, column: str, title:
     }
 
 
-def _rows(con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+def _rows(
+    con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = con.sql(query, params=params or {}).to_arrow_table().to_pylist()
     return rows
 
@@ -210,7 +212,11 @@ def _query(name: str) -> str:
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"count": _as_count, "percent": _as_percent, "change": _as_change}
     environment.globals |= {

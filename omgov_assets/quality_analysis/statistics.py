@@ -1,6 +1,7 @@
 """Statistics: how many anomalies, on how many of how many instances, for each cell of the cube of dimensions.
 
-Belongs here: counting, and what a count is set against. Does not belong here: the order of the cells (``rankings``).
+Belongs here: counting, and what a count is set against. Does not belong here: the order of the cells
+(``rankings``).
 """
 
 from __future__ import annotations
@@ -78,10 +79,11 @@ class StatisticsSummary:
 def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> StatisticsSummary:
     """Count the anomalies of a day for every cell of ``DIMENSION_SETS`` into ``quality/anomaly_statistics``.
 
-    ``anomalous_instances`` and ``instances`` count distinct metric instances; the denominator of a cell is that of its
-    dimensions other than anomaly type, quality dimension and severity. An anomaly on a CI with several applications counts
-    once in the cell of each. A null dimension value is the cell of what has none. An anomaly of the day before is resolved
-    only where its policies were evaluated again and, for an instance, where it is still in the inventory.
+    ``anomalous_instances`` and ``instances`` count distinct metric instances; the denominator of a cell is
+    that of its dimensions other than anomaly type, quality dimension and severity. An anomaly on a CI with
+    several applications counts once in the cell of each. A null dimension value is the cell of what has none.
+    An anomaly of the day before is resolved only where its policies were evaluated again and, for an
+    instance, where it is still in the inventory.
 
     Args:
         lake: the lake.
@@ -110,7 +112,7 @@ def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> Statist
         ).fetchone()
     if total is None:
         raise AssertionError(f"{STATISTICS} of {day} has no cell 'all'")
-    return StatisticsSummary(day, *total, version=version)
+    return StatisticsSummary(day, *total, version)
 
 
 def _register_instances(

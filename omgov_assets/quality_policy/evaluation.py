@@ -6,9 +6,9 @@ A broken policy is an error of its own; a policy whose data is missing is ``not_
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -28,12 +28,26 @@ from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate
 from omgov_assets.quality_policy.policies import Policy, PolicySet
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES, replace_violations
 
+# Failing subjects of a policy that a check shows; all of them are in ``quality/violations``.
+SAMPLES = 20
+
 VerdictName = Literal["passed", "failed", "not_evaluated", "error"]
+
+
+class Sample(NamedTuple):
+    """A failing subject, without any value of its row."""
+
+    subject_key: str
+    ci_id: str | None
+    metric: str | None
 
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """Verdict of one policy on one dataset of a day; ``reason`` says why it was not evaluated or broke."""
+    """Verdict of one policy on one dataset of a day; ``reason`` says why it was not evaluated or broke.
+
+    ``samples`` are a few failing subjects, by key: subject, CI, metric.
+    """
 
     policy: Policy
     verdict: VerdictName
@@ -41,6 +55,7 @@ class PolicyResult:
     failed: int | None
     reason: str | None
     data_version: int | None
+    samples: tuple[Sample, ...] = ()
 
 
 def evaluate_dataset(
@@ -64,7 +79,7 @@ def evaluate_dataset(
     """
     policies = [p for p in policy_set.policies if dimensions is None or p.meta.quality_dimension in dimensions]
     with lake.connect() as con:
-        results = judge_rows(con, lake, governance, policy_set, policies, day)
+        results = _with_samples(con, judge_rows(con, lake, governance, policy_set, policies, day))
         _store_violations(con, lake, policy_set, results, day, complete=dimensions is None)
         _store_results(lake, policy_set, results, day, complete=dimensions is None)
     return results
@@ -191,6 +206,18 @@ def _observed(policy: Policy, rows: CheckedRows) -> str:
         value = identifier(name) if grades.get(name, 1) <= OPEN_GRADE else partial_mask(identifier(name))
         shown.append(f"{value}::VARCHAR" if len(policy.observed_columns) == 1 else f"{literal(name + '=')} || {value}::VARCHAR")
     return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})" if shown else "NULL"
+
+
+def _with_samples(con: duckdb.DuckDBPyConnection, results: list[PolicyResult]) -> list[PolicyResult]:
+    """The results with their first failing subjects by key."""
+    samples: dict[str, list[Sample]] = {}
+    for policy_id, *subject in con.execute(
+        "SELECT policy_id, subject_key, ci_id, coalesce(metric, source_metric) FROM harvested "
+        "QUALIFY row_number() OVER (PARTITION BY policy_id ORDER BY subject_key, record_no) <= ? ORDER BY ALL",
+        [SAMPLES],
+    ).fetchall():
+        samples.setdefault(policy_id, []).append(Sample(*subject))
+    return [replace(result, samples=tuple(samples.get(result.policy.policy_id, ()))) for result in results]
 
 
 def _store_violations(

@@ -1,6 +1,7 @@
 """The standard metrics that the firm plays with, and the series a CI of each class can carry.
 
-The catalogue is the sample firm's own copy of what it needs of the metric standard; a test holds the two together.
+The catalogue is the sample firm's own copy of what it needs of the metric standard; a test holds the two
+together.
 Does not belong here: how a business system names or spells a metric (``dialects``).
 """
 
@@ -65,7 +66,7 @@ _VALUES_BY_METRIC: dict[tuple[str, str], tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A standard metric (or a custom one, ``standard=False``) with its unit, limits and usual values in that unit."""
+    """A standard metric (or a custom one: ``standard=False``); limits and usual values are in its unit."""
 
     name: str
     unit: str
@@ -97,7 +98,9 @@ def load_catalogue() -> tuple[Metric, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         standard = [_metric(row) for row in csv.DictReader(file)]
     custom = [
-        Metric(name, unit, "gauge", "double", 60, None, None, (ci_class,), (), False, 5.0, 80.0, standard=False)
+        Metric(
+            name, unit, "gauge", "double", 60, None, None, (ci_class,), (), False, 5.0, 80.0, standard=False
+        )
         for name, unit, ci_class in CUSTOM_METRICS
     ]
     return (*standard, *custom)

@@ -1,6 +1,7 @@
 """What follows from the planted defects: the anomalies of a system's instances on a day, and the look-alikes.
 
-Belongs here: for each defect the anomaly types it brings about, given what else holds for the instance. Does not belong
+Belongs here: for each defect the anomaly types it brings about, given what else holds for the instance. Does
+not belong
 here: files of the truth (``truth``).
 """
 
@@ -10,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
 from omgov_assets.sample_firm.catalogue import CI_CLASSES, load_catalogue
 from omgov_assets.sample_firm.definitions import COPIED_UNIT, NO_INTERVAL, NO_UNIT, NOT_DELIVERED, SOUND
 from omgov_assets.sample_firm.estate import CONTRADICTIONS, RACK_DEFECT, Estate
-from omgov_assets.sample_firm.inventory import FIRST_OF_TWO, SECOND_OF_TWO, TRAIT, Inventory
+from omgov_assets.sample_firm.inventory import SECOND_OF_TWO, TRAIT, Inventory
 from omgov_assets.sample_firm.profiles import (
     CONVERTIBLE_UNITS,
     INCOMPATIBLE,
@@ -31,7 +32,8 @@ Anomalous = tuple[str, str, Bools]
 
 def refused(profiles: Profiles) -> Bools:
     """Instances whose record no contract admits: nothing else can be said of them."""
-    return profiles.trait == TRAIT["unusable_record"]
+    where: Bools = profiles.trait == TRAIT["unusable_record"]
+    return where
 
 
 def exported_twice(profiles: Profiles) -> Ints:
@@ -68,12 +70,27 @@ def look_alikes_of_instances(inventory: Inventory, profiles: Profiles, sound: Bo
     )[inventory.metric]
     alike = (inventory.sharing == SECOND_OF_TWO) & (inventory.contradicts == 0) & ~_custom(inventory)
     few = inventory.created_s % 97 == 0
-    yield "idle_weekend_host", "flat_line", sound & (trait == TRAIT["idle_weekend_host"]) & (profiles.distinct > 1)
-    yield "value_at_the_bound", "value_out_of_range", (
-        sound & (trait == TRAIT["value_at_the_bound"]) & (profiles.maximum == 100) & (profiles.unit == USUAL)
+    yield (
+        "idle_weekend_host",
+        "flat_line",
+        sound & (trait == TRAIT["idle_weekend_host"]) & (profiles.distinct > 1),
+    )
+    yield (
+        "value_at_the_bound",
+        "value_out_of_range",
+        (
+            sound
+            & (trait == TRAIT["value_at_the_bound"])
+            & (profiles.maximum == 100)
+            & (profiles.unit == USUAL)
+        ),
     )
     yield "small_clock_skew", "future_timestamp", sound & (trait == TRAIT["small_clock_skew"])
-    yield "other_spelling_of_the_unit", "unit_mismatch", sound & (trait == TRAIT["other_spelling_of_the_unit"])
+    yield (
+        "other_spelling_of_the_unit",
+        "unit_mismatch",
+        sound & (trait == TRAIT["other_spelling_of_the_unit"]),
+    )
     yield "counter_reset", "value_out_of_range", sound & (trait == TRAIT["counter_reset"])
     yield "created_this_afternoon", "low_sample_count", sound & (trait == TRAIT["created_this_afternoon"])
     yield "constant_gauge", "flat_line", sound & few & (profiles.distinct == 1) & (profiles.count >= 24)
@@ -84,7 +101,8 @@ def look_alikes_of_instances(inventory: Inventory, profiles: Profiles, sound: Bo
 
 
 def _is_slow(profiles: Profiles) -> Bools:
-    return (profiles.interval_s == 86400) & (profiles.last_s >= 0) & (profiles.expected < 0.25)
+    where: Bools = (profiles.interval_s == 86400) & (profiles.last_s >= 0) & (profiles.expected < 0.25)
+    return where
 
 
 def _of_values(inventory: Inventory, profiles: Profiles) -> Iterator[Anomalous]:
@@ -146,7 +164,9 @@ def _of_cis(estate: Estate, inventory: Inventory, day: BusinessDay) -> Iterator[
 def _of_contradictions(inventory: Inventory) -> Iterator[Anomalous]:
     for code, name in enumerate(CONTRADICTIONS):
         if code > 0:
-            anomaly_type = {"unit": "unit_conflict", "interval": "interval_conflict"}.get(name, "attribute_conflict")
+            anomaly_type = {"unit": "unit_conflict", "interval": "interval_conflict"}.get(
+                name, "attribute_conflict"
+            )
             sides = (inventory.contradicts == code) | (inventory.contradicted == code)
             yield anomaly_type, "two_systems_disagree", sides
 
@@ -154,12 +174,16 @@ def _of_contradictions(inventory: Inventory) -> Iterator[Anomalous]:
 def _of_times(profiles: Profiles, day: BusinessDay) -> Iterator[Anomalous]:
     reported = profiles.last_s >= 0
     dead = profiles.rack_defect == RACK_DEFECT["dead_collector"]
-    yield "stale_instance", "dead_collector", (
-        dead & reported & (profiles.last_s < day.end_s - 2 * profiles.interval_s)
+    yield (
+        "stale_instance",
+        "dead_collector",
+        (dead & reported & (profiles.last_s < day.end_s - 2 * profiles.interval_s)),
     )
     skewed = profiles.rack_defect == RACK_DEFECT["skewed_collector_clock"]
-    yield "future_timestamp", "skewed_collector_clock", (
-        skewed & reported & (profiles.last_s > day.end_s + profiles.interval_s)
+    yield (
+        "future_timestamp",
+        "skewed_collector_clock",
+        (skewed & reported & (profiles.last_s > day.end_s + profiles.interval_s)),
     )
     yield "never_reported", "registered_but_silent", ~reported
 

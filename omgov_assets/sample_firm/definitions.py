@@ -1,8 +1,8 @@
 """The metric definitions of a business system, and what is wrong with them.
 
-A system defines each metric once per product that it comes from (a *variant*). Variant 0 is always sound: hosts that two
-systems watch use it, so that they contradict each other only where that is planted. Does not belong here: the series of
-a definition (``inventory``).
+A system defines each metric once per product that it comes from (a *variant*). Variant 0 is always sound:
+hosts that two systems watch use it, so that they contradict each other only where that is planted. Does not
+belong here: the series of a definition (``inventory``).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from omgov_assets.sample_firm.calendar import Bools, Ints
+from omgov_assets.sample_firm.business_day import Bools, Ints
 from omgov_assets.sample_firm.catalogue import Metric, load_catalogue
-from omgov_assets.sample_firm.dialects import Dialect, incompatible_unit, unknown_spelling
+from omgov_assets.sample_firm.dialects import DIALECTS, Dialect, incompatible_unit, unknown_spelling
 from omgov_assets.sample_firm.wording import display_name
 
 SOUND = 0
@@ -53,7 +53,7 @@ FAULTS = {
 
 @dataclass(frozen=True)
 class Definitions:
-    """Definitions of one system, as arrays; those of metric ``m`` are ``first[m] … first[m] + variants[m] - 1``."""
+    """Definitions of one system, as arrays; metric ``m`` has ``variants[m]`` of them from ``first[m]`` on."""
 
     dialect: Dialect
     metric: Ints
@@ -78,7 +78,10 @@ class Definitions:
 
 
 def define_metrics(rng: np.random.Generator, dialect: Dialect, definitions: int) -> Definitions:
-    """About ``share * definitions`` definitions; never fewer than one per metric and two per kind of fault."""
+    """About ``share * definitions`` definitions; never fewer than one per metric.
+
+    The largest system has each fault at least once; in a small firm the others do without the rare ones.
+    """
     catalogue = load_catalogue()
     standard = [position for position, metric in enumerate(catalogue) if metric.standard]
     custom = [position for position, metric in enumerate(catalogue) if not metric.standard]
@@ -139,10 +142,11 @@ def definition_look_alikes(definitions: Definitions) -> Iterator[tuple[str, str,
 def _spread_kinds(rng: np.random.Generator, dialect: Dialect, metric: Ints, variant: Ints) -> Ints:
     catalogue = load_catalogue()
     kind = np.zeros(len(metric), dtype=np.int64)
+    fewest = 1 if dialect is DIALECTS[0] else 0
     free = [int(p) for p in rng.permutation(len(metric)) if variant[p] > 0 and catalogue[metric[p]].standard]
     for code, share in sorted(_SHARES.items(), key=lambda item: item[1]):
         eligible = [p for p in free if _can_be(code, dialect, catalogue[metric[p]])]
-        chosen = eligible[: max(1, round(len(metric) * share))]
+        chosen = eligible[: max(fewest, round(len(metric) * share))]
         kind[chosen] = code
         free = [position for position in free if kind[position] == SOUND]
     return kind

@@ -1,7 +1,7 @@
 """How each business system names metrics and spells units.
 
-Belongs here: names, spellings and the size of each system. Does not belong here: file formats (``exports``) or which
-definition carries a defect (``definitions``).
+Belongs here: names, spellings and the size of each system. Does not belong here: file formats (``exports``)
+or which definition carries a defect (``definitions``).
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Dialect:
         components: products that its metrics come from; a source metric is of one of them.
         words: what the system writes for a word of the standard's metric names.
         join: component and renamed words to the source metric.
-        units: UCUM code to the usual spelling and a second one of the same code; codes not named are written as UCUM.
+        units: UCUM code to the usual spelling and a second one of the same code; codes not named are written
+            as UCUM.
         others: UCUM code to the other unit that some teams of the system use.
         writes_one: what stands for the unit of a dimensionless metric; None if the field stays empty.
     """
@@ -100,6 +101,7 @@ def _title(word: str) -> str:
     return word[:1].upper() + word[1:]
 
 
+# fmt: off
 DIALECTS = (
     Dialect(
         system="securities_trading",
@@ -109,7 +111,8 @@ DIALECTS = (
         words={
             "system": "OS", "utilization": "UTIL", "memory": "MEM", "network": "NET", "filesystem": "FS",
             "duration": "COST", "latency": "DELAY", "messaging": "MQ", "database": "DB", "connection": "CONN",
-            "trading": "JY", "order": "WT", "trade": "CJ", "quote": "HQ", "transfer": "ZZ", "settlement": "QS",
+            "trading": "JY", "order": "WT", "trade": "CJ", "quote": "HQ", "transfer": "ZZ",
+            "settlement": "QS",
         },
         join=lambda component, words: f"{component}." + "_".join(word.upper() for word in words),
         units={
@@ -117,11 +120,15 @@ DIALECTS = (
             "min": ("分钟", "min"), "h": ("小时", "h"), "d": ("天", "d"), "By": ("字节", "Byte"),
             "By/s": ("字节/秒", "B/s"), "bit/s": ("比特/秒", "bps"), "Cel": ("摄氏度", "℃"), "W": ("瓦", "W"),
             "V": ("伏", "V"), "MHz": ("兆赫", "MHz"), "{revolution}/min": ("转/分", "rpm"),
-            "{connection}": ("连接数", "连接"), "{packet}": ("数据包", "包"), "{packet}/s": ("包/秒", "数据包/秒"),
-            "{error}": ("错误数", "错误"), "{message}": ("消息数", "消息"), "{message}/s": ("消息/秒", "消息数/秒"),
+            "{connection}": ("连接数", "连接"), "{packet}": ("数据包", "包"),
+            "{packet}/s": ("包/秒", "数据包/秒"),
+            "{error}": ("错误数", "错误"), "{message}": ("消息数", "消息"),
+            "{message}/s": ("消息/秒", "消息数/秒"),
             "{thread}": ("线程数", "线程"), "{process}": ("进程数", "进程"), "{session}": ("会话数", "会话"),
-            "{transaction}": ("事务数", "事务"), "{transaction}/s": ("事务/秒", "TPS"), "{query}": ("查询数", "查询"),
-            "{query}/s": ("查询/秒", "QPS"), "{request}": ("请求数", "请求"), "{request}/s": ("请求/秒", "请求数/秒"),
+            "{transaction}": ("事务数", "事务"), "{transaction}/s": ("事务/秒", "TPS"),
+            "{query}": ("查询数", "查询"),
+            "{query}/s": ("查询/秒", "QPS"), "{request}": ("请求数", "请求"),
+            "{request}/s": ("请求/秒", "请求数/秒"),
             "{order}": ("委托", "订单"), "{order}/s": ("委托/秒", "订单/秒"), "{CNY}": ("元", "人民币元"),
         },
         others={
@@ -137,14 +144,19 @@ DIALECTS = (
         system="asset_management",
         share=0.25,
         code="am",
-        components=("node_exporter", "jmx_exporter", "snmp_exporter", "kafka_exporter", "app", "oracledb_exporter"),
-        words={"utilization": "usage_ratio", "system": "node", "db": "oracle", "messaging": "kafka", "hw": "ipmi"},
+        components=(
+            "node_exporter", "jmx_exporter", "snmp_exporter", "kafka_exporter", "app", "oracledb_exporter",
+        ),
+        words={
+            "utilization": "usage_ratio", "system": "node", "db": "oracle", "messaging": "kafka", "hw": "ipmi",
+        },
         join=lambda component, words: f"{component}:" + "_".join(words),
         units={
             "%": ("percent", "%"), "ms": ("milliseconds", "ms"), "s": ("seconds", "s"), "By": ("bytes", "By"),
             "By/s": ("bytes/s", "By/s"), "bit/s": ("bits/s", "bit/s"), "Cel": ("celsius", "Cel"),
             "{connection}": ("connections", "{connection}"), "{packet}/s": ("packets/s", "pps"),
-            "{error}": ("errors", "{error}"), "{thread}": ("threads", "{thread}"), "{order}": ("orders", "{order}"),
+            "{error}": ("errors", "{error}"), "{thread}": ("threads", "{thread}"),
+            "{order}": ("orders", "{order}"),
         },
         others={
             "By": OtherUnit("MiB", "MiBy", 1048576.0),
@@ -164,7 +176,8 @@ DIALECTS = (
         words={"system": "os", "utilization": "busy", "filesystem": "volume", "http": "web"},
         join=lambda component, words: f"/{component}/" + "/".join(words),
         units={
-            "%": ("%", "pct"), "ms": ("ms", "msec"), "s": ("s", "sec"), "By": ("By", "Bytes"), "By/s": ("By/s", "Bps"),
+            "%": ("%", "pct"), "ms": ("ms", "msec"), "s": ("s", "sec"), "By": ("By", "Bytes"),
+            "By/s": ("By/s", "Bps"),
             "bit/s": ("bit/s", "bps"), "Cel": ("Cel", "degC"), "{packet}/s": ("{packet}/s", "pps"),
         },
         others={
@@ -206,9 +219,10 @@ DIALECTS = (
         words={"utilization": "util", "system": "box", "network": "nw", "messaging": "bus"},
         join=lambda component, words: f"{component}[{'-'.join(words)}]",
         units={
-            "%": ("pct", "%"), "ms": ("millis", "ms"), "us": ("micros", "us"), "s": ("secs", "s"), "By": ("octets", "B"),
+            "%": ("pct", "%"), "ms": ("millis", "ms"), "us": ("micros", "us"), "s": ("secs", "s"),
+            "By": ("octets", "B"),
             "By/s": ("octets/s", "B/s"), "bit/s": ("bits/sec", "bps"), "{packet}/s": ("pkts/s", "pps"),
-            "{order}": ("count", "{order}"), "{trade}": ("count", "{trade}"),
+            "{order}": ("orders", "order"), "{trade}": ("trades", "trade"),
         },
         others={
             "By": OtherUnit("GiB", "GiBy", 1073741824.0),
@@ -220,3 +234,4 @@ DIALECTS = (
         writes_one=None,
     ),
 )
+# fmt: on

@@ -1,7 +1,8 @@
 """The CIs of the firm, who maintains and owns them, and what is wrong with them and their racks.
 
-Belongs here: structure that does not change from day to day, as arrays over CIs and racks, and the defects of whole
-racks, groups, owners and CIs. Does not belong here: series (``inventory``) or the CMDB's files (``cmdb``).
+Belongs here: structure that does not change from day to day, as arrays over CIs and racks, and the defects of
+whole racks, groups, owners and CIs. Does not belong here: series (``inventory``) or the CMDB's files
+(``cmdb``).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import ceil, sqrt
 import numpy as np
 import numpy.typing as npt
 
-from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints, Schedule
+from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints, Schedule
 from omgov_assets.sample_firm.dialects import DIALECTS
 
 APPLICATION, HOST, DATABASE, NETWORK_DEVICE = range(4)
@@ -20,28 +21,29 @@ FULL_SIZE = 2_000_000
 BRANCHES, OFFICES, GROUPS, OWNERS = 37, 342, 60, 900
 SITES = 1 + 5 + BRANCHES + OFFICES
 
-# Of each group, its first member is kept for applications whose owner left, its last has left and owns nothing.
+# Of each group, its first member is kept for applications whose owner left, its last has left and owns
+# nothing.
 MEMBERS = OWNERS // GROUPS
 GROUP_WITHOUT_OWNERS = 0
 
 # Share of the firm's instances that stand in a rack with the defect.
 RACK_DEFECTS = {
-    "dead_collector": 0.0075,
-    "skewed_collector_clock": 0.0040,
-    "collector_reports_kilobytes": 0.0130,
-    "polling_interval_overridden": 0.0045,
-    "retired_rack_still_reporting": 0.0045,
-    "rack_never_registered": 0.0045,
-    "lossy_link": 0.0045,
-    "slice_exported_twice": 0.0025,
+    "dead_collector": 0.0064,
+    "skewed_collector_clock": 0.0035,
+    "collector_reports_kilobytes": 0.0110,
+    "polling_interval_overridden": 0.0038,
+    "retired_rack_still_reporting": 0.0038,
+    "rack_never_registered": 0.0038,
+    "lossy_link": 0.0038,
+    "slice_exported_twice": 0.0022,
 }
 NO_RACK = -1
 NO_RACK_DEFECT = -1
 RACK_DEFECT = {name: code for code, name in enumerate(RACK_DEFECTS)}
 
-_SHARE_SHARED = 0.04
+_SHARE_SHARED = 0.03
 CONTRADICTIONS = ("none", "unit", "interval", "attributes")
-_CONTRADICTION_ODDS = (0.55, 0.15, 0.15, 0.15)
+_CONTRADICTION_ODDS = (0.70, 0.10, 0.10, 0.10)
 _WEIGHT_OF_CLASS = {APPLICATION: 0.06, HOST: 0.74, DATABASE: 0.12, NETWORK_DEVICE: 0.08}
 
 Floats = npt.NDArray[np.float64]
@@ -49,11 +51,13 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Estate:
-    """Arrays over the CIs that report (applications, hosts, databases, network devices, in this order) and over racks.
+    """Arrays over the CIs that report (applications, hosts, databases, network devices, in this order) and
+    over racks.
 
     Attributes:
         ci_class: class of each CI; ``reports_as`` differs for databases whose agent delivers a host's series.
-        system: business system (position in ``DIALECTS``) that monitors the CI; ``second_system`` of shared hosts, else -1.
+        system: business system (position in ``DIALECTS``) that monitors the CI; ``second_system`` of shared
+            hosts, else -1.
         contradiction: how the second system contradicts the first (position in ``CONTRADICTIONS``).
         rack: -1 for applications. ``rack_*`` are arrays over racks.
         owner: -1 where nobody is entered.
@@ -92,12 +96,16 @@ class Estate:
     @property
     def never_registered(self) -> Bools:
         """CIs that the CMDB does not know."""
-        return self.rack_defect_of_ci == RACK_DEFECT["rack_never_registered"]
+        unknown: Bools = self.rack_defect_of_ci == RACK_DEFECT["rack_never_registered"]
+        return unknown
 
     def retired(self, day: BusinessDay) -> Bools:
         """CIs that the CMDB calls decommissioned on the day although they report."""
-        retired = (self.rack_defect == RACK_DEFECT["retired_rack_still_reporting"]) & self.rack_schedule.shows(day)
-        return (self.rack != NO_RACK) & retired[self.rack]
+        retired = (
+            self.rack_defect == RACK_DEFECT["retired_rack_still_reporting"]
+        ) & self.rack_schedule.shows(day)
+        of_ci: Bools = (self.rack != NO_RACK) & retired[self.rack]
+        return of_ci
 
     @property
     def rack_defect_of_ci(self) -> Ints:
@@ -108,12 +116,14 @@ class Estate:
 def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     """The estate of a firm with so many metric instances."""
     scale = instances / FULL_SIZE
-    applications = max(80, round(800 * scale))
+    applications = max(200, round(800 * scale))
     hosts = max(300, round(34_000 * scale))
     databases = max(60, round(6_000 * scale))
     devices = max(48, round(1_200 * scale))
     total = applications + hosts + databases + devices
-    classes = np.repeat([APPLICATION, HOST, DATABASE, NETWORK_DEVICE], [applications, hosts, databases, devices])
+    classes = np.repeat(
+        [APPLICATION, HOST, DATABASE, NETWORK_DEVICE], [applications, hosts, databases, devices]
+    )
 
     rack_size = min(20, max(2, round(20 * sqrt(scale))))
     racks = ceil(hosts / rack_size)
@@ -122,7 +132,12 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     host_rack = np.arange(hosts) // rack_size
     host_of_database = rng.permutation(hosts)[:databases]
     rack = np.concatenate(
-        [np.full(applications, NO_RACK), host_rack, host_rack[host_of_database], rng.integers(0, racks, devices)]
+        [
+            np.full(applications, NO_RACK),
+            host_rack,
+            host_rack[host_of_database],
+            rng.integers(0, racks, devices),
+        ]
     )
     application_system = _apportion(rng, applications)
     system = np.where(rack == NO_RACK, np.resize(application_system, total), rack_system[rack])
@@ -131,7 +146,9 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     application_group, application_owner, left = _staff_applications(rng, applications)
     group, owner = application_group[application], application_owner[application]
     colleagues = group * MEMBERS + rng.integers(1, MEMBERS - 1, total)
-    owner = np.where((classes != APPLICATION) & ~left[application] & (rng.random(total) < 0.3), colleagues, owner)
+    owner = np.where(
+        (classes != APPLICATION) & ~left[application] & (rng.random(total) < 0.3), colleagues, owner
+    )
     inactive = np.zeros(OWNERS, dtype=bool)
     inactive[MEMBERS - 1 :: MEMBERS * 5] = True
     inactive[application_owner[left]] = True
@@ -140,7 +157,9 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     for ci_class, share in _WEIGHT_OF_CLASS.items():
         mine = classes == ci_class
         weight[mine] *= share / weight[mine].sum()
-    rack_defect = _choose_racks(rng, np.bincount(rack[rack != NO_RACK], weight[rack != NO_RACK], racks))
+    in_rack = rack != NO_RACK
+    rack_weight: Floats = np.bincount(rack[in_rack], weight[in_rack], racks).astype(np.float64)
+    rack_defect = _choose_racks(rng, rack_weight)
     of_ci = np.where(rack == NO_RACK, NO_RACK_DEFECT, rack_defect[rack])
     registered = of_ci != RACK_DEFECT["rack_never_registered"]
 
@@ -155,7 +174,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
 
     runs_database = np.zeros(total, dtype=bool)
     runs_database[applications + host_of_database] = True
-    wrong_agent = some(classes == DATABASE, 0.02)
+    wrong_agent = some(classes == DATABASE, 0.016)
     return Estate(
         ci_class=classes,
         reports_as=np.where(wrong_agent, HOST, classes),
@@ -186,14 +205,17 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     )
 
 
-# Defects that change units, intervals or identity would contradict the other system, too: shared hosts stay clear.
+# Defects that change units, intervals or identity would contradict the other system, too: shared hosts stay
+# clear.
 _ALTERING = ("collector_reports_kilobytes", "polling_interval_overridden", "rack_never_registered")
 
 
 def _apportion(rng: np.random.Generator, count: int) -> Ints:
     """Business systems for ``count`` things by the systems' shares."""
     bounds = np.cumsum([dialect.share for dialect in DIALECTS])
-    return rng.permutation(np.minimum(np.searchsorted(bounds, (np.arange(count) + 0.5) / count), len(DIALECTS) - 1))
+    return rng.permutation(
+        np.minimum(np.searchsorted(bounds, (np.arange(count) + 0.5) / count), len(DIALECTS) - 1)
+    )
 
 
 def _main_applications(application_system: Ints, system: Ints, classes: Ints, applications: int) -> Ints:
@@ -212,7 +234,7 @@ def _staff_applications(rng: np.random.Generator, applications: int) -> tuple[In
     """Group and owner of each application, and which applications lost their owner."""
     group = rng.integers(1, GROUPS, applications)
     order = rng.permutation(applications)
-    ownerless, leaving = max(1, round(applications * 0.008)), max(1, round(applications * 0.006))
+    ownerless, leaving = max(1, round(applications * 0.006)), max(1, round(applications * 0.0045))
     group[order[:ownerless]] = GROUP_WITHOUT_OWNERS
     owner = group * MEMBERS + rng.integers(1, MEMBERS - 1, applications)
     left = np.zeros(applications, dtype=bool)

@@ -1,7 +1,8 @@
 """Generating the sample firm: its deliveries of consecutive days and the truth about them.
 
-Belongs here: the order of the work and where randomness comes from. Every array is drawn from a generator of its own
-(seed, purpose), so that the same seed gives the same bytes, and a day looks the same whichever day comes first.
+Belongs here: the order of the work and where randomness comes from. Every array is drawn from a generator of
+its own (seed, purpose), so that the same seed gives the same bytes, and a day looks the same whichever
+day comes first.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from omgov_assets.sample_firm.calendar import EARLIEST_DAY, BusinessDay
+from omgov_assets.sample_firm.business_day import EARLIEST_DAY, BusinessDay
 from omgov_assets.sample_firm.cmdb import export_cmdb
 from omgov_assets.sample_firm.definitions import (
     Definitions,
@@ -44,9 +45,10 @@ class FirmSummary:
     """What was generated.
 
     Attributes:
-        days: the days, ascending. definitions: metric definitions of all systems (at least one per metric and system,
-            so possibly more than asked for). instances: metric instances per day.
-        records: records of all deliveries. anomalous_instances: instances with at least one anomaly, summed over days.
+        days: the days, ascending. definitions: metric definitions of all systems (at least one per metric and
+            system, so possibly more than asked for). instances: metric instances per day.
+        records: records of all deliveries. anomalous_instances: instances with at least one anomaly, summed
+            over days.
         anomalies: anomalies of all days by type.
     """
 
@@ -93,7 +95,9 @@ def generate_firm(
         ValueError: a number that no firm can be made of.
     """
     if instances < FEWEST_INSTANCES:
-        raise ValueError(f"instances is {instances}: a firm with every defect has at least {FEWEST_INSTANCES}")
+        raise ValueError(
+            f"instances is {instances}: a firm with every defect has at least {FEWEST_INSTANCES}"
+        )
     if days < 1:
         raise ValueError(f"days is {days}: generate at least one day")
     if first_day < EARLIEST_DAY:
@@ -105,7 +109,9 @@ def generate_firm(
     records, anomalous, anomalies = 0, 0, Counter[str]()
     with connect() as con:
         for number in dates:
-            day_records, day_anomalous, day_anomalies = _deliver_day(con, out, firm, BusinessDay(number), tell)
+            day_records, day_anomalous, day_anomalies = _deliver_day(
+                con, out, firm, BusinessDay(number), tell
+            )
             records, anomalous = records + day_records, anomalous + day_anomalous
             anomalies.update(day_anomalies)
     return FirmSummary(
@@ -147,13 +153,20 @@ def _deliver_day(
 
 
 def _deliver_cmdb(
-    con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, truth: Truth, tell: Callable[[str], None]
+    con: duckdb.DuckDBPyConnection,
+    out: Path,
+    firm: _Firm,
+    day: BusinessDay,
+    truth: Truth,
+    tell: Callable[[str], None],
 ) -> int:
     tell(f"{day.day} cmdb")
     cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
     truth.add("cmdb", "configuration_items", cmdb.anomalies)
     truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
-    return sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
+    return sum(
+        deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items()
+    )
 
 
 def _deliver_system(

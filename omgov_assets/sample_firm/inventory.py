@@ -1,7 +1,7 @@
 """The metric instances of the firm: which series each system collects, and what is wrong with single series.
 
-Belongs here: what stays from day to day, as arrays over instances. Does not belong here: what a series did on a day
-(``profiles``), defects of racks and CIs (``estate``) or of definitions (``definitions``).
+Belongs here: what stays from day to day, as arrays over instances. Does not belong here: what a series did on
+a day (``profiles``), defects of racks and CIs (``estate``) or of definitions (``definitions``).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from omgov_assets.sample_firm.calendar import Bools, Ints, Schedule
+from omgov_assets.sample_firm.business_day import Bools, Ints, Schedule
 from omgov_assets.sample_firm.catalogue import CI_CLASSES, load_catalogue, slots_of_class
 from omgov_assets.sample_firm.definitions import OTHER_UNIT, SOUND, Definitions
 from omgov_assets.sample_firm.dialects import DIALECTS
@@ -55,7 +55,8 @@ class Inventory:
         sharing: whether another system watches the same series.
         trait: single defect or look-alike by ``TRAIT``, 0 if none; ``schedule`` says on which days.
         collector: number of the collector within the system; ``collector_names`` has its name.
-        contradicts: position in ``CONTRADICTIONS`` of what this instance does differently from the other system's.
+        contradicts: position in ``CONTRADICTIONS`` of what this instance does differently from the other
+            system's.
         contradicted: the same for the other side of it.
         level: where within its usual range the series lives, 0 to 1. created_s: age of the series in seconds.
     """
@@ -163,11 +164,12 @@ def _keep_first_of_each_trait(inventory: Inventory) -> Inventory:
 
 
 def _slots(estate: Estate, ci: Ints, position: Ints) -> Ints:
-    """The slots of a CI: a walk through all slots of its class that starts elsewhere for each CI and never repeats."""
+    """A CI's slots: a walk through those of its class, from its own start and without repetition."""
     sizes = np.array([len(slots_of_class(name)) for name in CI_CLASSES])
     steps = np.array([next(p for p in (37, 41, 43, 47) if size % p) for size in sizes])
     reports_as = estate.reports_as[ci]
-    return (estate.offset[ci] + position * steps[reports_as]) % sizes[reports_as]
+    slot: Ints = (estate.offset[ci] + position * steps[reports_as]) % sizes[reports_as]
+    return slot
 
 
 def _metric_of_slot() -> Ints:
@@ -186,12 +188,16 @@ def _collectors(
     rank = np.arange(len(cis))
     application = estate.ci_class[cis] == APPLICATION
     key = np.where(
-        rank >= own, 2_000_000_000 + (rank - own) // 10, np.where(application, 1_000_000_000 + rank // 5, estate.rack[cis])
+        rank >= own,
+        2_000_000_000 + (rank - own) // 10,
+        np.where(application, 1_000_000_000 + rank // 5, estate.rack[cis]),
     )
     keys, number = np.unique(key, return_inverse=True)
     code = definitions.dialect.code
     names = [
-        f"{code}-prx-{k + 1:04d}" if k < 1_000_000_000 else f"{code}-{'apm' if k < 2_000_000_000 else 'ext'}-{i:04d}"
+        f"{code}-prx-{k + 1:04d}"
+        if k < 1_000_000_000
+        else f"{code}-{'apm' if k < 2_000_000_000 else 'ext'}-{i:04d}"
         for i, k in enumerate(keys)
     ]
     return np.repeat(number, counts), names
@@ -220,7 +226,9 @@ def _draw_traits(
     allowed &= ~host_only | (estate.reports_as[ci] == HOST)
     trait = np.where(allowed, trait, NOTHING)
     if definitions.dialect.system in SYSTEMS_WITH_UNUSABLE_RECORDS:
-        trait[rng.permutation(np.flatnonzero((trait == NOTHING) & ~on_shared_host))[:3]] = TRAIT["unusable_record"]
+        trait[rng.permutation(np.flatnonzero((trait == NOTHING) & ~on_shared_host))[:3]] = TRAIT[
+            "unusable_record"
+        ]
     return trait
 
 
@@ -298,8 +306,12 @@ def _mark_contradicted(estate: Estate, inventories: list[Inventory]) -> list[Inv
             # Another set of attributes contradicts every series of the metric on the CI.
             series = mine[inventory.contradicts[mine] == attributes]
             pairs = np.unique(inventory.ci[series] * metrics + inventory.metric[series])
-            marked[number][theirs[np.isin(other.ci[theirs] * metrics + other.metric[theirs], pairs)]] = attributes
-    return [replace(inventory, contradicted=flags) for inventory, flags in zip(inventories, marked, strict=True)]
+            marked[number][theirs[np.isin(other.ci[theirs] * metrics + other.metric[theirs], pairs)]] = (
+                attributes
+            )
+    return [
+        replace(inventory, contradicted=flags) for inventory, flags in zip(inventories, marked, strict=True)
+    ]
 
 
 def _key(inventory: Inventory, positions: Ints) -> Ints:

@@ -1,7 +1,7 @@
 """Writing deliveries: neutral records through a system's export query into its own file format.
 
-Every file is written under a temporary name and renamed, so that a watched folder never shows half a file. The same
-records give the same bytes. Does not belong here: what the records say.
+Every file is written under a temporary name and renamed, so that a watched folder never shows half a file.
+The same records give the same bytes. Does not belong here: what the records say.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omgov_assets.sample_firm.calendar import BusinessDay
+from omgov_assets.sample_firm.business_day import BusinessDay
 
 _BLOCK_BYTES = 8 << 20
 _ROW_GROUP_ROWS = 131_072
@@ -75,7 +75,10 @@ def _write_csv(con: duckdb.DuckDBPyConnection, query: str, path: Path, dataset: 
 def _write_gbk_csv(con: duckdb.DuckDBPyConnection, query: str, path: Path, dataset: str) -> None:
     plain = path.with_suffix(".utf8")
     _write_csv(con, query, plain, dataset)
-    with plain.open(encoding="utf-8", newline="") as source, path.open("w", encoding="gbk", newline="") as target:
+    with (
+        plain.open(encoding="utf-8", newline="") as source,
+        path.open("w", encoding="gbk", newline="") as target,
+    ):
         while text := source.read(_BLOCK_BYTES):
             target.write(text)
     plain.unlink()

@@ -1,7 +1,7 @@
 """What each series did on a day: unit, interval, times and values as the system reports them.
 
-Belongs here: the day's arrays over the instances of one system, defects worked in. Does not belong here: what follows
-from the defects (``consequences``).
+Belongs here: the day's arrays over the instances of one system, defects worked in. Does not belong here: what
+follows from the defects (``consequences``).
 """
 
 from __future__ import annotations
@@ -10,18 +10,35 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from omgov_assets.sample_firm.calendar import HISTORY_BEGINS, Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.business_day import HISTORY_BEGINS, Bools, BusinessDay, Ints
 from omgov_assets.sample_firm.catalogue import load_catalogue
 from omgov_assets.sample_firm.definitions import COPIED_UNIT, NO_UNIT, OTHER_UNIT, UNKNOWN_UNIT
 from omgov_assets.sample_firm.dialects import KILOBYTES, Dialect, incompatible_unit, unknown_spelling
-from omgov_assets.sample_firm.estate import CONTRADICTIONS, NO_RACK, NO_RACK_DEFECT, RACK_DEFECT, Estate, Floats
+from omgov_assets.sample_firm.estate import (
+    CONTRADICTIONS,
+    NO_RACK,
+    NO_RACK_DEFECT,
+    RACK_DEFECT,
+    Estate,
+    Floats,
+)
 from omgov_assets.sample_firm.inventory import NOTHING, SECOND_OF_TWO, TRAIT, Inventory
 
 # How the unit of an instance relates to its metric's unit.
 USUAL, SECOND_SPELLING, OTHER, KILO, MISSING, UNKNOWN, INCOMPATIBLE = range(7)
 CONVERTIBLE_UNITS = (USUAL, SECOND_SPELLING, OTHER, KILO)
 
-FASTER_OR_SLOWER_S = {15: 30, 30: 60, 60: 120, 300: 900, 600: 300, 1800: 3600, 3600: 1800, 43200: 86400, 86400: 43200}
+FASTER_OR_SLOWER_S = {
+    15: 30,
+    30: 60,
+    60: 120,
+    300: 900,
+    600: 300,
+    1800: 3600,
+    3600: 1800,
+    43200: 86400,
+    86400: 43200,
+}
 # Times of day at which collectors die, well off any multiple of an interval.
 _DEATH_S = np.array([9 * 3600 + 1051, 13 * 3600 + 2533, 16 * 3600 + 347])
 _CLOCK_SKEW_S = 3 * 3600
@@ -29,11 +46,13 @@ _CLOCK_SKEW_S = 3 * 3600
 
 @dataclass(frozen=True)
 class Profiles:
-    """Arrays over the instances of a system on a day. Values are in the unit reported; NaN where there is none.
+    """Arrays over the instances of a system on a day. Values are in the unit reported; NaN where there is
+    none.
 
     Attributes:
         rack_defect: defect of the collector's rack that shows today. trait: single defect that shows today.
-        unit: how the unit relates to the metric's. spelling: position in ``spellings``; the first one is None.
+        unit: how the unit relates to the metric's. spelling: position in ``spellings``; the first one is
+            None.
         out_of_range, wrong_mean, stuck: where the profile was falsified so.
         last_s, first_s: epoch seconds; -1 if the series never reported.
     """
@@ -97,7 +116,9 @@ def _rack_defects_today(estate: Estate, inventory: Inventory, day: BusinessDay) 
 
 def _units(inventory: Inventory, trait: Ints, rack_defect: Ints) -> Ints:
     kind = inventory.definitions.kind[inventory.definition]
-    in_bytes = np.array([metric.unit == "By" and metric.standard for metric in load_catalogue()])[inventory.metric]
+    in_bytes = np.array([metric.unit == "By" and metric.standard for metric in load_catalogue()])[
+        inventory.metric
+    ]
     kilobytes = (rack_defect == RACK_DEFECT["collector_reports_kilobytes"]) & in_bytes
     plain = ~np.isin(kind, [OTHER_UNIT, NO_UNIT, UNKNOWN_UNIT])
     return np.select(
@@ -203,7 +224,10 @@ def _values(
     def of_metric(values: list[float] | list[bool]) -> np.ndarray:
         return np.array(values)[inventory.metric]
 
-    lowest, highest = of_metric([m.typical_min for m in catalogue]), of_metric([m.typical_max for m in catalogue])
+    lowest, highest = (
+        of_metric([m.typical_min for m in catalogue]),
+        of_metric([m.typical_max for m in catalogue]),
+    )
     upper = of_metric([np.nan if m.valid_max is None else m.valid_max for m in catalogue])
     lower = of_metric([np.nan if m.valid_min is None else m.valid_min for m in catalogue])
     varies = of_metric([m.varies for m in catalogue])
@@ -219,7 +243,9 @@ def _values(
     minimum = np.where(trait == TRAIT["counter_reset"], 0.0, minimum)
     maximum = np.where((trait == TRAIT["value_at_the_bound"]) & (unit == USUAL), 100.0, maximum)
     glitch = trait == TRAIT["sensor_glitch"]
-    nanoseconds = of_metric([m.unit == "ms" and m.standard for m in catalogue]) & estate.nanosecond_team[inventory.ci]
+    nanoseconds = (
+        of_metric([m.unit == "ms" and m.standard for m in catalogue]) & estate.nanosecond_team[inventory.ci]
+    )
     wrong_scale = nanoseconds & (trait == NOTHING)
     too_high = (glitch | wrong_scale) & ~np.isnan(upper)
     with np.errstate(invalid="ignore"):

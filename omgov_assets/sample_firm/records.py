@@ -1,6 +1,8 @@
-"""The records of a system's deliveries in neutral terms, as Arrow tables; ``exports`` turn them into the system's own.
+"""The records of a system's deliveries in neutral terms, as Arrow tables; ``exports`` turn them into the
+system's own.
 
-Belongs here: texts for the codes of ``inventory`` and ``profiles``. Does not belong here: formats (``landing``).
+Belongs here: texts for the codes of ``inventory`` and ``profiles``. Does not belong here: formats
+(``landing``).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from omgov_assets.sample_firm.calendar import BusinessDay, Ints
+from omgov_assets.sample_firm.business_day import BusinessDay, Ints
 from omgov_assets.sample_firm.catalogue import CI_CLASSES, canonical, slots_of_class
 from omgov_assets.sample_firm.consequences import exported_twice, refused
 from omgov_assets.sample_firm.estate import CONTRADICTIONS, Estate
@@ -60,7 +62,7 @@ def identify(
 
 
 def instance_records(inventory: Inventory, profiles: Profiles, identities: Identities) -> pa.Table:
-    """The records of ``metric_instances`` in the order of delivery; the second export of a slice comes last."""
+    """The records of ``metric_instances`` as delivered; the second export of a slice comes last."""
     never = profiles.last_s < 0
     table = pa.table(
         {
@@ -117,5 +119,7 @@ def _dictionary(positions: Ints, values: pa.Array) -> pa.Array:
     """A dictionary column; a null among ``values`` stays a null."""
     indices = positions.astype(np.int32)
     if values.null_count:
-        return pa.DictionaryArray.from_arrays(pa.array(indices, mask=np.array(values.is_null())[indices]), values)
+        return pa.DictionaryArray.from_arrays(
+            pa.array(indices, mask=np.array(values.is_null())[indices]), values
+        )
     return pa.DictionaryArray.from_arrays(pa.array(indices), values)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from omgov_assets.sample_firm.calendar import DAY_S, BusinessDay, Ints
+from omgov_assets.sample_firm.business_day import DAY_S, BusinessDay, Ints
 from omgov_assets.sample_firm.inventory import NOTHING, Inventory
 from omgov_assets.sample_firm.profiles import Profiles
 from omgov_assets.sample_firm.records import Identities
@@ -44,7 +44,11 @@ class Samples:
 
 
 def sample_day(
-    rng: np.random.Generator, inventory: Inventory, profiles: Profiles, identities: Identities, day: BusinessDay
+    rng: np.random.Generator,
+    inventory: Inventory,
+    profiles: Profiles,
+    identities: Identities,
+    day: BusinessDay,
 ) -> Samples:
     """A point every 15 minutes of a few series that have nothing else wrong with them."""
     chosen = _choose_instances(inventory, profiles)
@@ -67,7 +71,8 @@ def sample_day(
 def _choose_instances(inventory: Inventory, profiles: Profiles) -> Ints:
     """The same series every day, those aside that report nothing."""
     count = max(_FEWEST_INSTANCES, round(len(inventory) * _SHARE_OF_INSTANCES))
-    sound = np.flatnonzero((inventory.trait == NOTHING) & ~np.isnan(profiles.minimum))
+    often = inventory.definitions.interval_s[inventory.definition] <= _STEP_S
+    sound = np.flatnonzero((inventory.trait == NOTHING) & often & ~np.isnan(profiles.minimum))
     return sound[np.linspace(0, len(sound) - 1, count).astype(np.int64)]
 
 

@@ -1,11 +1,12 @@
 """The ground truth of a day: every anomaly that the planted defects bring about, and the look-alikes.
 
-Written beside the landing folder, never into it. Does not belong here: what follows from what (``consequences``).
+Written beside the landing folder, never into it. Does not belong here: what follows from what
+(``consequences``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omgov_assets.sample_firm.calendar import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
 from omgov_assets.sample_firm.consequences import (
     anomalies_of_instances,
     look_alikes_of_instances,
@@ -69,7 +70,9 @@ class Truth:
         named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
         keys = instance_ids(con, system, identities, named)
         for anomaly_type, defect, where in wrong:
-            self.anomalies.append(_instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where))
+            self.anomalies.append(
+                _instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where)
+            )
         for kind, resembled, where in alike:
             table = _instances(_LOOK_ALIKE_COLUMNS, system, dataset, kind, resembled, keys, named, where)
             self.look_alikes.append(table)
@@ -90,14 +93,15 @@ class Truth:
         named = np.unique(samples.instance)
         keys = instance_ids(con, system, identities, named).to_pylist()
         for anomaly_type, points in samples.faults.items():
-            subjects = (
-                f"{keys[int(np.searchsorted(named, samples.instance[point]))]}|{_utc(int(samples.observed_s[point]))}"
-                for point in points
+            series = np.searchsorted(named, samples.instance[points])
+            times = samples.observed_s[points]
+            subjects = [f"{keys[i]}|{_utc(int(t))}" for i, t in zip(series, times, strict=True)]
+            self.add(
+                system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects)
             )
-            self.add(system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects))
 
     def write(self, out: Path) -> dict[str, int]:
-        """Write ``truth/<day>.parquet`` and ``truth/look_alikes/<day>.parquet``; returns anomalies by type."""
+        """Write ``truth/<day>.parquet`` and the look-alikes; returns the number of anomalies by type."""
         name = f"{self.day.day.isoformat()}.parquet"
         anomalies = self._of_day(self.anomalies)
         _write(anomalies, out / "truth" / name)
@@ -111,12 +115,15 @@ class Truth:
         return table.add_column(0, "day", day)
 
 
-def instance_ids(con: duckdb.DuckDBPyConnection, system: str, identities: Identities, positions: Ints) -> pa.Array:
+def instance_ids(
+    con: duckdb.DuckDBPyConnection, system: str, identities: Identities, positions: Ints
+) -> pa.Array:
     """Identifiers of the instances at ``positions``, ascending."""
     columns = {name: column.take(pa.array(positions)) for name, column in identities.columns().items()}
     con.register("named", pa.table({**columns, "position": pa.array(positions)}))
     query = """
-        SELECT substr(md5(concat_ws(chr(31), $system, source_metric, ci_id, attributes)), 1, 16) AS instance_id
+        SELECT
+            substr(md5(concat_ws(chr(31), $system, source_metric, ci_id, attributes)), 1, 16) AS instance_id
         FROM named
         ORDER BY position
     """
@@ -144,15 +151,19 @@ def _instances(
     size = len(positions)
     return pa.table(
         {
-            name: keys.take(pa.array(positions)) if name == "subject_key" else pa.repeat(constants[name], size)
+            name: keys.take(pa.array(positions))
+            if name == "subject_key"
+            else pa.repeat(constants[name], size)
             for name in columns
         }
     )
 
 
-def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> pa.Table:
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> pa.Table:
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
-    return pa.table({name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)})
+    return pa.table(
+        {name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)}
+    )
 
 
 def _utc(seconds: int) -> str:

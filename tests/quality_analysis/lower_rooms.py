@@ -28,7 +28,8 @@ SAYS_NOTHING: dict[str, Any] = {
     "TIMESTAMPTZ": datetime(2026, 1, 1, tzinfo=UTC),
 }
 
-# Two hosts behind two devices, a database on one of them, another on both, applications over them. HOST-1 is listed twice.
+# Two hosts behind two devices, a database on one of them, another on both, applications over them. HOST-1 is
+# listed twice.
 CONFIGURATION_ITEMS: list[Row] = [
     {"ci_id": "HOST-1", "ci_class": "host", "name": "sh-01", "site_id": "SITE-1", "support_group_id": "SG-1", "owner_id": "OWN-1"},
     {"ci_id": "HOST-1", "ci_class": "host", "name": "again", "site_id": "SITE-2", "support_group_id": "SG-2", "owner_id": "OWN-2"},
@@ -73,7 +74,9 @@ class Rooms:
     def write(self, table: str, day: date, rows: Iterable[Row]) -> None:
         """Replace a day of a table."""
         schema = self.lake.schema(table)
-        nothing = {column.name: SAYS_NOTHING.get(column.sql_type) for column in schema.columns if column.required}
+        nothing = {
+            column.name: SAYS_NOTHING.get(column.sql_type) for column in schema.columns if column.required
+        }
         full = [nothing | row | {"day": day} for row in rows]
         self.lake.replace(table, day, pa.Table.from_pylist(full, schema=schema.arrow))
 
@@ -82,7 +85,10 @@ class Rooms:
         self.write(
             "cmdb/configuration_items",
             day,
-            [{"_batch_id": "b", "_record_no": number} | row for number, row in enumerate(CONFIGURATION_ITEMS, 1)],
+            [
+                {"_batch_id": "b", "_record_no": number} | row
+                for number, row in enumerate(CONFIGURATION_ITEMS, 1)
+            ],
         )
         names = ("source_ci_id", "relation", "target_ci_id")
         self.write("cmdb/ci_relations", day, [dict(zip(names, row, strict=True)) for row in CI_RELATIONS])
@@ -93,7 +99,9 @@ class Rooms:
         """Rows of a table as dictionaries."""
         with self.lake.connect() as con:
             self.lake.register(con, "read", table, day)
-            found: list[Row] = con.sql(f"SELECT * FROM read WHERE {where} ORDER BY {order}").to_arrow_table().to_pylist()
+            found: list[Row] = (
+                con.sql(f"SELECT * FROM read WHERE {where} ORDER BY {order}").to_arrow_table().to_pylist()
+            )
         return found
 
 

@@ -1,4 +1,5 @@
-"""Violations become anomalies: one per subject and type, with the dimensions of the CI and the day it was first seen."""
+"""Violations become anomalies: one per subject and type, with the dimensions of the CI and the day it was
+first seen."""
 
 from __future__ import annotations
 
@@ -72,8 +73,8 @@ def test_the_anomaly_id_is_a_hash_of_what_makes_an_anomaly_one(rooms: Rooms) -> 
         (None, (None, [], None, None, None, None, None)),
     ],
 )
-def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms, ci_id: str | None, expected: tuple[Any, ...]) -> None:
-    rooms.write_cmdb(DAY)
+def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms, ci_id: str | None, expected: tuple[Any, ...])
+    -> None: rooms.write_cmdb(DAY)
     rooms.write(VIOLATIONS, DAY, [violation("i1", ci_id=ci_id)])
     identify_anomalies(rooms.lake, DAY)
     row = rooms.rows(ANOMALIES, DAY)[0]

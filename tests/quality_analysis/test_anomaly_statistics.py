@@ -67,7 +67,8 @@ def analyse(rooms: Rooms, day: date) -> None:
     compute_statistics(rooms.lake, day, SYSTEMS)
 
 
-# --- the naive count ---------------------------------------------------------------------------------------------
+# --- the naive count
+# ---------------------------------------------------------------------------------------------
 
 
 def dimensions_of(ci_id: str | None) -> Row:
@@ -162,7 +163,8 @@ anomaly_types = st.sampled_from(
 
 @st.composite
 def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
-    """An inventory, some of it listed twice, and the violations of two days; the inventory is that of the second."""
+    """An inventory, some of it listed twice, and the violations of two days; the inventory is that of the
+    second."""
     inventory: list[Row] = []
     for number in range(draw(st.integers(0, 9))):
         row = instance(
@@ -198,13 +200,13 @@ def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
 
     before, after = violations_of_a_day(), violations_of_a_day()
     # Some instances are withdrawn before the second day; what they had is gone without being resolved.
-    withdrawn = draw(st.sets(st.sampled_from([row["instance_id"] for row in inventory]))) if inventory else set()
-    kept = [row for row in inventory if row["instance_id"] not in withdrawn]
+    withdrawn = draw(st.sets(st.sampled_from([row["instance_id"] for row in inventory]))) if inventory else
+    set() kept = [row for row in inventory if row["instance_id"] not in withdrawn]
     return before, [row for row in after if row["subject_key"] not in withdrawn], kept
 
 
-def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> None:
-    contracts = project_root / "governance" / "standard" / "data_contracts"
+def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPathFactory, project_root: Path)
+    -> None: contracts = project_root / "governance" / "standard" / "data_contracts"
     rooms = Rooms(Lake(tmp_path_factory.mktemp("cube") / "lake", dataset_contracts=contracts))
     rooms.write_cmdb(DAY)
     rooms.write_cmdb(NEXT_DAY)
@@ -225,7 +227,8 @@ def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPat
     holds()
 
 
-# --- single rules ------------------------------------------------------------------------------------------------
+# --- single rules
+# ------------------------------------------------------------------------------------------------
 
 
 def test_the_dimension_sets_stored_are_those_declared(rooms: Rooms) -> None:
@@ -251,8 +254,8 @@ def test_an_instance_with_several_anomalies_counts_once(rooms: Rooms) -> None:
 
 def test_a_refused_record_is_an_anomaly_but_no_instance(rooms: Rooms) -> None:
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
-    rooms.write(VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None, collector=None)])
-    analyse(rooms, DAY)
+    rooms.write(VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None,
+    collector=None)]) analyse(rooms, DAY)
     assert cells(rooms, DAY)["all", ()] == (1, 0, 1, 1, 0)
 
 
@@ -278,8 +281,8 @@ def test_an_instance_that_left_the_inventory_is_withdrawn_and_not_resolved(rooms
 
 
 def test_a_system_without_an_inventory_has_no_rate(rooms: Rooms) -> None:
-    rooms.write(VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset", ci_id=None)])
-    analyse(rooms, DAY)
+    rooms.write(VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset",
+    ci_id=None)]) analyse(rooms, DAY)
     assert cells(rooms, DAY)["system", ("securities",)] == (1, 0, 0, 1, 0)
 
 
@@ -287,8 +290,8 @@ def test_every_row_says_what_it_was_computed_from(rooms: Rooms) -> None:
     rooms.write_cmdb(DAY)
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
     rooms.write(VIOLATIONS, DAY, [violation("i1")])
-    result = {"system": "cmdb", "dataset": "owners", "policy_hash": "other", "data_version": 9, "verdict": "passed"}
-    rooms.write(CHECK_RESULTS, DAY, [result])
+    result = {"system": "cmdb", "dataset": "owners", "policy_hash": "other", "data_version": 9, "verdict":
+    "passed"} rooms.write(CHECK_RESULTS, DAY, [result])
     analyse(rooms, DAY)
     rows = rooms.rows(STATISTICS, DAY)
     assert len({row["policy_hash"] for row in rows}) == len({row["data_versions"] for row in rows}) == 1

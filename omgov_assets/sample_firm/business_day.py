@@ -1,7 +1,7 @@
 """Days of the firm, and on which of them a defect shows.
 
-Belongs here: day bounds in UTC seconds and the schedule of defects. A defect's days follow from its own phase and the
-date alone, so that a day looks the same whether it is generated alone or among others.
+Belongs here: day bounds in UTC seconds and the schedule of defects. A defect's days follow from its own phase
+and the date alone, so that a day looks the same whether it is generated alone or among others.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Schedule:
         return ~self.transient | ((day.ordinal + self.phase) % _CYCLE_DAYS < _DAYS_PRESENT)
 
     def began_s(self, day: BusinessDay) -> Ints:
-        """Start of the day on which each defect that shows today appeared; those that stay did so long ago."""
+        """Start of the day on which each defect that shows today appeared; lasting ones did so long ago."""
         past_days = (day.ordinal + self.phase) % _CYCLE_DAYS
         long_ago = BusinessDay(HISTORY_BEGINS).start_s + (365 + self.phase * 9) * DAY_S
         return np.where(self.transient, day.start_s - past_days * DAY_S, long_ago)

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.admission.refusal import RefusedBatchError
-from omgov_assets.data_lake.lake import create_view, one_row
+from omgov_assets.data_lake.lake import create_view
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
 from omgov_assets.model_management.contracts import ContractColumn
@@ -36,12 +36,12 @@ _RESOLUTION_SCHEMA = pa.schema(
 )
 
 
-def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, rows_in: int) -> None:
+def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: str, rows_in: int) -> None:
     """Fill ``conformed`` from ``source``.
 
     Raises:
-        RefusedBatchError: the model does not run, gives other columns or types than the standard contract, or more
-            than one row for a record.
+        RefusedBatchError: the model does not run, gives other columns or types than the standard contract, more than
+            one row for a record, or rows that name a record or batch that is not there.
     """
     model = dataset.model
     try:
@@ -54,7 +54,7 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, rows_in: i
             if column.required
         )
         con.execute(
-            f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}) WHERE {required or 'TRUE'}"  # noqa: S608
+            f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}\n) WHERE {required or 'TRUE'}"  # noqa: S608
         )
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
@@ -64,12 +64,21 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, rows_in: i
             f"its owner {model.header.owner} corrects it",
             rows_in,
         ) from error
-    total, distinct = one_row(con, "SELECT count(*), count(DISTINCT _record_no) FROM conformed")
+    total, distinct, strangers = con.execute(
+        read_sql(Path(__file__).with_name("conformed_counts.sql")), {"batch_id": batch_id}
+    ).fetchall()[0]
+    if strangers:
+        raise RefusedBatchError(
+            "model_invents_records",
+            f"processing model {model.path.name} made {strangers} rows that name no record of the file: it must hand on "
+            f"_batch_id and _record_no of source; its owner {model.header.owner} corrects it",
+            rows_in,
+        )
     if total != distinct:
         raise RefusedBatchError(
             "model_multiplies_rows",
-            f"processing model {model.path.name} made {total} rows of {distinct} records: a conform model gives at most one "
-            f"row per record; its owner {model.header.owner} corrects it",
+            f"processing model {model.path.name} made {total} rows of {distinct} records: a conform model gives at most "
+            f"one row per record; its owner {model.header.owner} corrects it",
             rows_in,
         )
 

@@ -13,9 +13,15 @@ import duckdb
 from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import create_view, one_row
+from omgov_assets.data_lake.masks import OPEN_GRADE, partial_mask
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.business_systems import SourceDataset
 from omgov_assets.model_management.contracts import ContractColumn
+
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+# DuckDB stores microseconds: further digits would be lost unless they are zeros.
+_TIME = "[0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6}0*)?)?"
+_OFFSET = "(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,8 @@ def refuse_retyped_columns(
         RefusedBatchError: code ``retyped_column`` or ``empty_column``.
     """
     columns = [column for column in dataset.source_contract.columns if delivery.kind != "typed" or column.required]
+    if not columns:
+        return
     counts = ", ".join(
         f"count({identifier(column.name)}), count(*) FILTER (WHERE {_unconvertible(column, delivery.kind)})"
         for column in columns
@@ -57,11 +65,10 @@ def refuse_retyped_columns(
     row = one_row(con, f"SELECT {counts} FROM delivery")  # noqa: S608
     for column, given, failed in zip(columns, row[::2], row[1::2], strict=True):
         if given and given == failed:
-            quoted = identifier(column.name)
-            example = one_row(con, f"SELECT arg_min({quoted}::VARCHAR, _record_no) FROM delivery")[0]  # noqa: S608
             raise RefusedBatchError(
                 "retyped_column",
-                f"{file_name}: column {column.delivered_as} is nowhere {_type_words(column)} (e.g. {example!r}); "
+                f"{file_name}: column {column.delivered_as} is nowhere {_type_words(column)} "
+                f"(e.g. {_example(con, column)!r}); "
                 "have the business system restore the type, or publish a new contract version",
                 delivery.rows_in,
             )
@@ -89,9 +96,7 @@ def faults(columns: tuple[ContractColumn, ...], kind: ValueKind) -> list[Fault]:
             )
         if column.required:
             found.append(
-                Fault(
-                    f"required_missing:{column.name}", f"{identifier(column.name)} IS NULL", f"{name} is required but empty"
-                )
+                Fault(f"required_missing:{column.name}", _empty(column, kind), f"{name} is required but empty")
             )
     return found
 
@@ -108,6 +113,22 @@ def _unconvertible(column: ContractColumn, kind: ValueKind) -> str:
     return f"({identifier(column.name)} IS NOT NULL AND {conversion(column, kind)} IS NULL)"
 
 
+def _empty(column: ContractColumn, kind: ValueKind) -> str:
+    quoted = identifier(column.name)
+    if column.sql_type != "VARCHAR":
+        return f"{quoted} IS NULL"
+    # Not all formats can tell an empty text from none, so that a required text must hold a character.
+    empty_text = '""' if kind == "json" else ""
+    return f"({quoted} IS NULL OR {quoted}::VARCHAR = {literal(empty_text)})"
+
+
+def _example(con: duckdb.DuckDBPyConnection, column: ContractColumn) -> str:
+    """A value as delivered, for a sentence that all may read: masked unless the column is graded open."""
+    value = f"arg_min({identifier(column.name)}::VARCHAR, _record_no)"
+    shown = value if int(column.classification or OPEN_GRADE + 1) <= OPEN_GRADE else partial_mask(value)
+    return str(one_row(con, f"SELECT {shown} FROM delivery")[0])  # noqa: S608 - identifiers are quoted
+
+
 def _from_text(column: ContractColumn, text: str) -> str:
     if column.timestamp_format is not None:
         return f"try_strptime({text}, {literal(column.timestamp_format)})"
@@ -115,22 +136,33 @@ def _from_text(column: ContractColumn, text: str) -> str:
         case "VARCHAR":
             return text
         case "BIGINT":  # a bare cast would round 1.7 to 2
-            return f"CASE WHEN regexp_full_match({text}, '[+-]?[0-9]+') THEN TRY_CAST({text} AS BIGINT) END"
+            return _cast_if(f"regexp_full_match({text}, '[+-]?[0-9]+')", text, "BIGINT")
+        case "DOUBLE":  # a bare cast would take 1_000 for 1000, and 1e400, inf and nan for numbers
+            number = f"TRY_CAST({text} AS DOUBLE)"
+            return f"CASE WHEN isfinite({number}) AND NOT contains({text}, '_') THEN {number} END"
+        case "BOOLEAN":
+            return _cast_if(f"lower({text}) IN ('true', 'false', 't', 'f', '1', '0')", text, "BOOLEAN")
         case "DATE":  # a bare cast would drop a time of day
-            return f"CASE WHEN regexp_full_match({text}, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}') THEN TRY_CAST({text} AS DATE) END"
-        case "TIMESTAMPTZ":  # a bare cast would take a time without offset as UTC
-            return f"CASE WHEN regexp_matches({text}, '(Z|[+-][0-9]{{2}}(:?[0-9]{{2}})?)$') THEN TRY_CAST({text} AS TIMESTAMPTZ) END"
+            return _cast_if(f"regexp_full_match({text}, '{_DATE}')", text, "DATE")
+        case "TIMESTAMPTZ":  # a bare cast would take a time without offset as UTC, and a date as midnight
+            return _cast_if(f"regexp_full_match({text}, '{_DATE}[ T]{_TIME}{_OFFSET}')", text, "TIMESTAMPTZ")
         case "TIMESTAMP":  # a bare cast would drop an offset
-            return f"CASE WHEN NOT regexp_matches({text}, ':.*(Z|[+-][0-9:]+)$') THEN TRY_CAST({text} AS TIMESTAMP) END"
+            return _cast_if(f"regexp_full_match({text}, '{_DATE}[ T]{_TIME}')", text, "TIMESTAMP")
         case _:
             return f"TRY_CAST({text} AS {column.sql_type})"
 
 
+def _cast_if(condition: str, text: str, sql_type: str) -> str:
+    return f"CASE WHEN {condition} THEN TRY_CAST({text} AS {sql_type}) END"
+
+
 def _from_json(column: ContractColumn, value: str) -> str:
     match column.sql_type:
-        case "BIGINT" | "DOUBLE" | "BOOLEAN":
+        case "BIGINT" | "DOUBLE":
             # As JSON text a string keeps its quotes, so that "5" is not taken for the number 5.
             return _from_text(column, f"{value}::VARCHAR")
+        case "BOOLEAN":  # JSON has true and false of its own: 1 is a number
+            return f"CASE {value}::VARCHAR WHEN 'true' THEN true WHEN 'false' THEN false END"
         case "MAP(VARCHAR, VARCHAR)":
             return f"TRY_CAST({value} AS MAP(VARCHAR, VARCHAR))"
         case _:

@@ -6,9 +6,10 @@ column. Text formats give VARCHAR, JSON formats JSON, Parquet its own types. Doe
 
 from __future__ import annotations
 
+import glob
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,14 +20,23 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.admission.delivered_text import (
+    find_wrong_encoding,
+    prove_line_count,
+    prove_record_count,
+    require_whole_text,
+    stream_encoding,
+    text_stream,
+)
+from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import one_row
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.business_systems import SourceDataset
 from omgov_assets.model_management.contracts import ContractColumn
 
 BLOCK_BYTES = 8 << 20
-ASK_AGAIN = "ask the business system to deliver the file again"
+
+NOT_AN_OBJECT = "not one complete JSON object"
 
 ValueKind = Literal["text", "json", "typed"]
 
@@ -54,8 +64,9 @@ def read_delivery(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
     """
     if path.stat().st_size == 0:
         raise RefusedBatchError("empty_file", f"{path.name} is empty (0 bytes): records were expected; {ASK_AGAIN}")
-    if dataset.transport.format in {"csv", "ndjson", "json"} and dataset.transport.final_newline == "required":
-        _require_final_newline(path, dataset.transport.encoding)
+    if dataset.transport.format in {"csv", "ndjson", "json"}:
+        final_newline = dataset.transport.final_newline == "required"
+        require_whole_text(path, dataset.transport.encoding, final_newline=final_newline)
     con.execute("DROP TABLE IF EXISTS delivery")
     match dataset.transport.format:
         case "csv":
@@ -85,9 +96,9 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset
 
     try:
         reader = pacsv.open_csv(
-            _text_stream(path, dataset.transport.encoding),
+            text_stream(path, dataset.transport.encoding),
             read_options=pacsv.ReadOptions(
-                encoding=_stream_encoding(dataset.transport.encoding), use_threads=False, block_size=BLOCK_BYTES
+                encoding=stream_encoding(dataset.transport.encoding), use_threads=False, block_size=BLOCK_BYTES
             ),
             parse_options=pacsv.ParseOptions(
                 delimiter=dataset.transport.delimiter,
@@ -102,96 +113,103 @@ def _read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset
         _require_columns(path, reader.schema.names, columns)
         batches = _numbered(reader, delivered, [column.name for column in columns], malformed)
         _store(con, batches, columns)
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, dataset.transport.encoding, error) from error
-    except pa.ArrowInvalid as error:
-        raise RefusedBatchError("unreadable", f"{path.name} is not a readable CSV file: {error}; {ASK_AGAIN}") from error
+    except (UnicodeDecodeError, pa.ArrowInvalid, duckdb.Error) as error:
+        raise _unreadable_text(path, dataset.transport.encoding, "a readable CSV file", error) from error
     rows_in = _count(con) + len(malformed)
     if dataset.transport.line_ends_in_values == "allowed":
-        _prove_record_count(path, dataset.transport.encoding, rows_in)
+        prove_record_count(path, dataset.transport.encoding, rows_in)
     else:
-        _prove_line_count(path, dataset.transport.encoding, rows_in)
+        prove_line_count(path, dataset.transport.encoding, rows_in)
     return Delivery(rows_in, "text", tuple(malformed))
 
 
 def _read_ndjson(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset) -> Delivery:
+    malformed: list[tuple[int, str, str, str]] = []
+
+    def keep_broken(row: pacsv.InvalidRow) -> str:
+        malformed.append((row.number, "broken_json", NOT_AN_OBJECT, row.text))
+        return "skip"
+
     try:
         reader = pacsv.open_csv(
-            _text_stream(path, dataset.transport.encoding),
+            text_stream(path, dataset.transport.encoding),
             read_options=pacsv.ReadOptions(
-                encoding=_stream_encoding(dataset.transport.encoding),
+                encoding=stream_encoding(dataset.transport.encoding),
                 use_threads=False,
                 block_size=BLOCK_BYTES,
                 column_names=["line"],
             ),
             # One column: the delimiter is a control character that JSON text cannot hold unescaped.
-            parse_options=pacsv.ParseOptions(delimiter="\x01", quote_char=False, ignore_empty_lines=False),
+            parse_options=pacsv.ParseOptions(
+                delimiter="\x01", quote_char=False, ignore_empty_lines=False, invalid_row_handler=keep_broken
+            ),
             convert_options=pacsv.ConvertOptions(column_types={"line": pa.string()}, strings_can_be_null=False),
         )
         lines = pa.RecordBatchReader.from_batches(
             pa.schema([("_record_no", pa.int64()), ("line", pa.string())]),
-            _numbered(reader, ["line"], ["line"], []),
+            _numbered(reader, ["line"], ["line"], malformed),
         )
-        return _store_json(con, lines, "_record_no, line", path, dataset)
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, dataset.transport.encoding, error) from error
-    except pa.ArrowInvalid as error:
-        raise RefusedBatchError("unreadable", f"{path.name} is not readable NDJSON: {error}; {ASK_AGAIN}") from error
+        con.register("lines", lines)
+        try:
+            return _store_json(con, "FROM lines", malformed, path, dataset)
+        finally:
+            con.unregister("lines")
+    except (UnicodeDecodeError, pa.ArrowInvalid, duckdb.Error) as error:
+        raise _unreadable_text(path, dataset.transport.encoding, "readable NDJSON", error) from error
 
 
 def _read_json_array(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset) -> Delivery:
-    relation = f"(SELECT row_number() OVER () AS _record_no, json::VARCHAR AS line FROM read_json_objects({literal(str(path))}, format = 'array'))"  # noqa: S608, E501
+    _require_closed_array(path)
+    files = literal(glob.escape(str(path)))
+    query = f"SELECT row_number() OVER () AS _record_no, json::VARCHAR AS line FROM read_json_objects({files}, format = 'array')"  # noqa: S608, E501
     try:
-        return _store_json(con, None, f"_record_no, line FROM {relation}", path, dataset)
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedBatchError(
-            "unreadable", f"{path.name} is not one complete JSON array: {reason}; {ASK_AGAIN}"
-        ) from error
+        return _store_json(con, f"FROM ({query})", [], path, dataset)
+    except duckdb.Error as error:
+        raise _unreadable_text(path, dataset.transport.encoding, "one complete JSON array", error) from error
 
 
 def _store_json(
     con: duckdb.DuckDBPyConnection,
-    lines: pa.RecordBatchReader | None,
-    selection: str,
+    lines: str,
+    malformed: list[tuple[int, str, str, str]],
     path: Path,
     dataset: SourceDataset,
 ) -> Delivery:
-    """Split JSON texts into one JSON column per contract column, and check the keys."""
+    """Split JSON texts (columns ``_record_no``, ``line``) into one JSON column per contract column; check the keys."""
     columns = dataset.source_contract.columns
-    paths = ", ".join(literal("$." + identifier(column.delivered_as)) for column in columns)
+    paths = ", ".join(literal(_json_path(column.delivered_as)) for column in columns)
     values = ", ".join(
         f"nullif(fields[{position}], 'null') AS {identifier(column.name)}"
         for position, column in enumerate(columns, start=1)
     )
-    source = "lines" if lines is not None else None
-    query = f"SELECT {selection}" + (f" FROM {source}" if source else "")
+    # The text is kept where there are other keys than the contract's, or one key twice: not all of it is in `fields`.
     con.execute(
         f"""
         CREATE TEMP TABLE delivery AS
-        SELECT _record_no, {values}, _keys, if(_keys IS NULL, line, NULL) AS _text
+        SELECT _record_no, {values}, to_json(keys)::VARCHAR AS _keys,
+               if(keys IS NULL OR len(keys) <> list_count(fields), line, NULL) AS _text
         FROM (
-            SELECT _record_no, line,
-                   if(_is_object, json_extract(line, [{paths}]), NULL) AS fields,
-                   if(_is_object, array_to_string(json_keys(line), chr(31)), NULL) AS _keys
-            FROM (SELECT *, json_valid(line) AND json_type(if(json_valid(line), line, 'null')) = 'OBJECT' AS _is_object FROM ({query}))
+            SELECT _record_no, line, if(_is_object, json_extract(line, [{paths}]), NULL) AS fields,
+                   if(_is_object, json_keys(line), NULL) AS keys
+            FROM (SELECT *, json_valid(line) AND json_type(if(json_valid(line), line, 'null')) = 'OBJECT' AS _is_object {lines})
         )
         """  # noqa: S608, E501 - identifiers and literals are quoted
     )
-    rows_in = _count(con)
-    broken = con.execute("SELECT _record_no, _text FROM delivery WHERE _keys IS NULL ORDER BY 1").fetchall()
-    if broken and len(broken) == rows_in:
-        raise RefusedBatchError("unreadable", f"{path.name} holds no JSON object on any line; {ASK_AGAIN}", rows_in)
-    unexpected = _check_keys(con, path, columns, rows_in - len(broken))
-    con.execute("DELETE FROM delivery WHERE _keys IS NULL")
-    malformed = [(number, "broken_json", "not one complete JSON object", text) for number, text in broken]
-    if unexpected:
-        rows = con.execute(
-            "SELECT _record_no, _keys, to_json(delivery)::VARCHAR FROM delivery WHERE _keys IN (SELECT unnest(?))",
-            [list(unexpected)],
-        ).fetchall()
-        con.execute("DELETE FROM delivery WHERE _keys IN (SELECT unnest(?))", [list(unexpected)])
-        malformed += [(n, "unexpected_key", f"keys outside the contract: {unexpected[k]}", text) for n, k, text in rows]
+    rows_in = _count(con) + len(malformed)
+    if rows_in == 0:
+        return Delivery(0, "json", ())
+    malformed += [
+        (number, "broken_json", NOT_AN_OBJECT, text)
+        for number, text in con.execute("SELECT _record_no, _text FROM delivery WHERE _keys IS NULL").fetchall()
+    ]
+    if malformed and len(malformed) == rows_in:
+        raise RefusedBatchError("unreadable", f"{path.name} holds no JSON object in any record; {ASK_AGAIN}", rows_in)
+    odd = _check_keys(con, path, columns, rows_in - len(malformed))
+    odd_records = con.execute(
+        "SELECT _record_no, _keys, _text FROM delivery WHERE _keys IN (SELECT unnest(?))", [list(odd)]
+    ).fetchall()
+    malformed += [(number, *odd[keys], text) for number, keys, text in odd_records]
+    con.execute("DELETE FROM delivery WHERE _keys IS NULL OR _keys IN (SELECT unnest(?))", [list(odd)])
     con.execute("ALTER TABLE delivery DROP COLUMN _keys")
     con.execute("ALTER TABLE delivery DROP COLUMN _text")
     return Delivery(rows_in, "json", tuple(malformed))
@@ -199,23 +217,30 @@ def _store_json(
 
 def _check_keys(
     con: duckdb.DuckDBPyConnection, path: Path, columns: tuple[ContractColumn, ...], records: int
-) -> dict[str, str]:
-    """Refuse a batch whose records all lack or all add a key; return the key sets of single odd records."""
+) -> dict[str, tuple[str, str]]:
+    """Refuse a batch whose records all lack or all add a key; code and sentence of the key sets of single odd records."""
     shapes = con.execute("SELECT _keys, count(*) FROM delivery WHERE _keys IS NOT NULL GROUP BY 1 ORDER BY 1").fetchall()
     expected = {column.delivered_as for column in columns}
     seen: dict[str, int] = {}
-    for keys, count in shapes:
-        for key in set(keys.split("\x1f")):
+    odd: dict[str, tuple[str, str]] = {}
+    for text, count in shapes:
+        keys = json.loads(text)
+        extra = sorted(set(keys) - expected)
+        if extra:
+            odd[text] = ("unexpected_key", f"keys outside the contract: {', '.join(extra)}")
+        elif len(set(keys)) < len(keys):
+            twice = sorted({key for key in keys if keys.count(key) > 1})
+            odd[text] = ("duplicate_key", f"keys stand twice: {', '.join(twice)}")
+        for key in set(keys):
             seen[key] = seen.get(key, 0) + count
     everywhere = sorted(key for key, count in seen.items() if count == records)
     _require_columns(path, [*(key for key in everywhere if key not in expected), *(seen.keys() & expected)], columns)
-    odd = {keys: sorted(set(keys.split("\x1f")) - expected) for keys, _ in shapes}
-    return {keys: ", ".join(extra) for keys, extra in odd.items() if extra}
+    return odd
 
 
 def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset) -> Delivery:
     columns = dataset.source_contract.columns
-    scan = f"read_parquet({literal(str(path))}, file_row_number = true)"
+    scan = f"read_parquet({literal(glob.escape(str(path)))}, file_row_number = true)"
     try:
         described = con.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {scan}").fetchall()  # noqa: S608
         types = {name: sql_type for name, sql_type, *_ in described}
@@ -228,11 +253,10 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
         con.execute(
             f"CREATE TEMP TABLE delivery AS SELECT file_row_number + 1 AS _record_no, {selected} FROM {scan}"  # noqa: S608
         )
-    except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        reason = str(error).splitlines()[0].replace(str(path), path.name)
-        raise RefusedBatchError(
-            "unreadable", f"{path.name} is not a complete Parquet file: {reason}; {ASK_AGAIN}"
-        ) from error
+    except duckdb.Error as error:
+        if "string encoding" in str(error):
+            raise RefusedBatchError("wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}") from error
+        raise _unreadable(path, "a complete Parquet file", error) from error
     return Delivery(_count(con), "typed", ())
 
 
@@ -240,7 +264,7 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
     columns = dataset.source_contract.columns
     table = dataset.transport.table or dataset.name
     try:
-        with sqlite.connect(f"file:{path}?mode=ro&immutable=1") as connection, connection.cursor() as cursor:
+        with sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection, connection.cursor() as cursor:
             cursor.execute(f"SELECT name FROM pragma_table_info({literal(table)})")  # noqa: S608
             names = [row[0] for row in cursor.fetchall()]
             if not names:
@@ -253,20 +277,35 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
                 f"CASE typeof({quoted}) WHEN 'real' THEN printf('%!.17g', {quoted}) ELSE CAST({quoted} AS TEXT) END"
                 for quoted in (identifier(column.delivered_as) for column in columns)
             )
-            cursor.execute(f"SELECT {selected} FROM {identifier(table)} ORDER BY rowid")  # noqa: S608
-            reader = cursor.fetch_record_batch()
+            # The driver types a column by its first rows, and fails where text follows after nulls: a first row of texts
+            # tells it, and is skipped.
             names = [column.name for column in columns]
-            _store(con, _numbered(reader, reader.schema.names, names, []), columns)
+            texts = ", ".join(f"'' AS {identifier(name)}" for name in names)
+            ordered = f"SELECT {selected} FROM {identifier(table)} ORDER BY rowid"  # noqa: S608
+            cursor.execute(f"SELECT {texts} UNION ALL SELECT * FROM ({ordered})")  # noqa: S608
+            reader = cursor.fetch_record_batch()
+            _store(con, _numbered(_sound_text(_without_first_row(reader)), names, names, []), columns)
     except (adbc_driver_manager.Error, OSError, pa.ArrowInvalid, duckdb.Error) as error:
-        reason = str(error).splitlines()[0]
-        raise RefusedBatchError(
-            "unreadable", f"{path.name} is not a readable SQLite database: {reason}; {ASK_AGAIN}"
-        ) from error
+        if "UTF8" in str(error):
+            raise RefusedBatchError("wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}") from error
+        raise _unreadable(path, "a readable SQLite database", error) from error
     return Delivery(_count(con), "text", ())
 
 
+def _without_first_row(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    for index, batch in enumerate(reader):
+        yield batch if index else batch.slice(1)
+
+
+def _sound_text(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The batches, whose text must be UTF-8: a database hands on the bytes it was given."""
+    for batch in batches:
+        batch.validate(full=True)
+        yield batch
+
+
 def _numbered(
-    reader: pa.RecordBatchReader,
+    reader: Iterable[pa.RecordBatch],
     delivered: list[str],
     names: list[str],
     skipped: list[tuple[int, str, str, str]],
@@ -349,80 +388,30 @@ def _require_type(path: Path, column: ContractColumn, found: str) -> None:
         )
 
 
-def _require_final_newline(path: Path, encoding: str) -> None:
-    ending = "\n".encode("utf-16-le") if encoding == "utf-16" else b"\n"
+def _json_path(key: str) -> str:
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'
+
+
+def _require_closed_array(path: Path) -> None:
+    """DuckDB takes an array that ends after a comma for a complete one."""
     with path.open("rb") as file:
-        file.seek(-min(len(ending), path.stat().st_size), io.SEEK_END)
-        complete = file.read() in {ending, ending[::-1]}
-    if not complete:
+        file.seek(-min(4096, path.stat().st_size), io.SEEK_END)
+        ending = file.read().rstrip()
+    if ending and not ending.endswith(b"]"):
         raise RefusedBatchError(
-            "truncated", f"{path.name} does not end with a line end: its last record is cut off; {ASK_AGAIN}"
+            "truncated", f"{path.name} is not one complete JSON array: it does not end with ']'; {ASK_AGAIN}"
         )
 
 
-def _text_stream(path: Path, encoding: str) -> Path | io.BytesIO:
-    """The file, or its text in UTF-8 where Arrow cannot split it into lines by itself."""
-    if encoding != "utf-16":
-        return path
-    try:
-        return io.BytesIO(path.read_bytes().decode("utf-16").encode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise _wrong_encoding(path, encoding, error) from error
+def _unreadable_text(path: Path, encoding: str, expected: str, error: Exception) -> RefusedBatchError:
+    return find_wrong_encoding(path, encoding) or _unreadable(path, expected, error)
 
 
-def _stream_encoding(encoding: str) -> str:
-    return "utf-8" if encoding == "utf-16" else encoding
-
-
-def _wrong_encoding(path: Path, encoding: str, error: UnicodeDecodeError) -> RefusedBatchError:
-    found = error.object[error.start : error.end].hex()
-    return RefusedBatchError(
-        "wrong_encoding",
-        f"{path.name} is not {encoding.upper()}: bytes {found} ({error.reason}); deliver it in {encoding.upper()}, "
-        "or declare its encoding in defs.yaml",
-    )
-
-
-def _prove_line_count(path: Path, encoding: str, rows: int) -> None:
-    """Records must be lines: a quoted value that runs over a line end would swallow records unseen."""
-    if encoding == "utf-16":
-        lines = path.read_bytes().decode("utf-16").count("\n")
-        unended = False
-    else:
-        lines, last = 0, b"\n"
-        with path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                lines += block.count(b"\n")
-                last = block[-1:]
-        unended = last != b"\n"
-    expected = lines + unended - 1
-    if rows != expected:
-        raise RefusedBatchError(
-            "line_count_mismatch",
-            f"{path.name} has {expected} lines below its header but {rows} records: a quoted value runs over a line end; "
-            "deliver values without line ends, and close every quote",
-            rows,
-        )
-
-
-def _prove_record_count(path: Path, encoding: str, rows: int) -> None:
-    """Where values may run over line ends, a record ends with the line that closes its last quote.
-
-    Counted by the parity of quotes alone, so that a quote that is never closed cannot swallow records unseen.
-    """
-    text = path.read_bytes().decode("utf-16" if encoding == "utf-16" else encoding)
-    records, is_open = 0, False
-    for line in text.split("\n")[: None if text and not text.endswith("\n") else -1]:
-        is_open ^= line.count('"') % 2 == 1
-        records += not is_open
-    if is_open or rows != records - 1:
-        raise RefusedBatchError(
-            "record_count_mismatch",
-            f"{path.name} has {records - 1} records by its quotes but {rows} were read"
-            + (", and its last quote is never closed" if is_open else "")
-            + "; close every quote, and double quotes inside values",
-            rows,
-        )
+def _unreadable(path: Path, expected: str, error: Exception) -> RefusedBatchError:
+    lines = str(error).strip().splitlines()
+    reason = (lines[0] if lines else type(error).__name__).replace(str(path), path.name).rstrip(". ")
+    return RefusedBatchError("unreadable", f"{path.name} is not {expected}: {reason}; {ASK_AGAIN}")
 
 
 def payload_text(record: dict[str, object]) -> str:

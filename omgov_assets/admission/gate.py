@@ -20,7 +20,7 @@ import pyarrow as pa
 from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.deliveries import Delivery, payload_text, read_delivery
 from omgov_assets.admission.ledger import LEDGER, find_batch, other_day_of_batch, read_ledger
-from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf, identifier, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
@@ -115,7 +115,7 @@ def judge_batch(
         delivery = read_delivery(con, path, dataset)
         contract_check.refuse_retyped_columns(con, delivery, dataset, path.name)
         contract_check.create_source_view(con, delivery, dataset, digest[:16])
-        conform.run_model(con, dataset, delivery.rows_in)
+        conform.run_model(con, dataset, digest[:16], delivery.rows_in)
         refused = _refused_records(con, delivery, dataset)
         admitted = _count(con, "conformed")
         if admitted + len(refused) != delivery.rows_in:
@@ -123,10 +123,14 @@ def judge_batch(
         if admitted == 0:
             raise RefusedBatchError(
                 "no_sound_record",
-                f"{path.name}: none of {delivery.rows_in} records could be admitted; first: {refused[0].reason}",
+                f"{path.name}: none of {delivery.rows_in} records could be admitted; record {refused[0].record_no}: "
+                f"{refused[0].reason}; {ASK_AGAIN}, or correct the contract or the model",
                 delivery.rows_in,
             )
         conform.standardise(con, governance, system, dataset, day)
+        standard = _count(con, "standard_rows")
+        if standard != admitted:
+            raise AssertionError(f"{path}: {admitted} rows conformed, {standard} rows after standardisation")
     except RefusedBatchError as refusal:
         return Judgement(
             **facts,
@@ -177,7 +181,7 @@ def admit_batch(
             superseded = superseded_entries(history, judgement)
         replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
         version = _write_rows(con, lake, judgement, dataset, model_hash, replaced)
-        _write_quarantine(lake, judgement, model_hash, replaced)
+        _write_quarantine(lake, judgement, dataset.contract_hash, model_hash, replaced)
         entry = _ledger_entry(judgement, dataset, model_hash, version)
         lake.replace(
             LEDGER,
@@ -193,23 +197,33 @@ def _write_rows(
 ) -> int | None:
     table = f"{judgement.system}/{judgement.dataset}"
     fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
-    if judgement.decision == "refused" or lake.transaction(table, _key(judgement)) == fingerprint:
+    admitted_before = lake.transaction(table, _key(judgement))
+    rows: pa.Table | duckdb.DuckDBPyRelation
+    if judgement.decision == "refused":
+        if not admitted_before:
+            return lake.version(table)
+        # Admitted once, and refused under a new contract or model: its rows leave the lake.
+        fingerprint, rows = 0, lake.schema(table).arrow.empty_table()
+    elif admitted_before == fingerprint:
         return lake.version(table)
+    else:
+        rows = con.sql("FROM standard_rows")
     return lake.replace(
         table,
         judgement.day,
-        con.sql("FROM standard_rows"),
+        rows,
         where={"_batch_id": replaced},
         transactions=_transactions(judgement, replaced, fingerprint),
     )
 
 
-def _write_quarantine(lake: Lake, judgement: Judgement, model_hash: str, replaced: OneOf) -> None:
+def _write_quarantine(
+    lake: Lake, judgement: Judgement, contract_hash: str, model_hash: str, replaced: OneOf
+) -> None:
     table = f"{judgement.system}/{judgement.dataset}_quarantine"
-    fingerprint = _fingerprint(judgement, "quarantine", model_hash)
-    if lake.transaction(table, _key(judgement)) == fingerprint:
-        return
-    if not judgement.refused and lake.version(table) is None:
+    fingerprint = _fingerprint(judgement, "quarantine", contract_hash, model_hash) if judgement.refused else 0
+    before = [lake.transaction(table, _key(judgement, batch_id)) for batch_id in replaced.values]
+    if before[0] == fingerprint if judgement.refused else not any(before):
         return
     rows = [
         {
@@ -294,31 +308,38 @@ def _refused_records(
             f"SELECT _record_no, [{flags}]::BOOLEAN[], [{fields}] "  # noqa: S608 - identifiers are quoted
             "FROM delivery SEMI JOIN refused USING (_record_no) ORDER BY _record_no"
         ).fetchall()
+        sound = any(not any(failed) for _, failed, _ in rows)
+        empty_after_model = _empty_after_model(con, dataset) if sound else {}
         for number, failed, values in rows:
             hits = [fault for fault, hit in zip(faults, failed, strict=True) if hit]
+            if delivery.kind == "json":
+                values = [None if value is None else json.loads(value) for value in values]
             payload = payload_text(dict(zip(names.values(), values, strict=True)))
             if hits:
                 codes, sentence = tuple(sorted({h.code for h in hits})), "; ".join(h.sentence for h in hits)
             else:
-                codes, sentence = _lost_in_model(con, dataset, number)
+                codes, sentence = _lost_in_model(dataset, empty_after_model.get(number))
             records.append(RefusedRecord(number, codes, sentence, payload))
     return tuple(sorted(records, key=lambda record: record.record_no))
 
 
-def _lost_in_model(
-    con: duckdb.DuckDBPyConnection, dataset: SourceDataset, record_no: int
-) -> tuple[tuple[str, ...], str]:
-    required = conform.output_faults(dataset)
-    flags = ", ".join(f"{identifier(column.name)} IS NULL" for column in required) or "FALSE"
+def _empty_after_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset) -> dict[int, list[str]]:
+    """Required columns that the model left empty, by number of the refused record; without those it gave no row for."""
+    required = [column.name for column in conform.output_faults(dataset)]
+    flags = ", ".join(f"{identifier(name)} IS NULL" for name in required)
     rows = con.execute(
-        f"SELECT [{flags}] FROM ({dataset.model.sql}) WHERE _record_no = ?",  # noqa: S608 - the model is the firm's own SQL
-        [record_no],
+        f"SELECT _record_no, [{flags}]::BOOLEAN[] FROM ({dataset.model.sql}\n) "  # noqa: S608 - the firm's own SQL
+        "SEMI JOIN refused USING (_record_no)"
     ).fetchall()
-    if not rows:
-        return ("dropped_by_model",), f"processing model {dataset.model.path.name} gives no row for this record"
-    empty = [column.name for column, missing in zip(required, rows[0][0], strict=True) if missing]
-    codes = tuple(f"required_missing_after_conform:{name}" for name in empty)
-    return codes, f"processing model {dataset.model.path.name} gives no {', '.join(empty)} for this record"
+    return {number: [name for name, empty in zip(required, flags, strict=True) if empty] for number, flags in rows}
+
+
+def _lost_in_model(dataset: SourceDataset, empty: list[str] | None) -> tuple[tuple[str, ...], str]:
+    model = f"processing model {dataset.model.path.name}"
+    if not empty:
+        return ("dropped_by_model",), f"{model} gives no row for this record"
+    codes = tuple(f"required_missing_after_conform:{name}" for name in sorted(empty))
+    return codes, f"{model} gives no {', '.join(empty)} for this record"
 
 
 def _key(judgement: Judgement, batch_id: str | None = None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+ASK_AGAIN = "ask the business system to deliver the file again"
+
 
 class RefusedBatchError(Exception):
     """A batch that cannot be admitted as a whole.

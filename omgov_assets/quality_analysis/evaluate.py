@@ -30,8 +30,9 @@ def evaluate(lake: Lake, day: date, truth_folder: Path) -> list[dict[str, Any]]:
             subject_kind, subject_key.
 
     Returns:
-        One dictionary per anomaly type planted or found, in the order of its name: anomaly_type, planted, found, precision,
-        recall, f1. Precision is 0 where nothing was found, recall 0 where nothing was planted.
+        One dictionary per anomaly type planted or found, in the order of its name: anomaly_type, planted,
+        found, precision, recall, f1. Precision is 0 where nothing was found, recall 0 where nothing was
+        planted.
 
     Raises:
         NoGroundTruthError: there is no file for the day.
@@ -39,7 +40,8 @@ def evaluate(lake: Lake, day: date, truth_folder: Path) -> list[dict[str, Any]]:
     truth = truth_folder / f"{day.isoformat()}.parquet"
     if not truth.is_file():
         raise NoGroundTruthError(
-            f"no ground truth of {day}: {truth} is missing; only a simulated firm has one (`omgov sample-firm` writes it)"
+            f"no ground truth of {day}: {truth} is missing; only a simulated firm has one "
+            "(`omgov sample-firm` writes it)"
         )
     with lake.connect() as con:
         lake.register(con, "anomalies", ANOMALIES, day)

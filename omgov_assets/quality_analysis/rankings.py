@@ -90,8 +90,8 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> lis
         day: business day; the last ranked one where None.
 
     Returns:
-        One flat dictionary for each rank, first rank first: day (ISO text), dimension, rank, key, label, anomalies,
-        anomalous_instances, instances, rate, previous_anomalies, change, previous_rank.
+        One flat dictionary for each rank, first rank first: day (ISO text), dimension, rank, key, label,
+        anomalies, anomalous_instances, instances, rate, previous_anomalies, change, previous_rank.
 
     Raises:
         UnknownDimensionError: ``by`` is not ranked.

@@ -130,7 +130,7 @@ def read_morning(lake: Lake, day: date) -> Morning:
             deliveries_by_decision=_count_by_decision(deliveries),
             checks=_check_matrix(_rows(con, _query("report_checks"))),
             unjudged=_rows(con, _query("report_unjudged")),
-            rankings=[_ranking(con, *names) for names in RANKED],
+            rankings=_read_rankings(con),
         )
 
 
@@ -171,31 +171,25 @@ def _check_matrix(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _ranking(con: duckdb.DuckDBPyConnection, dimension: str, column: str, title: str) -> dict[str, Any]:
-    """The first ranks of a dimension, how many keys it has, and how many anomalies belong to none of them."""
-    rows = _rows(
-        con,
-        "SELECT * FROM rankings WHERE dimension = $dimension ORDER BY rank LIMIT $top",
-        {"dimension": dimension, "top": TOP_RANKS},
-    )
-    keys = _rows(
-        con, "SELECT count(*) AS keys FROM rankings WHERE dimension = $dimension", {"dimension": dimension}
-    )
-    without = _rows(
-        con,
-        "SELECT coalesce(sum(anomalies), 0)::BIGINT AS anomalies FROM statistics WHERE dimension_set = $column "
-        "AND coalesce(anomaly_type, severity, system, metric, application_id, host_id, network_device_id, site_id, "
-        "support_group_id, owner_id, collector) IS NULL",
-        {"column": column},
-    )
-    most = rows[0]["anomalies"] if rows else 1
-    return {
-        "title": title,
-        "noun": dimension.replace("_", " "),
-        "rows": [row | {"width": round(100 * row["anomalies"] / most, 1)} for row in rows],
-        "keys": keys[0]["keys"],
-        "without": without[0]["anomalies"],
-    }
+def _read_rankings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """For each dimension its first ranks, how many keys it has, and how many anomalies belong to none."""
+    ranks: dict[str, list[dict[str, Any]]] = {dimension: [] for dimension, _, _ in RANKED}
+    for row in _rows(con, _query("report_rankings"), {"top": TOP_RANKS}):
+        ranks[row["dimension"]].append(row)
+    unranked = {row["dimension_set"]: row["anomalies"] for row in _rows(con, _query("report_unranked"))}
+    return [
+        {
+            "title": title,
+            "noun": dimension.replace("_", " "),
+            "rows": [
+                row | {"width": round(100 * row["anomalies"] / ranks[dimension][0]["anomalies"], 1)}
+                for row in ranks[dimension]
+            ],
+            "keys": ranks[dimension][0]["keys"] if ranks[dimension] else 0,
+            "without": unranked.get(column, 0),
+        }
+        for dimension, column, title in RANKED
+    ]
 
 
 def _rows(

@@ -107,12 +107,22 @@ def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> Statist
         version = lake.replace(STATISTICS, day, cells)
         lake.register(con, "cells", STATISTICS, day)
         total = con.execute(
-            "SELECT (SELECT count(*) FROM cells), anomalies, new_anomalies, resolved_anomalies, anomalous_instances, instances "
-            "FROM cells WHERE dimension_set = 'all'"
+            "SELECT (SELECT count(*) FROM cells), anomalies, new_anomalies, resolved_anomalies, "
+            "anomalous_instances, instances FROM cells WHERE dimension_set = 'all'"
         ).fetchone()
     if total is None:
         raise AssertionError(f"{STATISTICS} of {day} has no cell 'all'")
-    return StatisticsSummary(day, *total, version)
+    cell_count, anomalies, new_anomalies, resolved_anomalies, anomalous_instances, instances = total
+    return StatisticsSummary(
+        day=day,
+        cells=cell_count,
+        anomalies=anomalies,
+        new_anomalies=new_anomalies,
+        resolved_anomalies=resolved_anomalies,
+        anomalous_instances=anomalous_instances,
+        instances=instances,
+        version=version,
+    )
 
 
 def _register_instances(
@@ -121,8 +131,8 @@ def _register_instances(
     """The inventory of all systems as the view ``instances``; returns the Delta versions read."""
     versions: dict[str, int] = {}
     instances = con.sql(
-        "SELECT NULL::VARCHAR AS system, NULL::VARCHAR AS instance_id, NULL::VARCHAR AS metric, NULL::VARCHAR AS ci_id, "
-        "NULL::VARCHAR AS collector WHERE false"
+        "SELECT NULL::VARCHAR AS system, NULL::VARCHAR AS instance_id, NULL::VARCHAR AS metric, "
+        "NULL::VARCHAR AS ci_id, NULL::VARCHAR AS collector WHERE false"
     )
     columns = [duckdb.ColumnExpression(name) for name in instances.columns]
     for number, system in enumerate(sorted(set(systems))):
@@ -140,7 +150,8 @@ def _register_instances(
 def _judged_versions(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Delta versions of the datasets that the day's policies judged."""
     rows = con.execute(
-        "SELECT system || '/' || dataset, max(data_version) FROM check_results WHERE data_version IS NOT NULL GROUP BY ALL"
+        "SELECT system || '/' || dataset, max(data_version) FROM check_results "
+        "WHERE data_version IS NOT NULL GROUP BY ALL"
     ).fetchall()
     return dict(rows)
 

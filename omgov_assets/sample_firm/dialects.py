@@ -148,7 +148,8 @@ DIALECTS = (
             "node_exporter", "jmx_exporter", "snmp_exporter", "kafka_exporter", "app", "oracledb_exporter",
         ),
         words={
-            "utilization": "usage_ratio", "system": "node", "db": "oracle", "messaging": "kafka", "hw": "ipmi",
+            "utilization": "usage_ratio", "system": "node", "db": "oracle", "messaging": "kafka",
+            "hw": "ipmi",
         },
         join=lambda component, words: f"{component}:" + "_".join(words),
         units={

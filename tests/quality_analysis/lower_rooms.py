@@ -30,19 +30,23 @@ SAYS_NOTHING: dict[str, Any] = {
 
 # Two hosts behind two devices, a database on one of them, another on both, applications over them. HOST-1 is
 # listed twice.
+CI_COLUMNS = ("ci_id", "ci_class", "name", "site_id", "support_group_id", "owner_id")
 CONFIGURATION_ITEMS: list[Row] = [
-    {"ci_id": "HOST-1", "ci_class": "host", "name": "sh-01", "site_id": "SITE-1", "support_group_id": "SG-1", "owner_id": "OWN-1"},
-    {"ci_id": "HOST-1", "ci_class": "host", "name": "again", "site_id": "SITE-2", "support_group_id": "SG-2", "owner_id": "OWN-2"},
-    {"ci_id": "HOST-2", "ci_class": "host", "name": "sh-02", "site_id": "SITE-1", "support_group_id": "SG-2", "owner_id": None},
-    {"ci_id": "DB-1", "ci_class": "database", "name": "orders", "site_id": "SITE-1", "support_group_id": "SG-1"},
-    {"ci_id": "DB-2", "ci_class": "database", "name": "ledger", "site_id": "SITE-2", "owner_id": "OWN-2"},
-    {"ci_id": "APP-1", "ci_class": "application", "name": "交易", "owner_id": "OWN-1"},
-    {"ci_id": "APP-2", "ci_class": "application", "name": "清算", "support_group_id": "SG-1"},
-    {"ci_id": "NET-1", "ci_class": "network_device", "name": "sw-1", "site_id": "SITE-1"},
-    {"ci_id": "NET-2", "ci_class": "network_device", "name": "sw-2", "site_id": "SITE-1"},
-    {"ci_id": "SITE-1", "ci_class": "site", "name": "上海营业部"},
-    {"ci_id": "SITE-2", "ci_class": "site", "name": "北京营业部"},
-]  # fmt: skip
+    dict(zip(CI_COLUMNS, values, strict=True))
+    for values in (
+        ("HOST-1", "host", "sh-01", "SITE-1", "SG-1", "OWN-1"),
+        ("HOST-1", "host", "again", "SITE-2", "SG-2", "OWN-2"),
+        ("HOST-2", "host", "sh-02", "SITE-1", "SG-2", None),
+        ("DB-1", "database", "orders", "SITE-1", "SG-1", None),
+        ("DB-2", "database", "ledger", "SITE-2", None, "OWN-2"),
+        ("APP-1", "application", "交易", None, None, "OWN-1"),
+        ("APP-2", "application", "清算", None, "SG-1", None),
+        ("NET-1", "network_device", "sw-1", "SITE-1", None, None),
+        ("NET-2", "network_device", "sw-2", "SITE-1", None, None),
+        ("SITE-1", "site", "上海营业部", None, None, None),
+        ("SITE-2", "site", "北京营业部", None, None, None),
+    )
+]
 CI_RELATIONS: list[tuple[str, str, str]] = [
     ("APP-2", "runs_on", "HOST-1"),
     ("APP-2", "runs_on", "HOST-2"),

@@ -1,12 +1,10 @@
-"""Violations become anomalies: one per subject and type, with the dimensions of the CI and the day it was
-first seen."""
+"""Violations become anomalies: one per subject and type, with the dimensions of its CI and its first day."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-import pytest
 from lower_rooms import DAY, NEXT_DAY, THIRD_DAY, Rooms, violation
 
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
@@ -55,30 +53,27 @@ def test_the_anomaly_id_is_a_hash_of_what_makes_an_anomaly_one(rooms: Rooms) -> 
     assert [row["anomaly_id"] for row in rooms.rows(ANOMALIES, DAY)] == [expected]
 
 
-@pytest.mark.parametrize(
-    ("ci_id", "expected"),
-    [
+def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms) -> None:
+    expected: dict[str | None, tuple[Any, ...]] = {
         # Of two records of one CI the first counts, and of two devices the first by name.
-        ("HOST-1", ("host", ["APP-1", "APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", "OWN-1")),
+        "HOST-1": ("host", ["APP-1", "APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", "OWN-1"),
         # An application that the CMDB does not know is none.
-        ("HOST-2", ("host", ["APP-2"], "HOST-2", None, "SITE-1", "SG-2", None)),
-        ("DB-1", ("database", ["APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", None)),
+        "HOST-2": ("host", ["APP-2"], "HOST-2", None, "SITE-1", "SG-2", None),
+        "DB-1": ("database", ["APP-2"], "HOST-1", "NET-1", "SITE-1", "SG-1", None),
         # What runs on two hosts stands on neither.
-        ("DB-2", ("database", [], None, None, "SITE-2", None, "OWN-2")),
-        ("APP-1", ("application", ["APP-1"], "HOST-1", None, None, None, "OWN-1")),
-        ("APP-2", ("application", ["APP-2"], None, None, None, "SG-1", None)),
-        ("NET-2", ("network_device", [], None, "NET-2", "SITE-1", None, None)),
-        ("SITE-2", ("site", [], None, None, "SITE-2", None, None)),
-        ("HOST-GHOST", (None, [], None, None, None, None, None)),
-        (None, (None, [], None, None, None, None, None)),
-    ],
-)
-def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms, ci_id: str | None, expected: tuple[Any, ...])
-    -> None: rooms.write_cmdb(DAY)
-    rooms.write(VIOLATIONS, DAY, [violation("i1", ci_id=ci_id)])
+        "DB-2": ("database", [], None, None, "SITE-2", None, "OWN-2"),
+        "APP-1": ("application", ["APP-1"], "HOST-1", None, None, None, "OWN-1"),
+        "APP-2": ("application", ["APP-2"], None, None, None, "SG-1", None),
+        "NET-2": ("network_device", [], None, "NET-2", "SITE-1", None, None),
+        "SITE-2": ("site", [], None, None, "SITE-2", None, None),
+        "HOST-GHOST": (None, [], None, None, None, None, None),
+        None: (None, [], None, None, None, None, None),
+    }
+    rooms.write_cmdb(DAY)
+    rooms.write(VIOLATIONS, DAY, [violation(f"on {ci_id}", ci_id=ci_id) for ci_id in expected])
     identify_anomalies(rooms.lake, DAY)
-    row = rooms.rows(ANOMALIES, DAY)[0]
-    assert tuple(row[name] for name in DIMENSIONS) == expected
+    found = {row["ci_id"]: tuple(row[name] for name in DIMENSIONS) for row in rooms.rows(ANOMALIES, DAY)}
+    assert found == expected
 
 
 def test_without_a_cmdb_of_the_day_dimensions_are_unknown(rooms: Rooms) -> None:

@@ -16,8 +16,8 @@ from lower_rooms import (
     CONFIGURATION_ITEMS,
     DAY,
     NEXT_DAY,
-    Row,
     Rooms,
+    Row,
     instance,
     violation,
 )
@@ -89,7 +89,11 @@ def dimensions_of(ci_id: str | None) -> Row:
     devices = [ci_id] if ci_class == "network_device" else []
     if ci_class in ("host", "database") and host:
         devices = targets(host, "connected_to")
-    by_class = {"application": [ci_id], "host": applications("runs_on"), "database": applications("depends_on")}
+    by_class = {
+        "application": [ci_id],
+        "host": applications("runs_on"),
+        "database": applications("depends_on"),
+    }
     return {
         "application_id": by_class.get(ci_class, []) or [None],
         "host_id": host,
@@ -157,14 +161,19 @@ ci_ids = st.sampled_from(
     ["HOST-1", "HOST-2", "DB-1", "DB-2", "APP-1", "APP-2", "NET-1", "SITE-2", "HOST-GHOST"]
 )
 anomaly_types = st.sampled_from(
-    [("flat_line", "accuracy", "warning"), ("stale_instance", "timeliness", "critical"), ("unit", "accuracy", "info")]
+    [
+        ("flat_line", "accuracy", "warning"),
+        ("stale_instance", "timeliness", "critical"),
+        ("unit", "accuracy", "info"),
+    ]
 )
 
 
 @st.composite
 def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
     """An inventory, some of it listed twice, and the violations of two days; the inventory is that of the
-    second."""
+    second.
+    """
     inventory: list[Row] = []
     for number in range(draw(st.integers(0, 9))):
         row = instance(
@@ -200,13 +209,16 @@ def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
 
     before, after = violations_of_a_day(), violations_of_a_day()
     # Some instances are withdrawn before the second day; what they had is gone without being resolved.
-    withdrawn = draw(st.sets(st.sampled_from([row["instance_id"] for row in inventory]))) if inventory else
-    set() kept = [row for row in inventory if row["instance_id"] not in withdrawn]
+    names = sorted({row["instance_id"] for row in inventory})
+    withdrawn = draw(st.sets(st.sampled_from(names))) if names else set()
+    kept = [row for row in inventory if row["instance_id"] not in withdrawn]
     return before, [row for row in after if row["subject_key"] not in withdrawn], kept
 
 
-def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPathFactory, project_root: Path)
-    -> None: contracts = project_root / "governance" / "standard" / "data_contracts"
+def test_every_cell_is_what_a_naive_count_gives(
+    tmp_path_factory: pytest.TempPathFactory, project_root: Path
+) -> None:
+    contracts = project_root / "governance" / "standard" / "data_contracts"
     rooms = Rooms(Lake(tmp_path_factory.mktemp("cube") / "lake", dataset_contracts=contracts))
     rooms.write_cmdb(DAY)
     rooms.write_cmdb(NEXT_DAY)
@@ -254,8 +266,10 @@ def test_an_instance_with_several_anomalies_counts_once(rooms: Rooms) -> None:
 
 def test_a_refused_record_is_an_anomaly_but_no_instance(rooms: Rooms) -> None:
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
-    rooms.write(VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None,
-    collector=None)]) analyse(rooms, DAY)
+    rooms.write(
+        VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None, collector=None)]
+    )
+    analyse(rooms, DAY)
     assert cells(rooms, DAY)["all", ()] == (1, 0, 1, 1, 0)
 
 
@@ -281,8 +295,10 @@ def test_an_instance_that_left_the_inventory_is_withdrawn_and_not_resolved(rooms
 
 
 def test_a_system_without_an_inventory_has_no_rate(rooms: Rooms) -> None:
-    rooms.write(VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset",
-    ci_id=None)]) analyse(rooms, DAY)
+    rooms.write(
+        VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset", ci_id=None)]
+    )
+    analyse(rooms, DAY)
     assert cells(rooms, DAY)["system", ("securities",)] == (1, 0, 0, 1, 0)
 
 
@@ -290,8 +306,14 @@ def test_every_row_says_what_it_was_computed_from(rooms: Rooms) -> None:
     rooms.write_cmdb(DAY)
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
     rooms.write(VIOLATIONS, DAY, [violation("i1")])
-    result = {"system": "cmdb", "dataset": "owners", "policy_hash": "other", "data_version": 9, "verdict":
-    "passed"} rooms.write(CHECK_RESULTS, DAY, [result])
+    result = {
+        "system": "cmdb",
+        "dataset": "owners",
+        "policy_hash": "other",
+        "data_version": 9,
+        "verdict": "passed",
+    }
+    rooms.write(CHECK_RESULTS, DAY, [result])
     analyse(rooms, DAY)
     rows = rooms.rows(STATISTICS, DAY)
     assert len({row["policy_hash"] for row in rows}) == len({row["data_versions"] for row in rows}) == 1

@@ -71,12 +71,19 @@ def govern_bad_day(rooms: Rooms) -> None:
         "admission/ledger",
         DAY,
         [
-            batch("securities", "metric_instances", "partial", rows_in=1005, rows_admitted=1000, rows_quarantined=5,
-                  quarantine_reasons=json.dumps({"required_missing:ci_id": 5})),
+            batch(
+                "securities",
+                "metric_instances",
+                "partial",
+                rows_in=1005,
+                rows_admitted=1000,
+                rows_quarantined=5,
+                quarantine_reasons=json.dumps({"required_missing:ci_id": 5}),
+            ),
             batch("cmdb", "owners", "refused", rows_in=3, reason=f"owners.csv, column name: {ATTACK}"),
             batch("cmdb", "ci_relations", "admitted", rows_in=9, rows_admitted=9),
         ],
-    )  # fmt: skip
+    )
     rooms.write(
         CHECK_RESULTS,
         DAY,

@@ -1,8 +1,8 @@
 """Recounting the anomalies of a generated day from the delivered files alone.
 
-Belongs here: an independent reading of the five dialects and of the rules, with DuckDB, PyYAML and the standard library;
-nothing of omgov, neither the pipeline nor the generator. Governance documents are read as what they are: decisions of
-the firm that bind everyone.
+Belongs here: an independent reading of the five dialects and of the rules, with DuckDB, Arrow, PyYAML and the
+standard library; nothing of omgov, neither the pipeline nor the generator. Governance documents are read as
+what they are: decisions of the firm that bind everyone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import fnmatch
 import hashlib
 import json
 import sqlite3
+from contextlib import closing
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 
 SYSTEMS = (
@@ -28,30 +29,28 @@ SYSTEMS = (
 )
 Subject = tuple[str, str, str, str]
 
-# Size in base units, base unit, and what is counted, of the UCUM codes that the sample firm uses beside annotations.
+# Size in base units, base unit, and what is counted, of the UCUM codes that the firm uses beside annotations.
 _UNITS: dict[str, tuple[float, str, str]] = {
     "1": (1.0, "", ""), "%": (0.01, "", "share"), "[ppm]": (1e-6, "", "share"),
-    "us": (1e-6, "s", ""), "ms": (1e-3, "s", ""), "s": (1.0, "s", ""), "min": (60.0, "s", ""), "h": (3600.0, "s", ""),
+    "us": (1e-6, "s", ""), "ms": (1e-3, "s", ""), "s": (1.0, "s", ""), "min": (60.0, "s", ""),
+    "h": (3600.0, "s", ""),
     "d": (86400.0, "s", ""), "By": (8.0, "bit", ""), "kBy": (8e3, "bit", ""), "MBy": (8e6, "bit", ""),
     "GBy": (8e9, "bit", ""), "KiBy": (8 * 1024.0, "bit", ""), "MiBy": (8 * 1024.0**2, "bit", ""),
     "GiBy": (8 * 1024.0**3, "bit", ""), "By/s": (8.0, "bit/s", ""), "kBy/s": (8e3, "bit/s", ""),
     "MBy/s": (8e6, "bit/s", ""), "KiBy/s": (8 * 1024.0, "bit/s", ""), "MiBy/s": (8 * 1024.0**2, "bit/s", ""),
-    "bit/s": (1.0, "bit/s", ""), "kbit/s": (1e3, "bit/s", ""), "Mbit/s": (1e6, "bit/s", ""), "Gbit/s": (1e9, "bit/s", ""),
+    "bit/s": (1.0, "bit/s", ""), "kbit/s": (1e3, "bit/s", ""), "Mbit/s": (1e6, "bit/s", ""),
+    "Gbit/s": (1e9, "bit/s", ""),
     "Cel": (1.0, "Cel", ""), "W": (1.0, "W", ""), "V": (1.0, "V", ""), "MHz": (1e6, "1/s", ""),
 }  # fmt: skip
 
 
 def recount(home: Path, project: Path, day: date) -> set[Subject]:
-    """(system, dataset, anomaly type, subject key) of everything that is wrong with the deliveries of a day."""
+    """(system, dataset, anomaly type, subject key) of everything that is wrong with a day's deliveries."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     _read_standard(con, project)
-    refused: list[tuple[str, str]] = []
-    for system in SYSTEMS:
-        _read_instances(con, home, system, day)
-        _read_definitions(con, home, system, day)
-        _read_samples(con, home, system, day)
-        refused += _refused(con, home, system, day)
+    _read_deliveries(con, home, day)
+    refused = [found for system in SYSTEMS for found in _refused(con, home, system, day)]
     _read_cmdb(con, home, day)
     _resolve(con, project)
     con.execute("SET VARIABLE day_start = $1::TIMESTAMP AT TIME ZONE 'Asia/Shanghai'", [day])
@@ -66,65 +65,80 @@ def _file(home: Path, system: str, dataset: str, day: date) -> Path:
     return path
 
 
-def _load(con: duckdb.DuckDBPyConnection, home: Path, system: str, dataset: str, day: date) -> str:
-    """Table ``raw``: the records as delivered, all text, with ``record_no``."""
+def _load(con: duckdb.DuckDBPyConnection, home: Path, system: str, dataset: str, day: date) -> None:
+    """Table ``raw``: the records as delivered, with ``record_no``."""
     path = _file(home, system, dataset, day)
-    con.execute("DROP TABLE IF EXISTS raw")
-    numbered = "row_number() OVER () AS record_no"
     if system in ("securities_trading", "cmdb"):
-        text = path.read_bytes().decode("gbk" if system == "securities_trading" else "utf-8")
-        header, *lines = (line.split(",") for line in text.splitlines())
-        assert all(len(line) == len(header) for line in lines)
-        columns = {name: [line[i] or None for line in lines] for i, name in enumerate(header)}
-        loaded = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
-        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
+        encoding = "gbk" if system == "securities_trading" else "utf-8"
+        header, *lines = (line.split(",") for line in path.read_bytes().decode(encoding).splitlines())
+        records = [{k: v or None for k, v in zip(header, line, strict=True)} for line in lines]
     elif system == "investment_banking":
-        con.execute(f"CREATE TABLE raw AS SELECT *, file_row_number + 1 AS record_no FROM read_parquet($1, file_row_number = true)", [str(path)])
+        _number(con, pq.read_table(path))
+        return
     elif system == "wealth_management":
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-            cursor = database.execute(f"SELECT * FROM {dataset} ORDER BY rowid")
-            names = [column[0] for column in cursor.description]
-            rows = cursor.fetchall()
-        loaded = pa.table({name: pa.array(list(values)) for name, values in zip(names, zip(*rows, strict=True), strict=True)})
-        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
+        with closing(sqlite3.connect(path)) as database:
+            database.row_factory = sqlite3.Row
+            records = [dict(row) for row in database.execute(f"SELECT * FROM {dataset} ORDER BY rowid")]
     else:
         text = path.read_text(encoding="utf-8")
-        documents = json.loads(text) if system == "institutional_trading" else map(json.loads, text.splitlines())
-        records: list[dict[str, Any]] = [
-            {key: json.dumps(value, sort_keys=True, separators=(",", ":")) if isinstance(value, dict) else value for key, value in d.items()}
-            for d in documents
-        ]
-        loaded = pa.Table.from_pylist(records)
-        con.execute(f"CREATE TABLE raw AS SELECT *, {numbered} FROM loaded")
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        records = (
+            json.loads(text) if system == "institutional_trading" else [*map(json.loads, text.splitlines())]
+        )
+        for key in {"labels", "tags"} & records[0].keys():
+            for record in records:
+                record[key] = json.dumps(record[key], sort_keys=True, separators=(",", ":"))
+    _number(con, pa.table({key: pa.array([record[key] for record in records]) for key in records[0]}))
+
+
+def _number(con: duckdb.DuckDBPyConnection, records: pa.Table) -> None:
+    numbered = records.append_column("record_no", pa.array(range(1, records.num_rows + 1)))
+    _store(con, "raw", numbered)
+
+
+def _store(con: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    con.register("incoming", rows)
+    con.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")
+    con.unregister("incoming")
 
 
 _TAGS = """
     CASE WHEN 标签 IS NULL THEN '{}' ELSE
       '{' || array_to_string(list_sort(list_transform(string_split(标签, ';'),
-        lambda t: '"' || split_part(t, '=', 1) || '":"' || substr(t, strpos(t, '=') + 1) || '"')), ',') || '}' END
+        lambda t: '"' || split_part(t, '=', 1) || '":"' || substr(t, strpos(t, '=') + 1) || '"')), ',') || '}'
+    END
+"""
+_DIMENSIONS = """
+    '{' || array_to_string(list_sort(list_transform(map_entries(dimensions),
+        lambda e: '"' || e.key || '":"' || e.value || '"')), ',') || '}'
 """
 _INSTANCES = {
     "securities_trading": f"""
         SELECT 指标编码, 对象编号, {_TAGS}, 计量单位, 采集间隔秒::BIGINT,
                strptime(首次上报时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai',
                strptime(最近上报时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai',
-               当日点数::BIGINT, 当日最小值::DOUBLE, TRY_CAST(当日最大值 AS DOUBLE), 当日平均值::DOUBLE, 当日不同值数::BIGINT,
-               当日最大值 IS NOT NULL AND TRY_CAST(当日最大值 AS DOUBLE) IS NULL, record_no FROM raw""",
+               当日点数::BIGINT, 当日最小值::DOUBLE, TRY_CAST(当日最大值 AS DOUBLE), 当日平均值::DOUBLE,
+               当日不同值数::BIGINT,
+               当日最大值 IS NOT NULL AND TRY_CAST(当日最大值 AS DOUBLE) IS NULL, record_no
+        FROM raw""",
     "asset_management": """
         SELECT name, ci, labels, unit, replace("interval", 's', '')::BIGINT, first_seen::TIMESTAMPTZ,
                TRY_CAST(last_seen AS TIMESTAMPTZ), "count", "min", "max", mean, "distinct",
-               last_seen IS NOT NULL AND TRY_CAST(last_seen AS TIMESTAMPTZ) IS NULL, record_no FROM raw""",
-    "investment_banking": """
-        SELECT metric_code, ci_code,
-               '{' || array_to_string(list_sort(list_transform(map_entries(dimensions), lambda e: '"' || e.key || '":"' || e.value || '"')), ',') || '}',
-               unit_code, interval_ms // 1000, first_seen, last_seen, points, low, high, average, distinct_values, false, record_no FROM raw""",
+               last_seen IS NOT NULL AND TRY_CAST(last_seen AS TIMESTAMPTZ) IS NULL, record_no
+        FROM raw""",
+    "investment_banking": f"""
+        SELECT metric_code, ci_code, {_DIMENSIONS}, unit_code, interval_ms // 1000, first_seen, last_seen,
+               points, low, high, average, distinct_values, false, record_no
+        FROM raw""",
     "wealth_management": """
-        SELECT METRIC_NAME, CI_NO, TAGS, UNIT, INTERVAL_SEC, FIRST_TIME::TIMESTAMP AT TIME ZONE 'Asia/Shanghai', to_timestamp(LAST_TIME),
-               SAMPLE_CNT, MIN_VAL, MAX_VAL, AVG_VAL, DISTINCT_CNT, false, record_no FROM raw""",
+        SELECT METRIC_NAME, CI_NO, TAGS, UNIT, INTERVAL_SEC,
+               FIRST_TIME::TIMESTAMP AT TIME ZONE 'Asia/Shanghai', to_timestamp(LAST_TIME),
+               SAMPLE_CNT, MIN_VAL, MAX_VAL, AVG_VAL, DISTINCT_CNT, false, record_no
+        FROM raw""",
     "institutional_trading": """
-        SELECT metric, ci, tags, unit, "periodSeconds", to_timestamp("firstSeenNs" // 1000000000), to_timestamp("lastSeenNs" // 1000000000),
-               samples, lowest, highest, average, "distinctValues", false, record_no FROM raw""",
+        SELECT metric, ci, tags, unit, "periodSeconds", to_timestamp("firstSeenNs" // 1000000000),
+               to_timestamp("lastSeenNs" // 1000000000), samples, lowest, highest, average, "distinctValues",
+               false, record_no
+        FROM raw""",
 }
 _DEFINITIONS = {
     "securities_trading": "SELECT 指标编码, 计量单位, 采集间隔秒::BIGINT FROM raw",
@@ -134,53 +148,58 @@ _DEFINITIONS = {
     "institutional_trading": """SELECT metric, unit, "periodSeconds" FROM raw""",
 }
 _SAMPLES = {
-    "securities_trading": f"""SELECT 指标编码, 对象编号, {_TAGS}, strptime(采集时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai', 采集值::DOUBLE FROM raw""",
+    "securities_trading": f"""
+        SELECT 指标编码, 对象编号, {_TAGS},
+               strptime(采集时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai', 采集值::DOUBLE
+        FROM raw""",
     "asset_management": """SELECT name, ci, labels, "time"::TIMESTAMPTZ, "value" FROM raw""",
-    "investment_banking": """SELECT metric_code, ci_code,
-        '{' || array_to_string(list_sort(list_transform(map_entries(dimensions), lambda e: '"' || e.key || '":"' || e.value || '"')), ',') || '}',
-        sampled_at, sample_value FROM raw""",
+    "investment_banking": f"SELECT metric_code, ci_code, {_DIMENSIONS}, sampled_at, sample_value FROM raw",
     "wealth_management": "SELECT METRIC_NAME, CI_NO, TAGS, to_timestamp(SAMPLE_TIME), SAMPLE_VAL FROM raw",
-    "institutional_trading": """SELECT metric, ci, tags, to_timestamp("timeNs" // 1000000000), "value" FROM raw""",
+    "institutional_trading": """
+        SELECT metric, ci, tags, to_timestamp("timeNs" // 1000000000), "value" FROM raw""",
 }
 
 
-def _read_instances(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
-    _load(con, home, system, "metric_instances", day)
-    con.execute(
-        """CREATE TABLE IF NOT EXISTS all_instances (system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR,
-        source_unit VARCHAR, interval_s BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, sample_count BIGINT,
-        sample_min DOUBLE, sample_max DOUBLE, sample_mean DOUBLE, sample_distinct BIGINT, unusable BOOLEAN, record_no BIGINT)"""
-    )
-    con.execute(f"INSERT INTO all_instances SELECT '{system}', * FROM ({_INSTANCES[system]})")
+_COLUMNS = {
+    "all_instances": """
+        system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR, source_unit VARCHAR,
+        interval_s BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, sample_count BIGINT,
+        sample_min DOUBLE, sample_max DOUBLE, sample_mean DOUBLE, sample_distinct BIGINT, unusable BOOLEAN,
+        record_no BIGINT""",
+    "definitions": "system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT",
+    "samples": """
+        system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR, observed_at TIMESTAMPTZ,
+        "value" DOUBLE""",
+}
 
 
-def _read_definitions(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
-    _load(con, home, system, "metric_definitions", day)
-    con.execute(
-        "CREATE TABLE IF NOT EXISTS definitions (system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT)"
-    )
-    con.execute(f"INSERT INTO definitions SELECT '{system}', * FROM ({_DEFINITIONS[system]})")
-
-
-def _read_samples(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> None:
-    _load(con, home, system, "metric_samples", day)
-    con.execute(
-        """CREATE TABLE IF NOT EXISTS samples (system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR,
-        observed_at TIMESTAMPTZ, "value" DOUBLE)"""
-    )
-    con.execute(f"INSERT INTO samples SELECT '{system}', * FROM ({_SAMPLES[system]})")
+def _read_deliveries(con: duckdb.DuckDBPyConnection, home: Path, day: date) -> None:
+    """Tables ``all_instances``, ``definitions`` and ``samples`` of all systems."""
+    queries = {"all_instances": _INSTANCES, "definitions": _DEFINITIONS, "samples": _SAMPLES}
+    datasets = {
+        "all_instances": "metric_instances",
+        "definitions": "metric_definitions",
+        "samples": "metric_samples",
+    }
+    for table, by_system in queries.items():
+        con.execute(f"CREATE TABLE {table} ({_COLUMNS[table]})")
+        for system, query in by_system.items():
+            _load(con, home, system, datasets[table], day)
+            con.execute(f"INSERT INTO {table} SELECT '{system}', * FROM ({query})")
 
 
 def _refused(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> list[tuple[str, str]]:
     batch = hashlib.sha256(_file(home, system, "metric_instances", day).read_bytes()).hexdigest()[:16]
-    rows = con.execute("SELECT record_no FROM all_instances WHERE unusable AND system = $1", [system]).fetchall()
+    rows = con.execute(
+        "SELECT record_no FROM all_instances WHERE unusable AND system = $1", [system]
+    ).fetchall()
     return [(system, f"{batch}:{number}") for (number,) in rows]
 
 
 def _read_cmdb(con: duckdb.DuckDBPyConnection, home: Path, day: date) -> None:
     for dataset in ("configuration_items", "ci_relations", "support_groups", "owners"):
         _load(con, home, "cmdb", dataset, day)
-        con.execute(f"CREATE TABLE {dataset} AS SELECT * FROM raw")
+        con.execute(f"ALTER TABLE raw RENAME TO {dataset}")
 
 
 def _read_standard(con: duckdb.DuckDBPyConnection, project: Path) -> None:
@@ -192,19 +211,17 @@ def _read_standard(con: duckdb.DuckDBPyConnection, project: Path) -> None:
     fields = ("metric", "unit", "valid_min", "valid_max", "ci_classes", "required_attributes", "varies")
     rows = [{field: m.get(field) for field in fields} for m in metrics]
     for row in rows:
-        row["valid_min"], row["valid_max"] = (None if row[k] is None else float(row[k]) for k in ("valid_min", "valid_max"))
-        row["required_attributes"] = row["required_attributes"] or []
+        row |= {k: None if row[k] is None else float(row[k]) for k in ("valid_min", "valid_max")}
     types = {"valid_min": pa.float64(), "valid_max": pa.float64(), "varies": pa.bool_()}
     lists = {"ci_classes", "required_attributes"}
     schema = pa.schema(
         [(f, types.get(f, pa.list_(pa.string()) if f in lists else pa.string())) for f in fields]
     )
-    loaded = pa.Table.from_pylist(rows, schema=schema)
-    con.execute("CREATE TABLE standard AS SELECT * FROM loaded")
+    _store(con, "standard", pa.Table.from_pylist(rows, schema=schema))
 
 
 def _resolve(con: duckdb.DuckDBPyConnection, project: Path) -> None:
-    """Table ``resolved``: per system, source metric and unit the standard metric, UCUM code, status and factor."""
+    """Table ``resolved``: standard metric, UCUM code, unit status and factor per system, metric and unit."""
     text = (project / "governance/standard/unit_spellings.yaml").read_text(encoding="utf-8")
     spellings: dict[str, str] = yaml.safe_load(text)["spellings"]
     units = dict(con.execute("SELECT metric, unit FROM standard").fetchall())
@@ -215,20 +232,22 @@ def _resolve(con: duckdb.DuckDBPyConnection, project: Path) -> None:
         for system in SYSTEMS
     }
     names: dict[tuple[str, str], str | None] = {}
-    rows = []
-    for system, name, unit in con.execute(
-        """SELECT DISTINCT system, source_metric, source_unit FROM
-        (SELECT system, source_metric, source_unit FROM all_instances UNION ALL SELECT system, source_metric, source_unit FROM definitions)"""
-    ).fetchall():
+    rows: list[tuple[str | float | None, ...]] = []
+    query = """
+        SELECT system, source_metric, source_unit FROM all_instances
+        UNION
+        SELECT system, source_metric, source_unit FROM definitions"""
+    for system, name, unit in con.execute(query).fetchall():
         if (system, name) not in names:
             names[system, name] = _standard_name(mappings[system], name)
         metric = names[system, name]
         code = None if unit is None else spellings.get(unit, unit if _meaning(unit) else None)
-        rows.append((system, name, unit, metric, code, *_judge(unit, code, None if metric is None else units[metric])))
+        status, factor = _judge(unit, code, None if metric is None else units[metric])
+        rows.append((system, name, unit, metric, code, status, factor))
     columns = ("system", "source_metric", "source_unit", "metric", "unit", "unit_status", "factor")
     types = [pa.string()] * 6 + [pa.float64()]
-    loaded = pa.table({c: pa.array(v, t) for c, v, t in zip(columns, zip(*rows, strict=True), types, strict=True)})
-    con.execute("CREATE TABLE resolved AS SELECT * FROM loaded")
+    values = zip(columns, zip(*rows, strict=True), types, strict=True)
+    _store(con, "resolved", pa.table({name: pa.array(column, kind) for name, column, kind in values}))
 
 
 def _standard_name(mappings: list[dict[str, str]], name: str) -> str | None:

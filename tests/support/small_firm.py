@@ -1,24 +1,45 @@
 """A firm of one business system and a CMDB, small enough to read, for tests that deliver files of their own.
 
-It uses the repository's metric standard, standard contracts, policy views and suites, so that what is tested is what ships.
+It uses the repository's metric standard, standard contracts, policy views and suites: what is tested is what ships.
+Its business system can deliver in any format (``FORMATS``); the CMDB delivers CSV.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
+import sqlite3
+import tempfile
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.data_management.collection import collect_system
 from omgov_assets.model_management.governance import Governance, load_governance
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAY = date(2026, 11, 20)
 SYSTEM = "branch_monitoring"
+
+# Transports of the business system by the name that tests call them.
+FORMATS: dict[str, dict[str, str]] = {
+    "csv": {"format": "csv"},
+    "csv-gbk": {"format": "csv", "encoding": "gbk"},
+    "csv-utf-16": {"format": "csv", "encoding": "utf-16"},
+    "ndjson": {"format": "ndjson"},
+    "json": {"format": "json"},
+    "parquet": {"format": "parquet"},
+    "sqlite": {"format": "sqlite", "table": "exported"},
+}
 
 _TYPES = {
     "interval_s": "BIGINT",
@@ -32,7 +53,24 @@ _TYPES = {
     "active": "BOOLEAN",
     "tier": "BIGINT",
 }
-_REQUIRED = {"metric", "ci", "ci_id", "ci_class", "name", "status", "owner_id", "support_group_id", "relation"}
+_ARROW_TYPES = {
+    "VARCHAR": pa.string(),
+    "BIGINT": pa.int64(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+    "TIMESTAMP": pa.timestamp("us"),
+}
+_REQUIRED = {
+    "metric",
+    "ci",
+    "ci_id",
+    "ci_class",
+    "name",
+    "status",
+    "owner_id",
+    "support_group_id",
+    "relation",
+}
 COLUMNS = {
     (SYSTEM, "metric_definitions"): ["metric", "unit", "interval_s"],
     (SYSTEM, "metric_instances"): [
@@ -71,6 +109,7 @@ class SmallFirm:
     """The firm's folders; ``deliver`` lands a file."""
 
     settings: Settings
+    transport: dict[str, str]
 
     @property
     def governance(self) -> Governance:
@@ -86,16 +125,45 @@ class SmallFirm:
         """Landing folder of a dataset's day."""
         return self.settings.landing / system / dataset / day.isoformat()
 
+    def at(self, home: Path) -> SmallFirm:
+        """The same project with another home."""
+        return SmallFirm(Settings(home=home, project=self.settings.project), self.transport)
+
+    def transport_of(self, system: str) -> dict[str, str]:
+        """How the files of a system look."""
+        return self.transport if system == SYSTEM else FORMATS["csv"]
+
     def deliver(
-        self, system: str, dataset: str, content: bytes | str | list[dict[str, object]], day: date = DAY, name: str = "a.csv"
+        self,
+        system: str,
+        dataset: str,
+        content: bytes | str | list[dict[str, object]],
+        day: date = DAY,
+        name: str | None = None,
     ) -> Path:
-        """Land a file: bytes as they are, or records as CSV."""
-        path = self.folder(system, dataset, day) / name
+        """Land a file: bytes as they are, or records in the system's format."""
+        transport = self.transport_of(system)
+        path = self.folder(system, dataset, day) / (name or f"a.{transport['format']}")
         path.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, list):
-            content = csv_text(COLUMNS[system, dataset], content)
+            content = file_bytes(transport, COLUMNS[system, dataset], content)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
+
+    def collect(
+        self, system: str = SYSTEM, day: date = DAY, *datasets: str
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Take the day's deliveries of a system through the gate; ledger entries by dataset."""
+        governance = self.governance
+        lake, business = self.lake, governance.systems[system]
+        return collect_system(self.settings, lake, governance, business, day, datasets or None)
+
+    def rows(self, table: str, columns: str = "*", day: date | None = DAY) -> list[tuple[Any, ...]]:
+        """Rows of a table of the lake, sorted; all days where ``day`` is None."""
+        lake = self.lake
+        with lake.connect() as con:
+            lake.register(con, "wanted", table, day)
+            return con.execute(f"SELECT {columns} FROM wanted ORDER BY ALL").fetchall()
 
     def deliver_all(self, day: date = DAY, instances: list[dict[str, object]] | None = None) -> None:
         """Land a sound day: two hosts, an application, an owner, one group, and instances."""
@@ -111,7 +179,9 @@ class SmallFirm:
             ],
             day,
         )
-        relations = [{"source_ci_id": "A1", "relation": "runs_on", "target_ci_id": host} for host in ("H1", "H2")]
+        relations = [
+            {"source_ci_id": "A1", "relation": "runs_on", "target_ci_id": host} for host in ("H1", "H2")
+        ]
         self.deliver("cmdb", "ci_relations", relations, day)
         self.deliver("cmdb", "support_groups", [{"support_group_id": "G1", "name": "Hosts"}], day)
         self.deliver("cmdb", "owners", [{"owner_id": "O1", "name": "王芳", "active": "true"}], day)
@@ -128,6 +198,24 @@ def instance(**changes: object) -> dict[str, object]:
     }  # fmt: skip
 
 
+def file_bytes(transport: dict[str, str], columns: list[str], records: list[dict[str, object]]) -> bytes:
+    """Records as a file of a transport; fields that are absent are null, further fields of the records are kept."""
+    names = [*columns, *sorted({name for record in records for name in record} - set(columns))]
+    match transport["format"]:
+        case "csv":
+            return csv_text(names, records).encode(transport.get("encoding", "utf-8"))
+        case "ndjson":
+            return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
+        case "json":
+            return (
+                "[" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "]\n"
+            ).encode()
+        case "parquet":
+            return parquet_bytes(names, records)
+        case _:
+            return sqlite_bytes(transport["table"], names, records)
+
+
 def csv_text(columns: list[str], records: list[dict[str, object]]) -> str:
     """Records as CSV with a header; absent and null fields are empty."""
     text = io.StringIO()
@@ -137,11 +225,50 @@ def csv_text(columns: list[str], records: list[dict[str, object]]) -> str:
     return text.getvalue()
 
 
-def build_small_firm(root: Path) -> SmallFirm:
-    """Write the project of the firm below a folder."""
+def parquet_bytes(columns: list[str], records: list[dict[str, object]]) -> bytes:
+    """Records as Parquet, typed by the source contract where the values fit its types, else as Arrow infers them."""
+    arrays = []
+    for name in columns:
+        values: list[Any] = [record.get(name) for record in records]
+        wanted = _ARROW_TYPES[_TYPES.get(name, "VARCHAR")]
+        if wanted == pa.timestamp("us"):
+            values = [datetime.fromisoformat(value) if isinstance(value, str) else value for value in values]
+        if wanted == pa.bool_():
+            values = [{"true": True, "false": False}.get(str(value), value) for value in values]
+        try:
+            arrays.append(pa.array(values, wanted))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            arrays.append(pa.array(values))
+    target = io.BytesIO()
+    pq.write_table(pa.table(arrays, names=columns), target)
+    return target.getvalue()
+
+
+def sqlite_bytes(table: str, columns: list[str], records: list[dict[str, object]]) -> bytes:
+    """Records as a table of an SQLite database file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "export.db"
+        con = sqlite3.connect(path)
+        names = ", ".join(f'"{name}"' for name in columns)
+        con.execute(f'CREATE TABLE "{table}" ({names})')
+        marks = ", ".join("?" for _ in columns)
+        con.executemany(
+            f'INSERT INTO "{table}" VALUES ({marks})',
+            [[record.get(name) for name in columns] for record in records],
+        )
+        con.commit()
+        con.close()
+        return path.read_bytes()
+
+
+def build_small_firm(root: Path, delivers: str = "csv") -> SmallFirm:
+    """Write the project of the firm below a folder; its business system delivers in one of ``FORMATS``."""
+    transport = FORMATS[delivers]
     project = root / "project"
     for part in ("data_contracts", "metric_definitions", "policy_views"):
-        shutil.copytree(REPOSITORY / "governance" / "standard" / part, project / "governance" / "standard" / part)
+        shutil.copytree(
+            REPOSITORY / "governance" / "standard" / part, project / "governance" / "standard" / part
+        )
     spellings = "governance/standard/unit_spellings.yaml"
     shutil.copy(REPOSITORY / spellings, project / spellings)
     expectations = project / "expectations"
@@ -154,20 +281,29 @@ def build_small_firm(root: Path) -> SmallFirm:
         "name: Small firm\nfirst_day: 2026-11-01\ntimezone: Asia/Shanghai\nnightly_cron: '0 2 * * *'\n"
     )
     for system in (SYSTEM, "cmdb"):
-        _write_system(project / "governance" / "systems" / system, system)
-    return SmallFirm(Settings(home=root / "home", project=project))
+        _write_system(
+            project / "governance" / "systems" / system,
+            system,
+            transport if system == SYSTEM else FORMATS["csv"],
+        )
+    return SmallFirm(Settings(home=root / "home", project=project), transport)
 
 
-def _write_system(folder: Path, system: str) -> None:
+def _write_system(folder: Path, system: str, transport: dict[str, str]) -> None:
     folder.mkdir(parents=True)
     datasets = [dataset for owner, dataset in COLUMNS if owner == system]
-    transports = "".join(f"    {dataset}: {{format: csv}}\n" for dataset in datasets)
-    (folder / "defs.yaml").write_text(
-        "type: omgov_assets.components.BusinessSystemComponent\nattributes:\n"
-        f"  system: {system}\n  title: {system}\n  owner: data@example.com\n  datasets:\n{transports}"
-    )
+    attributes = {
+        "system": system,
+        "title": system,
+        "owner": "data@example.com",
+        "datasets": {dataset: dict(transport) for dataset in datasets},
+    }
+    definition = {"type": "omgov_assets.components.BusinessSystemComponent", "attributes": attributes}
+    (folder / "defs.yaml").write_text(yaml.safe_dump(definition, sort_keys=False))
     if system == SYSTEM:
-        (folder / "metric_mappings.yaml").write_text("mappings:\n  - {match: cpu, metric: system.cpu.utilization}\n")
+        (folder / "metric_mappings.yaml").write_text(
+            "mappings:\n  - {match: cpu, metric: system.cpu.utilization}\n"
+        )
     for dataset in datasets:
         (folder / f"{dataset}.odcs.yaml").write_text(_contract(system, dataset))
         (folder / f"{dataset}.sql").write_text(

@@ -48,21 +48,9 @@ conflicts AS (
     FROM dataset AS i
     JOIN same_metric AS m ON i.ci_id = m.ci_id AND i.metric = m.metric
     LEFT JOIN same_series AS s ON i.ci_id = s.ci_id AND i.metric = s.metric AND i.attributes = s.attributes
-),
-punctuality AS (
-    SELECT
-        _batch_id,
-        _record_no,
-        (epoch_us(getvariable('day_end')) - epoch_us(last_seen_at)) / 1e6 / interval_s AS staleness_intervals,
-        (
-            least(epoch_us(last_seen_at), epoch_us(getvariable('day_end')))
-            - greatest(epoch_us(first_seen_at), epoch_us(getvariable('day_start')))
-        ) / 1e6 / interval_s AS expected_samples
-    FROM dataset
-    WHERE interval_s > 0 AND last_seen_at IS NOT NULL
 )
 SELECT
-    i.*,
+    i.* EXCLUDE (expected_samples),
     d.source_metric AS definition,
     d.unit AS definition_unit,
     d.interval_s AS definition_interval_s,
@@ -85,8 +73,8 @@ SELECT
         ),
         ''
     ) AS missing_attributes,
-    p.staleness_intervals,
-    CASE WHEN p.expected_samples >= 12 THEN i.sample_count / p.expected_samples END AS sample_share,
+    (epoch_us(getvariable('day_end')) - epoch_us(i.last_seen_at)) / 1e6 / nullif(i.interval_s, 0) AS staleness_intervals,
+    CASE WHEN i.expected_samples >= 12 THEN i.sample_count / i.expected_samples END AS sample_share,
     CASE WHEN len(k.units) > 0 THEN k.units[1].system || ' reports ' || k.units[1].unit END AS unit_conflict,
     CASE WHEN len(k.intervals) > 0 THEN k.intervals[1].system || ' reports every ' || k.intervals[1].interval_s || ' s' END
         AS interval_conflict,
@@ -94,10 +82,21 @@ SELECT
         WHEN len(k.key_sets) > 0
         THEN k.key_sets[1].system || ' reports attributes [' || array_to_string(k.key_sets[1].keys, ', ') || ']'
     END AS attribute_conflict
-FROM dataset AS i
+FROM (
+    SELECT
+        *,
+        -- Points that the interval promises between the first and the last point of the day.
+        CASE
+            WHEN first_seen_at IS NOT NULL AND last_seen_at IS NOT NULL
+            THEN (
+                least(epoch_us(last_seen_at), epoch_us(getvariable('day_end')))
+                - greatest(epoch_us(first_seen_at), epoch_us(getvariable('day_start')))
+            ) / 1e6 / nullif(interval_s, 0)
+        END AS expected_samples
+    FROM dataset
+) AS i
 LEFT JOIN definitions AS d ON i.source_metric = d.source_metric
 LEFT JOIN control.standard_metrics AS s ON i.metric = s.metric
 LEFT JOIN configuration_items AS c ON i.ci_id = c.ci_id
 LEFT JOIN owners AS o ON c.owner_id = o.owner_id
-LEFT JOIN punctuality AS p ON i._batch_id = p._batch_id AND i._record_no = p._record_no
 LEFT JOIN conflicts AS k ON i._batch_id = k._batch_id AND i._record_no = k._record_no

@@ -263,6 +263,7 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
 def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset) -> Delivery:
     columns = dataset.source_contract.columns
     table = dataset.transport.table or dataset.name
+    _require_whole_database(path)
     try:
         with sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection, connection.cursor() as cursor:
             cursor.execute(f"SELECT name FROM pragma_table_info({literal(table)})")  # noqa: S608
@@ -290,6 +291,24 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
             raise RefusedBatchError("wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}") from error
         raise _unreadable(path, "a readable SQLite database", error) from error
     return Delivery(_count(con), "text", ())
+
+
+def _require_whole_database(path: Path) -> None:
+    """SQLite reads zeros where the last page is cut off, and an almost empty file as an empty database."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\x00"):
+        raise RefusedBatchError("unreadable", f"{path.name} is not an SQLite database; {ASK_AGAIN}")
+    page_bytes = int.from_bytes(header[16:18], "big")
+    page_bytes = 65_536 if page_bytes == 1 else page_bytes
+    pages = int.from_bytes(header[28:32], "big")
+    size = path.stat().st_size
+    # The count of pages holds where the last writer knew of it; pages are whole in any case.
+    expected = page_bytes * pages if header[24:28] == header[92:96] else -(-size // page_bytes) * page_bytes
+    if size < expected:
+        raise RefusedBatchError(
+            "truncated", f"{path.name} is cut off: {size} bytes where the database has {expected}; {ASK_AGAIN}"
+        )
 
 
 def _without_first_row(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
-from small_firm import SmallFirm, build_small_firm
-
-FirmOf = Callable[[str], SmallFirm]
+from small_firm import FirmOf, SmallFirm, build_small_firm
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -196,6 +197,10 @@ def instance(**changes: object) -> dict[str, object]:
         "first_seen": "2026-01-01 00:00:00", "last_seen": "2026-11-20 23:59:00", "sample_count": 1440,
         "sample_min": 1.0, "sample_max": 90.0, "sample_mean": 30.0, "sample_distinct": 500, **changes,
     }  # fmt: skip
+
+
+# Gives the firm that delivers in one of ``FORMATS``.
+FirmOf = Callable[[str], SmallFirm]
 
 
 def file_bytes(transport: dict[str, str], columns: list[str], records: list[dict[str, object]]) -> bytes:

@@ -1,7 +1,8 @@
 """The source contract against the records of a delivery: declared, lossless conversions only.
 
 Turns table ``delivery`` (see ``deliveries``) into the view ``source`` that a conform model reads, and can say of any record
-why it does not meet the contract.
+why it does not meet the contract. Each value is converted once, into table ``converted``; whether all records are sound is
+then a matter of counting, and only where they are not are records looked at one by one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from omgov_assets.admission.deliveries import Delivery, ValueKind
-from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import create_view, one_row
 from omgov_assets.data_lake.masks import OPEN_GRADE, partial_mask
 from omgov_assets.data_lake.sql import identifier, literal
@@ -34,37 +35,43 @@ class Fault:
 
 
 def create_source_view(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset, batch_id: str
+    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset, batch_id: str, file_name: str
 ) -> None:
-    """Make ``source``: the records that meet the contract, converted, with ``_batch_id`` and ``_record_no``."""
-    columns = dataset.source_contract.columns
-    values = ", ".join(f"{conversion(column, delivery.kind)} AS {identifier(column.name)}" for column in columns)
-    sound = " AND ".join(f"NOT ({fault.condition})" for fault in faults(columns, delivery.kind)) or "TRUE"
-    create_view(
-        con,
-        "source",
-        f"SELECT {values}, {literal(batch_id)} AS _batch_id, _record_no FROM delivery WHERE {sound}",  # noqa: S608
-    )
-
-
-def refuse_retyped_columns(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset, file_name: str
-) -> None:
-    """Raise where a column is of another type throughout: that is a changed file, not so many bad records.
+    """Make ``source``: the records that meet the contract, converted, with ``_batch_id`` and ``_record_no``.
 
     Raises:
-        RefusedBatchError: code ``retyped_column`` or ``empty_column``.
+        RefusedBatchError: a column is of another type throughout (``retyped_column``) or required and nowhere given
+            (``empty_column``): that is a changed file, not so many bad records.
     """
-    columns = [column for column in dataset.source_contract.columns if delivery.kind != "typed" or column.required]
-    if not columns:
-        return
-    counts = ", ".join(
-        f"count({identifier(column.name)}), count(*) FILTER (WHERE {_unconvertible(column, delivery.kind)})"
-        for column in columns
-    )
-    row = one_row(con, f"SELECT {counts} FROM delivery")  # noqa: S608
-    for column, given, failed in zip(columns, row[::2], row[1::2], strict=True):
-        if given and given == failed:
+    columns = dataset.source_contract.columns
+    values = ", ".join(f"{conversion(column, delivery.kind)} AS {identifier(column.name)}" for column in columns)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE converted AS SELECT {values}, _record_no FROM delivery")  # noqa: S608
+    unsound = _unsound_columns(con, delivery, columns, file_name)
+    names = ", ".join(identifier(column.name) for column in columns)
+    query = f"SELECT {names}, {literal(batch_id)} AS _batch_id, _record_no FROM converted"  # noqa: S608
+    if unsound:
+        # Both tables hold the same records: only the columns at fault are compared.
+        con.execute(
+            "CREATE OR REPLACE TEMP TABLE unsound AS SELECT c._record_no FROM delivery AS d "  # noqa: S608
+            f"JOIN converted AS c ON d._record_no = c._record_no WHERE {' OR '.join(unsound)}"
+        )
+        query += " WHERE _record_no NOT IN (SELECT _record_no FROM unsound)"
+    create_view(con, "source", query)
+
+
+def _unsound_columns(
+    con: duckdb.DuckDBPyConnection, delivery: Delivery, columns: tuple[ContractColumn, ...], file_name: str
+) -> list[str]:
+    """SQL conditions, over ``delivery`` d and ``converted`` c, of the columns in which some record misses the contract."""
+    counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
+    filled = ", ".join(f"count({_filled(column, identifier(column.name))})" for column in columns)
+    given = one_row(con, f"SELECT {counted} FROM delivery")  # noqa: S608 - identifiers are quoted
+    total, *present = one_row(con, f"SELECT count(*), {counted}, {filled} FROM converted")  # noqa: S608
+    converted, complete = present[: len(columns)], present[len(columns) :]
+    conditions = []
+    for column, delivered, kept, full in zip(columns, given, converted, complete, strict=True):
+        quoted = identifier(column.name)
+        if delivered and not kept:
             raise RefusedBatchError(
                 "retyped_column",
                 f"{file_name}: column {column.delivered_as} is nowhere {_type_words(column)} "
@@ -72,13 +79,22 @@ def refuse_retyped_columns(
                 "have the business system restore the type, or publish a new contract version",
                 delivery.rows_in,
             )
-        if column.required and not given:
+        if column.required and total and not full:
             raise RefusedBatchError(
                 "empty_column",
-                f"{file_name}: column {column.delivered_as} is required but empty in all records; "
-                "ask the business system to deliver the file again",
+                f"{file_name}: column {column.delivered_as} is required but empty in all records; {ASK_AGAIN}",
                 delivery.rows_in,
             )
+        if delivered != kept:
+            conditions.append(f"(d.{quoted} IS NOT NULL AND c.{quoted} IS NULL)")
+        if column.required and full != total:
+            conditions.append(f"{_filled(column, f'c.{quoted}')} IS NULL")
+    return conditions
+
+
+def _filled(column: ContractColumn, quoted: str) -> str:
+    """The value, or NULL where it is an empty text: not all formats can tell an empty text from none."""
+    return f"nullif({quoted}, '')" if column.sql_type == "VARCHAR" else quoted
 
 
 def faults(columns: tuple[ContractColumn, ...], kind: ValueKind) -> list[Fault]:
@@ -166,7 +182,10 @@ def _from_json(column: ContractColumn, value: str) -> str:
         case "MAP(VARCHAR, VARCHAR)":
             return f"TRY_CAST({value} AS MAP(VARCHAR, VARCHAR))"
         case _:
-            return _from_text(column, f"(CASE WHEN starts_with({value}::VARCHAR, '\"') THEN {value} ->> '$' END)")
+            # Quotes off; parsed again only where there is an escape to undo.
+            text = f"{value}::VARCHAR"
+            unquoted = f"CASE WHEN contains({text}, '\\') THEN {value} ->> '$' ELSE trim({text}, '\"') END"
+            return _from_text(column, f"(CASE WHEN starts_with({text}, '\"') THEN {unquoted} END)")
 
 
 def _type_words(column: ContractColumn) -> str:

@@ -189,11 +189,10 @@ def _store_json(
         SELECT _record_no, {values}, to_json(keys)::VARCHAR AS _keys,
                if(keys IS NULL OR len(keys) <> list_count(fields), line, NULL) AS _text
         FROM (
-            SELECT _record_no, line, if(_is_object, json_extract(line, [{paths}]), NULL) AS fields,
-                   if(_is_object, json_keys(line), NULL) AS keys
-            FROM (SELECT *, json_valid(line) AND json_type(if(json_valid(line), line, 'null')) = 'OBJECT' AS _is_object {lines})
+            SELECT _record_no, line, json_extract(object, [{paths}]) AS fields, json_keys(object) AS keys
+            FROM (SELECT *, if(starts_with(ltrim(line), '{{') AND json_valid(line), line, NULL) AS object {lines})
         )
-        """  # noqa: S608, E501 - identifiers and literals are quoted
+        """  # noqa: S608 - identifiers and literals are quoted
     )
     rows_in = _count(con) + len(malformed)
     if rows_in == 0:

@@ -113,8 +113,7 @@ def judge_batch(
     }
     try:
         delivery = read_delivery(con, path, dataset)
-        contract_check.refuse_retyped_columns(con, delivery, dataset, path.name)
-        contract_check.create_source_view(con, delivery, dataset, digest[:16])
+        contract_check.create_source_view(con, delivery, dataset, digest[:16], path.name)
         conform.run_model(con, dataset, digest[:16], delivery.rows_in)
         refused = _refused_records(con, delivery, dataset)
         admitted = _count(con, "conformed")

@@ -99,7 +99,10 @@ def rankings(
         fail(f"--by {by}: no such dimension; choose one of {', '.join(RANKED)}")
     lake = _lake(home, project)
     chosen = _day_or_last(lake, "quality/anomaly_rankings", day)
-    emit(read_rankings(lake, RANKED[by], top, chosen), output, f"Anomalies by {by}, {chosen}", "no anomalies")
+    rows = read_rankings(lake, RANKED[by], top, chosen)
+    if output is Format.TABLE:
+        rows = [_ranking_row(row) for row in rows]
+    emit(rows, output, f"Anomalies by {by}, {chosen}", "no anomalies")
 
 
 @app.command()
@@ -182,6 +185,20 @@ def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = 
     findings = examine_lake(_lake(home, project))
     emit(findings, output, "Findings", "the lake is sound")
     raise typer.Exit(PLATFORM_FAILURE if findings else 0)
+
+
+def _ranking_row(row: dict[str, Any]) -> dict[str, Any]:
+    """What of a ranking fits a terminal; JSON and CSV carry everything."""
+    return {
+        "rank": row["rank"],
+        "key": row["key"],
+        "label": row["label"] if row["label"] != row["key"] else "",
+        "anomalies": row["anomalies"],
+        "instances": row["instances"],
+        "anomalous": row["anomalous_instances"],
+        "rate": "" if row["rate"] is None else f"{row['rate']:.1%}",
+        "change": "" if row["change"] is None else f"{row['change']:+,}",
+    }
 
 
 def _lake(home: Path | None, project: Path | None) -> Lake:

@@ -1,7 +1,7 @@
 -- Denominators: distinct metric instances by the dimensions that say something about instances. Few passes over the
 -- inventory, and no join at its grain: it is counted by system and CI first, and the CIs then bring their dimensions.
 WITH repeated AS (
-    SELECT system, instance_id FROM instances GROUP BY system, instance_id HAVING count(*) > 1
+    SELECT instance_id FROM instances GROUP BY instance_id HAVING count(*) > 1
 ),
 counted AS (
     SELECT
@@ -23,7 +23,7 @@ counted AS (
         CASE WHEN GROUPING(metric) = 0 THEN 'metric' WHEN GROUPING(ci_id) = 0 THEN 'ci_id' ELSE 'collector' END AS counted_by,
         count(DISTINCT instance_id) - count(*) AS instances
     FROM instances
-    SEMI JOIN repeated USING (system, instance_id)
+    SEMI JOIN repeated USING (instance_id)
     GROUP BY GROUPING SETS ((system, metric), (system, ci_id), (system, collector))
 ),
 by_ci AS (

@@ -40,9 +40,10 @@ facts AS (
     SELECT false AS is_present, false AS is_new, false AS is_instance, * FROM resolved
 ),
 numbered AS (
-    -- Numbers are cheaper to tell apart than keys, and every cell does so.
     SELECT
-        *,
+        is_present, is_new, anomaly_type, quality_dimension, severity, system, metric, application_ids, host_id,
+        network_device_id, site_id, support_group_id, owner_id, collector,
+        -- Numbers are cheaper to tell apart than keys, and every cell does so.
         CASE WHEN is_instance THEN dense_rank() OVER (ORDER BY system, subject_key) END AS instance_no
     FROM facts
 ),

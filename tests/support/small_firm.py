@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,9 @@ class SmallFirm:
 
     @property
     def governance(self) -> Governance:
-        """Control information, read anew."""
-        return load_governance(self.settings.project)
+        """Control information, read anew where a file of it has changed."""
+        files = sorted(path for path in self.settings.governance.rglob("*") if path.is_file())
+        return _governance(self.settings.project, tuple((path, path.stat().st_mtime_ns) for path in files))
 
     @property
     def lake(self) -> Lake:
@@ -125,6 +127,11 @@ class SmallFirm:
     def folder(self, system: str, dataset: str, day: date = DAY) -> Path:
         """Landing folder of a dataset's day."""
         return self.settings.landing / system / dataset / day.isoformat()
+
+    @property
+    def system_folder(self) -> Path:
+        """Control information of the business system."""
+        return self.settings.project / "governance" / "systems" / SYSTEM
 
     def at(self, home: Path) -> SmallFirm:
         """The same project with another home."""
@@ -197,6 +204,11 @@ def instance(**changes: object) -> dict[str, object]:
         "first_seen": "2026-01-01 00:00:00", "last_seen": "2026-11-20 23:59:00", "sample_count": 1440,
         "sample_min": 1.0, "sample_max": 90.0, "sample_mean": 30.0, "sample_distinct": 500, **changes,
     }  # fmt: skip
+
+
+@lru_cache(maxsize=32)
+def _governance(project: Path, _files: tuple[tuple[Path, int], ...]) -> Governance:
+    return load_governance(project)
 
 
 # Gives the firm that delivers in one of ``FORMATS``.

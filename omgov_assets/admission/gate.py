@@ -160,7 +160,8 @@ def admit_batch(
 ) -> dict[str, Any]:
     """Judge one file and write the decision: rows, quarantine, ledger. Returns its ledger entry.
 
-    A batch that the ledger already holds under the same contracts, model and control information is not read again.
+    A batch that the ledger already holds under the same contracts, model and control information is not read again,
+    unless the lake lost rows of it.
     """
     model_hash = content_hash(
         dataset.model.content_hash, system.mappings_hash, governance.metrics_hash, governance.units_hash
@@ -168,8 +169,11 @@ def admit_batch(
     batch_id = _sha256(path)[:16]
     history = read_ledger(lake, None, system.name, dataset.name)
     known = find_batch(history, day, batch_id)
+    lost = False
     if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
-        return known
+        lost = not _is_held(lake, known)
+        if not lost:
+            return known
     earlier = other_day_of_batch(history, day, batch_id)
     with lake.connect() as con:
         judgement = judge_batch(con, governance, system, dataset, day, path, landing)
@@ -179,8 +183,11 @@ def admit_batch(
         if judgement.decision != "refused":
             superseded = superseded_entries(history, judgement)
         replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
-        version = _write_rows(con, lake, judgement, dataset, model_hash, replaced)
-        _write_quarantine(lake, judgement, dataset.contract_hash, model_hash, replaced)
+        fingerprint = 0
+        if judgement.decision != "refused":
+            fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
+        version = _write_rows(con, lake, judgement, fingerprint, replaced, again=lost)
+        _write_quarantine(lake, judgement, fingerprint, replaced, again=lost)
         entry = _ledger_entry(judgement, dataset, model_hash, version)
         lake.replace(
             LEDGER,
@@ -191,22 +198,33 @@ def admit_batch(
     return entry
 
 
+def _is_held(lake: Lake, entry: dict[str, Any]) -> bool:
+    """Whether the lake still holds as many rows of a batch as its ledger entry says."""
+    table = f"{entry['system']}/{entry['dataset']}"
+    with lake.connect() as con:
+        for name, expected in ((table, "rows_admitted"), (f"{table}_quarantine", "rows_quarantined")):
+            lake.register(con, "held", name, entry["day"])
+            query = "SELECT count(*) FROM held WHERE _batch_id = ?"
+            if one_row(con, query, [entry["batch_id"]])[0] != entry[expected]:
+                return False
+    return True
+
+
 def _write_rows(
-    con: duckdb.DuckDBPyConnection, lake: Lake, judgement: Judgement, dataset: SourceDataset, model_hash: str, replaced: OneOf
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    judgement: Judgement,
+    fingerprint: int,
+    replaced: OneOf,
+    *,
+    again: bool,
 ) -> int | None:
+    """Commit the admitted rows; a refused batch, fingerprint 0, takes those away that were admitted of it before."""
     table = f"{judgement.system}/{judgement.dataset}"
-    fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
-    admitted_before = lake.transaction(table, _key(judgement))
-    rows: pa.Table | duckdb.DuckDBPyRelation
-    if judgement.decision == "refused":
-        if not admitted_before:
-            return lake.version(table)
-        # Admitted once, and refused under a new contract or model: its rows leave the lake.
-        fingerprint, rows = 0, lake.schema(table).arrow.empty_table()
-    elif admitted_before == fingerprint:
+    written = lake.transaction(table, _key(judgement)) or 0
+    if written == fingerprint and not (again and fingerprint):
         return lake.version(table)
-    else:
-        rows = con.sql("FROM standard_rows")
+    rows = con.sql("FROM standard_rows") if fingerprint else lake.schema(table).arrow.empty_table()
     return lake.replace(
         table,
         judgement.day,
@@ -216,13 +234,11 @@ def _write_rows(
     )
 
 
-def _write_quarantine(
-    lake: Lake, judgement: Judgement, contract_hash: str, model_hash: str, replaced: OneOf
-) -> None:
+def _write_quarantine(lake: Lake, judgement: Judgement, fingerprint: int, replaced: OneOf, *, again: bool) -> None:
     table = f"{judgement.system}/{judgement.dataset}_quarantine"
-    fingerprint = _fingerprint(judgement, "quarantine", contract_hash, model_hash) if judgement.refused else 0
-    before = [lake.transaction(table, _key(judgement, batch_id)) for batch_id in replaced.values]
-    if before[0] == fingerprint if judgement.refused else not any(before):
+    fingerprint = fingerprint if judgement.refused else 0
+    written = [lake.transaction(table, _key(judgement, batch_id)) or 0 for batch_id in replaced.values]
+    if written[0] == fingerprint and not (again and fingerprint) and not any(written[1:]):
         return
     rows = [
         {

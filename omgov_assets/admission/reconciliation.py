@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from omgov_assets.admission.ledger import LEDGER, read_ledger
@@ -23,6 +24,7 @@ def examine_lake(lake: Lake) -> list[dict[str, Any]]:
             if problem:
                 remedy = f"delete {commit.name} if it is the last commit, then run the day again"
                 findings.append(_finding(table, "torn commit", f"{commit.name}: {problem}", remedy))
+        findings += _missing_commits(table, log)
         if not any(finding["table"] == table for finding in findings):
             findings += _missing_files(lake, table)
     if not findings:
@@ -41,31 +43,41 @@ def _torn(text: str) -> str | None:
     return None
 
 
+def _missing_commits(table: str, log: Path) -> list[dict[str, Any]]:
+    """Gaps in the log; its oldest commits may be gone, where a checkpoint stands for them."""
+    versions = {int(commit.stem) for commit in log.glob("*.json")}
+    gaps = sorted(set(range(min(versions), max(versions))) - versions) if versions else []
+    return [_finding(table, "missing commit", f"{version:020d}.json", "restore it from a backup") for version in gaps]
+
+
 def _missing_files(lake: Lake, table: str) -> list[dict[str, Any]]:
     missing = [path.relative_to(lake.root / table).as_posix() for path in lake.files(table) if not path.is_file()]
-    return [_finding(table, "missing file", name, "restore the file, or run its day again") for name in missing]
+    return [_finding(table, "missing file", name, "restore it from a backup") for name in missing]
 
 
 def _row_differences(lake: Lake) -> list[dict[str, Any]]:
     """Rows of each admitted batch against the ledger; rows that no ledger entry accounts for."""
-    ledger = [entry for entry in read_ledger(lake, None) if entry["decision"] in {"admitted", "partial"}]
+    promised: dict[str, dict[str, int]] = {}
+    for entry in read_ledger(lake, None):
+        if entry["decision"] in {"admitted", "partial"}:
+            table, batch = f"{entry['system']}/{entry['dataset']}", f"{entry['day']} {entry['batch_id']}"
+            promised.setdefault(table, {})[batch] = entry["rows_admitted"]
+            promised.setdefault(f"{table}_quarantine", {})[batch] = entry["rows_quarantined"]
+    written = {log.parent.relative_to(lake.root).as_posix() for log in lake.root.glob("*/*/_delta_log")}
     findings = []
     with lake.connect() as con:
-        for table in sorted({f"{entry['system']}/{entry['dataset']}" for entry in ledger}):
-            for suffix, counted in (("", "rows_admitted"), ("_quarantine", "rows_quarantined")):
-                lake.register(con, "held", f"{table}{suffix}", None)
-                held = dict(con.execute("SELECT day || ' ' || _batch_id, count(*) FROM held GROUP BY 1").fetchall())
-                promised = {
-                    f"{entry['day']} {entry['batch_id']}": entry[counted]
-                    for entry in ledger
-                    if f"{entry['system']}/{entry['dataset']}" == table and entry[counted]
-                }
-                for key in sorted(held.keys() | promised.keys()):
-                    if held.get(key, 0) != promised.get(key, 0):
-                        detail = f"batch {key}: {held.get(key, 0)} rows, {promised.get(key, 0)} in {LEDGER}"
-                        findings.append(
-                            _finding(f"{table}{suffix}", "rows differ", detail, "run the day again")
-                        )
+        for table in sorted(written | promised.keys()):
+            if "_batch_id" not in lake.schema(table).names:
+                continue
+            lake.register(con, "held", table, None)
+            query = "SELECT day || ' ' || _batch_id, count(*) FROM held GROUP BY 1"
+            held = dict(con.execute(query).fetchall())
+            expected = promised.get(table, {})
+            for batch in sorted(held.keys() | expected.keys()):
+                found, wanted = held.get(batch, 0), expected.get(batch, 0)
+                if found != wanted:
+                    detail = f"batch {batch}: {found} rows, {wanted} in {LEDGER}"
+                    findings.append(_finding(table, "rows differ", detail, "run the day again"))
     return findings
 
 

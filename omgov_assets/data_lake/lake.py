@@ -125,14 +125,20 @@ class Lake:
     def register(self, con: duckdb.DuckDBPyConnection, view: str, table: str, day: date | None) -> int | None:
         """Make a day of a table (all days where ``day`` is None) readable as a view of the connection.
 
-        The view is pinned to the files of the version that is returned; it is empty, with the right columns, where the
-        table or the day is absent.
+        The view is pinned to the files of the table's last version; it is empty, with the right columns, where the table
+        or the day is absent.
+
+        Returns:
+            The version that last changed the day: the same rows can be read at it, and it stays the same when other days
+            are written. None where the table was never written.
         """
         schema = self.schema(table)
         delta = self.open(table)
         files = self._files(delta, table, day) if delta is not None else []
         create_view(con, view, _scan(schema, files))
-        return delta.version() if delta is not None else None
+        if delta is None:
+            return None
+        return _last_version_of(self._path(table), delta.version(), day) if day else delta.version()
 
     def files(self, table: str) -> list[Path]:
         """Data files of a table's last version, whether they are there or not."""
@@ -293,6 +299,18 @@ def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for array, field in zip(batch.columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _last_version_of(path: Path, version: int, day: date) -> int:
+    """The last version whose commit adds or removes a file of the day, looking back from ``version``."""
+    mark = f'"day={day.isoformat()}/'
+    for earlier in range(version, -1, -1):
+        commit = path / "_delta_log" / f"{earlier:020d}.json"
+        if not commit.is_file():
+            break  # cleaned up behind a checkpoint
+        if mark in commit.read_text(encoding="utf-8"):
+            return earlier
+    return version
 
 
 def _commit_identity(path: Path, version: int) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
+from omgov_assets.quality_analysis.changes import recompute_changes
 from omgov_assets.quality_analysis.rankings import rank_anomalies, read_rankings
 from omgov_assets.quality_analysis.report import write_report
 from omgov_assets.quality_analysis.statistics import compute_statistics
@@ -24,7 +25,7 @@ def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
         _violations(governance),
         _anomalies(),
         _statistics(governance),
-        _rankings(),
+        _rankings(governance),
         _report(),
     ]
 
@@ -101,7 +102,7 @@ def _statistics(governance: Governance) -> dg.AssetsDefinition:
     return anomaly_statistics
 
 
-def _rankings() -> dg.AssetsDefinition:
+def _rankings(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomaly_rankings"],
         deps=[dg.AssetKey(["quality", "anomaly_statistics"])],
@@ -111,12 +112,19 @@ def _rankings() -> dg.AssetsDefinition:
         pool=LAKE_POOL,
     )
     def anomaly_rankings(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """Each dimension's keys ranked by anomalies, with the change to the previous day."""
+        """Each dimension's keys ranked by anomalies, with the change to the previous day.
+
+        Where following days were governed already, what they say of the day before is computed anew.
+        """
         day = day_of(context)
         summary = rank_anomalies(lake.lake, day)
+        recomputed = recompute_changes(lake.lake, day, sorted(governance.systems))
         top = read_rankings(lake.lake, "anomaly_type", 10, day)
         records = [dg.TableRecord({k: row[k] for k in ("rank", "key", "anomalies")}) for row in top]
-        metadata: dict[str, Any] = {"dagster/row_count": summary.rows}
+        metadata: dict[str, Any] = {
+            "dagster/row_count": summary.rows,
+            "following_days_recomputed": ", ".join(other.isoformat() for other in recomputed) or "none",
+        }
         if records:
             metadata["anomaly_types"] = dg.MetadataValue.table(records)
         return dg.MaterializeResult(metadata=metadata)

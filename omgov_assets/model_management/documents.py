@@ -43,7 +43,7 @@ def parse_yaml(text: str, path: Path, first_line: int = 1) -> Any:
     except yaml.YAMLError as error:
         raise GovernanceError(path, "document", f"not valid YAML: {error}", "correct the document") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def read_json(path: Path) -> Any:

@@ -87,6 +87,7 @@ def judge_batch(
     day: date,
     path: Path,
     landing: Path,
+    fault: RefusedBatchError | None = None,
 ) -> Judgement:
     """Judge one file; leaves the rows to admit in the view ``standard_rows`` of the connection.
 
@@ -98,6 +99,7 @@ def judge_batch(
         day: business day of the delivery.
         path: the file.
         landing: folder that the file is named relative to in the ledger.
+        fault: why the file is refused unread, where that is known already.
     """
     digest = _sha256(path)
     status = path.stat()
@@ -112,6 +114,8 @@ def judge_batch(
         "received_at": datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),
     }
     try:
+        if fault is not None:
+            raise fault
         delivery = read_delivery(con, path, dataset)
         contract_check.create_source_view(con, delivery, dataset, digest[:16], path.name)
         conform.run_model(con, dataset, digest[:16], delivery.rows_in)
@@ -157,6 +161,7 @@ def admit_batch(
     day: date,
     path: Path,
     landing: Path,
+    fault: RefusedBatchError | None = None,
 ) -> dict[str, Any]:
     """Judge one file and write the decision: rows, quarantine, ledger. Returns its ledger entry.
 
@@ -176,7 +181,7 @@ def admit_batch(
             return known
     earlier = other_day_of_batch(history, day, batch_id)
     with lake.connect() as con:
-        judgement = judge_batch(con, governance, system, dataset, day, path, landing)
+        judgement = judge_batch(con, governance, system, dataset, day, path, landing, fault)
         if earlier is not None and dataset.transport.source is None:
             judgement = _as_repeated(judgement, earlier)
         superseded: list[dict[str, Any]] = []

@@ -11,13 +11,16 @@ import lzma
 import os
 import shutil
 import tarfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
 from omgov_assets.admission.gate import admit_batch
 from omgov_assets.admission.ledger import close_admission
+from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource
@@ -52,7 +55,11 @@ def collect_system(
         dataset = system.datasets[name]
         folder = settings.landing / system.name / name / day.isoformat()
         if dataset.transport.source is not None and not delivered_files(folder):
-            fetch_standing_source(dataset.transport.source, governance.project, folder)
+            try:
+                fetch_standing_source(dataset.transport.source, governance.project, folder)
+            except UnreadableSourceError as fault:
+                archive = fault.archive
+                admit_batch(lake, governance, system, dataset, day, archive, archive.parent, fault)
         for path in delivered_files(folder):
             admit_batch(lake, governance, system, dataset, day, path, settings.landing)
         collected[name] = close_admission(lake, system.name, name, day)
@@ -70,8 +77,21 @@ def delivered_files(folder: Path) -> list[Path]:
     )
 
 
+class UnreadableSourceError(RefusedBatchError):
+    """A standing source that cannot be unpacked."""
+
+    def __init__(self, archive: Path, problem: str) -> None:
+        sentence = f"{archive.name} cannot be unpacked: {problem}; restore the file, or correct source in defs.yaml"
+        super().__init__("unreadable_source", sentence)
+        self.archive = archive
+
+
 def fetch_standing_source(source: DeliverySource, project: Path, folder: Path) -> None:
-    """Copy a standing source into a landing folder; nothing happens where the source is absent."""
+    """Copy a standing source into a landing folder; nothing happens where the source is absent.
+
+    Raises:
+        UnreadableSourceError: the archive is broken or lacks the member.
+    """
     root = Path(os.environ[source.root_env]) if os.environ.get(source.root_env) else project / source.root
     archive = root / source.file
     if not archive.is_file():
@@ -81,19 +101,28 @@ def fetch_standing_source(source: DeliverySource, project: Path, folder: Path) -
         name = name.removesuffix(suffix)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{name}.part"
-    with partial.open("wb") as target:
-        if source.member is not None:
-            with tarfile.open(archive) as tar:
-                member = tar.extractfile(source.member)
-                if member is None:
-                    raise FileNotFoundError(f"{archive} has no file {source.member}")
-                shutil.copyfileobj(member, target)
-        else:
-            with _decompressed(archive) as stream:
-                shutil.copyfileobj(stream, target)
+    try:
+        with _unpacked(archive, source.member) as stream, partial.open("wb") as target:
+            shutil.copyfileobj(stream, target)
+    except (OSError, EOFError, KeyError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
+        partial.unlink(missing_ok=True)
+        raise UnreadableSourceError(archive, str(error).strip("'\"")) from error
     modified = archive.stat().st_mtime
     os.utime(partial, (modified, modified))
     partial.replace(folder / name)
+
+
+@contextmanager
+def _unpacked(path: Path, member: str | None) -> Iterator[IO[bytes]]:
+    if member is not None:
+        with tarfile.open(path) as tar:
+            stream = tar.extractfile(member)
+            if stream is None:
+                raise KeyError(f"{member} is not a file")
+            yield stream
+        return
+    with _decompressed(path) as stream:
+        yield stream
 
 
 def _decompressed(path: Path) -> IO[bytes]:

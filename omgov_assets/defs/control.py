@@ -1,6 +1,6 @@
 """Control information as assets: which standard, mappings and policies a day was judged by."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -41,7 +41,7 @@ def build_control_information() -> dg.AssetsDefinition:
             for system in governance.systems.values()
             for dataset in system.datasets
         ]
-        publishers = {
+        publishers: dict[str, Callable[[], int]] = {
             "standard_metrics": lambda: publish_standard_metrics(lake.lake, governance, day),
             "metric_mappings": lambda: publish_metric_mappings(lake.lake, governance, day),
             "quality_policies": lambda: publish_quality_policies(lake.lake, policy_sets, day),

@@ -17,6 +17,23 @@ SqlType = Literal[
     "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"
 ]
 
+_SHARED_KEYS = frozenset({
+    "id", "name", "description", "tags", "authoritativeDefinitions", "customProperties",
+})  # fmt: skip
+_DOCUMENT_KEYS = _SHARED_KEYS | {
+    "apiVersion", "kind", "version", "status", "tenant", "domain", "dataProduct", "servers", "schema", "support", "price",
+    "team", "roles", "slaDefaultElement", "slaProperties", "contractCreatedTs",
+}  # fmt: skip
+_ELEMENT_KEYS = _SHARED_KEYS | {
+    "businessName", "logicalType", "physicalType", "physicalName", "quality", "relationships", "properties",
+}  # fmt: skip
+_TABLE_KEYS = _ELEMENT_KEYS | {"dataGranularityDescription"}
+_COLUMN_KEYS = _ELEMENT_KEYS | {
+    "logicalTypeOptions", "primaryKey", "primaryKeyPosition", "required", "unique", "partitioned", "partitionKeyPosition",
+    "classification", "encryptedName", "transformSourceObjects", "transformLogic", "transformDescription", "examples",
+    "criticalDataElement", "items",
+}  # fmt: skip
+
 
 class CustomProperty(BaseModel):
     """A name and value outside ODCS's vocabulary."""
@@ -78,7 +95,7 @@ class _SchemaObject(BaseModel):
 
 
 class _Document(BaseModel):
-    apiVersion: Literal["v3.0.2", "v3.1.0"]
+    api_version: Literal["v3.0.2", "v3.1.0"] = Field(alias="apiVersion")
     kind: Literal["DataContract"]
     version: str
     schema_: tuple[_SchemaObject, ...] = Field(alias="schema", min_length=1, max_length=1)
@@ -88,16 +105,24 @@ def load_contract(path: Path) -> DataContract:
     """Read one ``*.odcs.yaml``.
 
     Raises:
-        GovernanceError: missing or malformed file, unknown type, a column named twice.
+        GovernanceError: missing or malformed file, unknown key or type, a column named twice, another dataset than the
+            file's name says.
     """
-    document = parse(_Document, read_yaml(path), path)
+    text = read_yaml(path)
+    _refuse_unknown_keys(text, path)
+    document = parse(_Document, text, path)
     table = document.schema_[0]
-    names = [column.name for column in table.properties]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise GovernanceError(
-                path, f"schema[0].properties[{index}].name", f"column {name!r} stands twice", "keep one of the two"
-            )
+    expected = path.name.removesuffix(".odcs.yaml")
+    if table.name != expected:
+        raise GovernanceError(path, "schema[0].name", f"describes {table.name!r}", f"name it {expected!r}, as the file")
+    for key, names in (
+        ("name", [column.name for column in table.properties]),
+        ("physicalName", [column.delivered_as for column in table.properties]),
+    ):
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                where = f"schema[0].properties[{index}].{key}"
+                raise GovernanceError(path, where, f"column {name!r} stands twice", "keep one of the two")
     return DataContract(
         dataset=table.name,
         version=document.version,
@@ -107,15 +132,29 @@ def load_contract(path: Path) -> DataContract:
     )
 
 
+def _refuse_unknown_keys(document: Any, path: Path) -> None:
+    """Most keys of ODCS are not acted on, so that a misspelt one would go unseen: `requierd: true` requires nothing."""
+    levels: list[tuple[str, Any, frozenset[str]]] = [("", document, _DOCUMENT_KEYS)]
+    for position, table in enumerate(_entries(document, "schema")):
+        levels.append((f"schema[{position}].", table, _TABLE_KEYS))
+        for index, column in enumerate(_entries(table, "properties")):
+            levels.append((f"schema[{position}].properties[{index}].", column, _COLUMN_KEYS))
+    for where, level, known in levels:
+        for key in level if isinstance(level, dict) else ():
+            if key not in known:
+                problem, remedy = "the key is not known in ODCS v3.1", "correct its spelling or remove it"
+                raise GovernanceError(path, f"{where}{key}", problem, remedy)
+
+
+def _entries(level: Any, key: str) -> list[Any]:
+    entries = level.get(key) if isinstance(level, dict) else None
+    return entries if isinstance(entries, list) else []
+
+
 def load_contracts(folder: Path) -> dict[str, DataContract]:
     """All contracts of a folder by dataset. Raises ``GovernanceError``."""
     contracts: dict[str, DataContract] = {}
     for path in sorted(folder.glob("*.odcs.yaml")):
         contract = load_contract(path)
-        expected = path.name.removesuffix(".odcs.yaml")
-        if contract.dataset != expected:
-            raise GovernanceError(
-                path, "schema[0].name", f"describes {contract.dataset!r}", f"name it {expected!r}, as the file"
-            )
         contracts[contract.dataset] = contract
     return contracts

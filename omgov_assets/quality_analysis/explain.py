@@ -27,4 +27,5 @@ def explain_subject(lake: Lake, day: date, subject: str) -> list[dict[str, Any]]
         lake.register(con, "anomalies", "quality/anomalies", day)
         lake.register(con, "ledger", "admission/ledger", day)
         query = read_sql(Path(__file__).with_name("explain.sql"))
-        return con.sql(query, params={"subject": subject}).to_arrow_table().to_pylist()
+        rows: list[dict[str, Any]] = con.sql(query, params={"subject": subject}).to_arrow_table().to_pylist()
+    return rows

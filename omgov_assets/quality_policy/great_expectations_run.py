@@ -73,7 +73,7 @@ def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]
         return []
     configurations, verdicts = _configurations(policies)
     with _validator(con) as validator:
-        results = validator.graph_validate(
+        results: list[Any] = validator.graph_validate(
             configurations=list(configurations.values()), runtime_configuration=_RESULT_FORMAT
         )
         conditions = _conditions(validator, results)
@@ -93,12 +93,16 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     from great_expectations.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+    from great_expectations.expectations.metadata_types import FailureSeverity
 
     configurations: dict[str, Any] = {}
     broken: dict[str, Verdict] = {}
     for policy in policies:
         configuration = ExpectationConfiguration(
-            type=policy.type, kwargs=dict(policy.kwargs), meta={"policy_id": policy.policy_id}, severity=policy.severity
+            type=policy.type,
+            kwargs=dict(policy.kwargs),
+            meta={"policy_id": policy.policy_id},
+            severity=FailureSeverity(policy.severity),
         )
         try:
             configuration.to_domain_obj()
@@ -140,7 +144,7 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     )
     execution_engine = OneConnectionEngine(engine=engine)
     try:
-        batch_data = SqlAlchemyBatchData(
+        batch_data: Any = SqlAlchemyBatchData(
             execution_engine=execution_engine, table_name=CHECKED, create_temp_table=False
         )
         validator = Validator(execution_engine=execution_engine, batches=[Batch(data=batch_data)])

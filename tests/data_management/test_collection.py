@@ -149,14 +149,29 @@ def test_a_standing_source_that_is_absent_is_nothing_delivered(firm: SmallFirm) 
     assert firm.rows(VIOLATIONS, "anomaly_type") == [("not_delivered",)]
 
 
-def test_a_standing_source_that_is_broken_leaves_no_half_file(firm: SmallFirm) -> None:
+@pytest.mark.parametrize(
+    ("file", "packed", "member", "words"),
+    [
+        ("a.csv.gz", gzip.compress(CONTENT * 10_000)[:-100], None, "ended before"),
+        ("a.csv.gz", b"not packed at all", None, "Not a gzipped file"),
+        ("a.csv.xz", lzma.compress(CONTENT * 10_000)[:-100], None, "ended before"),
+        ("all.tar.gz", tar_of("b.csv", CONTENT), "a.csv", "filename 'a.csv' not found"),
+        ("all.tar.gz", b"not packed at all", "a.csv", "could not be opened"),
+    ],
+)
+def test_a_standing_source_that_cannot_be_unpacked_is_refused_and_leaves_no_half_file(
+    firm: SmallFirm, file: str, packed: bytes, member: str | None, words: str
+) -> None:
     sources = firm.settings.project / "sources"
     sources.mkdir()
-    (sources / "a.csv.gz").write_bytes(gzip.compress(CONTENT * 10_000)[:-100])
-    declare_source(firm, file="a.csv.gz")
-    assert firm.collect(SYSTEM, DAY, DATASET) == {DATASET: []}
-    assert delivered_files(firm.folder(SYSTEM, DATASET)) == []
-    assert firm.rows(VIOLATIONS, "anomaly_type, observed")[0][0] == "not_delivered"
+    (sources / file).write_bytes(packed)
+    declare_source(firm, file=file, **({"member": member} if member else {}))
+    [entry] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
+    assert (entry["decision"], entry["reason_code"]) == ("refused", "unreadable_source")
+    assert entry["reason"].startswith(f"{file} cannot be unpacked: ")
+    assert words in entry["reason"]
+    assert list(firm.folder(SYSTEM, DATASET).iterdir()) == []
+    assert firm.rows(VIOLATIONS, "anomaly_type, observed") == [("refused_batch", entry["reason"])]
 
 
 @pytest.mark.parametrize("file", ["/etc/passwd", "../secret.csv", "a/../../b.csv"])

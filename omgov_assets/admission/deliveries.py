@@ -17,6 +17,7 @@ from typing import Literal
 import adbc_driver_manager
 import adbc_driver_sqlite.dbapi as sqlite
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
@@ -336,18 +337,11 @@ def _numbered(
         values = [batch.column(i).cast(pa.string()) for i in positions]
         # The reader tells of skipped records while it parses the block they stand in, so they are known by now.
         gaps = sorted(entry[0] for entry in skipped[used:])
-        numbers: list[int] | range
-        if gaps and gaps[0] < next_number + batch.num_rows + len(gaps):
-            numbers, candidate, taken = [], next_number, set(gaps)
-            while len(numbers) < batch.num_rows:
-                if candidate not in taken:
-                    numbers.append(candidate)
-                candidate += 1
-            used += sum(gap < candidate for gap in gaps)
-            next_number = candidate
-        else:
-            numbers = range(next_number, next_number + batch.num_rows)
-            next_number += batch.num_rows
+        candidates = np.arange(next_number, next_number + batch.num_rows + len(gaps))
+        numbers = candidates[~np.isin(candidates, gaps)][: batch.num_rows]
+        if batch.num_rows:
+            next_number = int(numbers[-1]) + 1
+            used += sum(gap < next_number for gap in gaps)
         yield pa.RecordBatch.from_arrays([pa.array(numbers, pa.int64()), *values], schema=schema)
 
 

@@ -87,6 +87,7 @@ def judge_batch(
     day: date,
     path: Path,
     landing: Path,
+    digest: str,
     fault: RefusedBatchError | None = None,
 ) -> Judgement:
     """Judge one file; leaves the rows to admit in the view ``standard_rows`` of the connection.
@@ -99,9 +100,9 @@ def judge_batch(
         day: business day of the delivery.
         path: the file.
         landing: folder that the file is named relative to in the ledger.
+        digest: ``content_digest`` of the file.
         fault: why the file is refused unread, where that is known already.
     """
-    digest = _sha256(path)
     status = path.stat()
     facts: dict[str, Any] = {
         "system": system.name,
@@ -171,7 +172,8 @@ def admit_batch(
     model_hash = content_hash(
         dataset.model.content_hash, system.mappings_hash, governance.metrics_hash, governance.units_hash
     )
-    batch_id = _sha256(path)[:16]
+    digest = content_digest(path)
+    batch_id = digest[:16]
     history = read_ledger(lake, None, system.name, dataset.name)
     known = find_batch(history, day, batch_id)
     lost = False
@@ -181,7 +183,7 @@ def admit_batch(
             return known
     earlier = other_day_of_batch(history, day, batch_id)
     with lake.connect() as con:
-        judgement = judge_batch(con, governance, system, dataset, day, path, landing, fault)
+        judgement = judge_batch(con, governance, system, dataset, day, path, landing, digest, fault)
         if earlier is not None and dataset.transport.source is None:
             judgement = _as_repeated(judgement, earlier)
         superseded: list[dict[str, Any]] = []
@@ -377,7 +379,8 @@ def _fingerprint(judgement: Judgement, *parts: str) -> int:
     return int(content_hash(judgement.content_hash, judgement.decision, *parts)[:15], 16)
 
 
-def _sha256(path: Path) -> str:
+def content_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes in hex; its first 16 digits are the batch id."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from omgov_assets.admission.gate import Judgement, judge_batch
+from omgov_assets.admission.gate import Judgement, content_digest, judge_batch
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -30,7 +30,7 @@ def try_delivery(
     policy_set = load_policy_set(settings.project, system, dataset)
     with lake.connect() as con:
         judgement = judge_batch(
-            con, governance, business, business.datasets[dataset], day, file.absolute(), settings.landing
+            con, governance, business, business.datasets[dataset], day, file.absolute(), settings.landing, content_digest(file)
         )
         results: list[PolicyResult] = []
         if judgement.decision != "refused":

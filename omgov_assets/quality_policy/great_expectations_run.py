@@ -17,12 +17,14 @@ import duckdb
 
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.quality_policy.checked_rows import CHECKED
+from omgov_assets.quality_policy.duckdb_engine_for_gx import duckdb_execution_engine
 from omgov_assets.quality_policy.policies import Policy
 
 if TYPE_CHECKING:
     from great_expectations.validator.validator import Validator
 
-_RESULT_FORMAT = {"result_format": {"result_format": "SUMMARY"}}
+# Counts alone: GX would otherwise also fetch sample values, which the harvest makes unnecessary.
+_RESULT_FORMAT = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}}
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,16 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
     configurations: dict[str, Any] = {}
     broken: dict[str, Verdict] = {}
     for policy in policies:
-        configuration = ExpectationConfiguration(
-            type=policy.type,
-            kwargs=dict(policy.kwargs),
-            meta={"policy_id": policy.policy_id},
-            severity=FailureSeverity(policy.severity),
-        )
         try:
+            configuration = ExpectationConfiguration(
+                type=policy.type,
+                kwargs=dict(policy.kwargs),
+                meta={"policy_id": policy.policy_id},
+                severity=FailureSeverity(policy.severity),
+            )
             configuration.to_domain_obj()
         except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
-            broken[policy.policy_id] = Verdict(policy, None, error=f"not a valid expectation: {_first_line(error)}")
+            broken[policy.policy_id] = Verdict(policy, None, error=f"not a valid expectation: {_invalid_because(error)}")
         else:
             configurations[policy.policy_id] = configuration
     return configurations, broken
@@ -122,27 +124,15 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     atexit.unregister(duckdb_engine.__dict__.clear)
     atexit.register(duckdb_engine.__dict__.clear)
     from great_expectations.core.batch import Batch
-    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
-
-    class OneConnectionEngine(SqlAlchemyExecutionEngine):
-        """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
-
-        kept: sqlalchemy.Connection | None = None
-
-        @contextmanager
-        def get_connection(self) -> Iterator[sqlalchemy.Connection]:
-            if self.kept is None:
-                self.kept = self.engine.connect()
-            yield self.kept
 
     engine = sqlalchemy.create_engine(
         "duckdb:///:memory:",
         creator=lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
         poolclass=sqlalchemy.pool.StaticPool,
     )
-    execution_engine = OneConnectionEngine(engine=engine)
+    execution_engine = duckdb_execution_engine()(engine=engine)
     try:
         batch_data: Any = SqlAlchemyBatchData(
             execution_engine=execution_engine, table_name=CHECKED, create_temp_table=False
@@ -164,7 +154,7 @@ def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Cond
     if policy.type == "unexpected_rows_expectation":
         failed = int(outcome["observed_value"])
         return Verdict(policy, bool(result.success), None, failed, _free_query(policy) if failed else None)
-    if "unexpected_count" not in outcome:
+    if not _counts_rows(outcome):
         observed = outcome.get("observed_value")
         text = None if observed is None else str(observed)
         return Verdict(policy, bool(result.success), None, 0 if result.success else 1, None, text)
@@ -177,13 +167,19 @@ def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Cond
     return Verdict(policy, bool(result.success), evaluated, failed, _row_query(validator, policy, condition))
 
 
+def _counts_rows(outcome: Any) -> bool:
+    """Whether a result counts failing rows; some expectations count failing values of a column instead."""
+    return "unexpected_count" in outcome and "element_count" in outcome
+
+
 def _conditions(validator: Validator, results: Sequence[Any]) -> dict[str, _Condition]:
     """GX's own row conditions of the expectations that counted failing rows, by policy id; asked for all at once."""
     from great_expectations.validator.metric_configuration import MetricConfiguration
 
     wanted = {}
     for result in results:
-        if _error_of(result) is not None or not (result.result or {}).get("unexpected_count"):
+        outcome = result.result or {}
+        if _error_of(result) is not None or not _counts_rows(outcome) or not outcome["unexpected_count"]:
             continue
         expectation = result.expectation_config.to_domain_obj()
         counted = expectation.get_validation_dependencies(
@@ -241,11 +237,24 @@ def _compiled(engine: Any, expression: Any) -> str:
 
 
 def _error_of(result: Any) -> str | None:
+    """Why an expectation broke, in one line; GX nests it by metric where a metric broke."""
     info = result.exception_info or {}
-    if info.get("raised_exception"):
-        return _first_line(info.get("exception_message"))
-    nested = [entry for entry in info.values() if isinstance(entry, dict) and entry.get("raised_exception")]
-    return _first_line(nested[0].get("exception_message")) if nested else None
+    entries = [info, *(entry for entry in info.values() if isinstance(entry, dict))]
+    raised = next((entry for entry in entries if entry.get("raised_exception")), None)
+    if raised is None:
+        return None
+    message = _first_line(raised.get("exception_message"))
+    # The message of a KeyError is the key alone: the traceback ends with the error's name before it.
+    return message if " " in message else _first_line(str(raised.get("exception_traceback")).strip().splitlines()[-1])
+
+
+def _invalid_because(error: Exception) -> str:
+    """The first reason of a validation error, which says itself only how many there are."""
+    reasons = error.errors() if callable(getattr(error, "errors", None)) else []  # type: ignore[attr-defined]
+    if not reasons:
+        return _first_line(error)
+    where = ".".join(str(part) for part in reasons[0]["loc"] if part != "__root__")
+    return f"{where}: {reasons[0]['msg']}" if where else str(reasons[0]["msg"])
 
 
 def _first_line(error: object) -> str:

@@ -1,0 +1,82 @@
+"""Great Expectations' SQL engine as DuckDB needs it: one kept connection, and regular expressions.
+
+Built inside a function, since the import of Great Expectations costs four seconds. Does not belong here: what is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+
+@cache
+def duckdb_execution_engine() -> Any:
+    """The engine class; its metrics are registered with GX once per process."""
+    import sqlalchemy
+    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+
+    class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+        """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
+
+        kept: sqlalchemy.Connection | None = None
+
+        @contextmanager
+        def get_connection(self) -> Iterator[sqlalchemy.Connection]:
+            if self.kept is None:
+                self.kept = self.engine.connect()
+            yield self.kept
+
+    _register_regex_metrics(DuckDBExecutionEngine)
+    return DuckDBExecutionEngine
+
+
+def _register_regex_metrics(engine: Any) -> None:
+    """Say how DuckDB matches regular expressions (RE2, anywhere in the text), which GX does not know."""
+    import sqlalchemy
+    from great_expectations.expectations.metrics.map_metric_provider import (
+        ColumnMapMetricProvider,
+        column_condition_partial,
+    )
+
+    def matches(column: Any, regex: str) -> Any:
+        return sqlalchemy.func.regexp_matches(column, regex)
+
+    def combined(column: Any, regex_list: list[str], match_on: str) -> Any:
+        if not regex_list or match_on not in {"any", "all"}:
+            raise ValueError("regex_list must name a regular expression, and match_on be any or all")
+        together = sqlalchemy.or_ if match_on == "any" else sqlalchemy.and_
+        return together(*(matches(column, regex) for regex in regex_list))
+
+    class Matches(ColumnMapMetricProvider):
+        condition_metric_name = "column_values.match_regex"
+        condition_value_keys = ("regex",)
+
+        @column_condition_partial(engine=engine)
+        def _duckdb(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805 - GX binds the class
+            return matches(column, regex)
+
+    class MatchesNot(ColumnMapMetricProvider):
+        condition_metric_name = "column_values.not_match_regex"
+        condition_value_keys = ("regex",)
+
+        @column_condition_partial(engine=engine)
+        def _duckdb(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805 - GX binds the class
+            return sqlalchemy.not_(matches(column, regex))
+
+    class MatchesList(ColumnMapMetricProvider):
+        condition_metric_name = "column_values.match_regex_list"
+        condition_value_keys = ("regex_list", "match_on")
+
+        @column_condition_partial(engine=engine)
+        def _duckdb(cls, column: Any, regex_list: list[str], match_on: str = "any", **_: Any) -> Any:  # noqa: N805
+            return combined(column, regex_list, match_on)
+
+    class MatchesListNot(ColumnMapMetricProvider):
+        condition_metric_name = "column_values.not_match_regex_list"
+        condition_value_keys = ("regex_list",)
+
+        @column_condition_partial(engine=engine)
+        def _duckdb(cls, column: Any, regex_list: list[str], **_: Any) -> Any:  # noqa: N805
+            return sqlalchemy.not_(combined(column, regex_list, "any"))

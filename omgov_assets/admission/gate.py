@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.deliveries import Delivery, payload_text, read_delivery
-from omgov_assets.admission.ledger import LEDGER, find_batch, other_day_of_batch, read_ledger
+from omgov_assets.admission.ledger import LEDGER, find_batch, ledger_entries, other_day_of_batch
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf, identifier, read_sql
@@ -155,6 +155,7 @@ def judge_batch(
 
 
 def admit_batch(
+    con: duckdb.DuckDBPyConnection,
     lake: Lake,
     governance: Governance,
     system: BusinessSystem,
@@ -174,46 +175,44 @@ def admit_batch(
     )
     digest = content_digest(path)
     batch_id = digest[:16]
-    history = read_ledger(lake, None, system.name, dataset.name)
+    history = ledger_entries(con, lake, None, system.name, dataset.name)
     known = find_batch(history, day, batch_id)
     lost = False
     if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
-        lost = not _is_held(lake, known)
+        lost = not _is_held(con, lake, known)
         if not lost:
             return known
     earlier = other_day_of_batch(history, day, batch_id)
-    with lake.connect() as con:
-        judgement = judge_batch(con, governance, system, dataset, day, path, landing, digest, fault)
-        if earlier is not None and dataset.transport.source is None:
-            judgement = _as_repeated(judgement, earlier)
-        superseded: list[dict[str, Any]] = []
-        if judgement.decision != "refused":
-            superseded = superseded_entries(history, judgement)
-        replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
-        fingerprint = 0
-        if judgement.decision != "refused":
-            fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
-        version = _write_rows(con, lake, judgement, fingerprint, replaced, again=lost)
-        _write_quarantine(lake, judgement, fingerprint, replaced, again=lost)
-        entry = _ledger_entry(judgement, dataset, model_hash, version)
-        lake.replace(
-            LEDGER,
-            day,
-            pa.Table.from_pylist([entry, *superseded], schema=lake.schema(LEDGER).arrow),
-            where={"system": system.name, "dataset": dataset.name, "batch_id": replaced},
-        )
+    judgement = judge_batch(con, governance, system, dataset, day, path, landing, digest, fault)
+    if earlier is not None and dataset.transport.source is None:
+        judgement = _as_repeated(judgement, earlier)
+    superseded: list[dict[str, Any]] = []
+    if judgement.decision != "refused":
+        superseded = superseded_entries(history, judgement)
+    replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
+    fingerprint = 0
+    if judgement.decision != "refused":
+        fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
+    version = _write_rows(con, lake, judgement, fingerprint, replaced, again=lost)
+    _write_quarantine(lake, judgement, fingerprint, replaced, again=lost)
+    entry = _ledger_entry(judgement, dataset, model_hash, version)
+    lake.replace(
+        LEDGER,
+        day,
+        pa.Table.from_pylist([entry, *superseded], schema=lake.schema(LEDGER).arrow),
+        where={"system": system.name, "dataset": dataset.name, "batch_id": replaced},
+    )
     return entry
 
 
-def _is_held(lake: Lake, entry: dict[str, Any]) -> bool:
+def _is_held(con: duckdb.DuckDBPyConnection, lake: Lake, entry: dict[str, Any]) -> bool:
     """Whether the lake still holds as many rows of a batch as its ledger entry says."""
     table = f"{entry['system']}/{entry['dataset']}"
-    with lake.connect() as con:
-        for name, expected in ((table, "rows_admitted"), (f"{table}_quarantine", "rows_quarantined")):
-            lake.register(con, "held", name, entry["day"])
-            query = "SELECT count(*) FROM held WHERE _batch_id = ?"
-            if one_row(con, query, [entry["batch_id"]])[0] != entry[expected]:
-                return False
+    for name, expected in ((table, "rows_admitted"), (f"{table}_quarantine", "rows_quarantined")):
+        lake.register(con, "held", name, entry["day"])
+        query = "SELECT count(*) FROM held WHERE _batch_id = ?"
+        if one_row(con, query, [entry["batch_id"]])[0] != entry[expected]:
+            return False
     return True
 
 

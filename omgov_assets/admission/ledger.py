@@ -27,8 +27,20 @@ LEDGER = "admission/ledger"
 def read_ledger(lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None) -> list[dict[str, Any]]:
     """Ledger entries, oldest day first, as dictionaries with the columns of ``admission/ledger``."""
     with lake.connect() as con:
-        lake.register(con, "ledger", LEDGER, day)
-        return _entries(con, system, dataset)
+        return ledger_entries(con, lake, day, system, dataset)
+
+
+def ledger_entries(
+    con: duckdb.DuckDBPyConnection, lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None
+) -> list[dict[str, Any]]:
+    """``read_ledger`` over a connection of the lake; leaves the ledger in the view ``ledger``."""
+    lake.register(con, "ledger", LEDGER, day)
+    entries = con.sql(
+        "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
+        "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
+        params={"system": system, "dataset": dataset},
+    )
+    return list(entries.to_arrow_table().to_pylist())
 
 
 def find_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> dict[str, Any] | None:
@@ -42,34 +54,26 @@ def other_day_of_batch(history: list[dict[str, Any]], day: date, batch_id: str) 
     return min(days, default=None)
 
 
-def close_admission(lake: Lake, system: str, dataset: str, day: date) -> list[dict[str, Any]]:
+def close_admission(
+    con: duckdb.DuckDBPyConnection, lake: Lake, system: str, dataset: str, day: date
+) -> list[dict[str, Any]]:
     """Write what the gate refused, and what never came, into the one stream of violations; a second call replaces the first.
 
     Returns:
         Ledger entries of the dataset's day.
     """
-    with lake.connect() as con:
-        lake.register(con, "ledger", LEDGER, day)
-        lake.register(con, "quarantine", f"{system}/{dataset}_quarantine", day)
-        rows = con.sql(
-            read_sql(Path(__file__).with_name("admission_violations.sql")),
-            params={
-                "day": day,
-                "system": system,
-                "dataset": dataset,
-                "refused_record": REFUSED_RECORD,
-                "refused_batch": REFUSED_BATCH,
-                "not_delivered": NOT_DELIVERED,
-            },
-        ).to_arrow_table()
-        replace_violations(lake, day, system, dataset, OneOf(GATE_POLICIES), rows)
-        return _entries(con, system, dataset)
-
-
-def _entries(con: duckdb.DuckDBPyConnection, system: str | None, dataset: str | None) -> list[dict[str, Any]]:
-    entries = con.sql(
-        "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
-        "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
-        params={"system": system, "dataset": dataset},
-    )
-    return list(entries.to_arrow_table().to_pylist())
+    entries = ledger_entries(con, lake, day, system, dataset)
+    lake.register(con, "quarantine", f"{system}/{dataset}_quarantine", day)
+    rows = con.sql(
+        read_sql(Path(__file__).with_name("admission_violations.sql")),
+        params={
+            "day": day,
+            "system": system,
+            "dataset": dataset,
+            "refused_record": REFUSED_RECORD,
+            "refused_batch": REFUSED_BATCH,
+            "not_delivered": NOT_DELIVERED,
+        },
+    ).to_arrow_table()
+    replace_violations(con, lake, day, system, dataset, OneOf(GATE_POLICIES), rows)
+    return entries

@@ -54,15 +54,16 @@ def collect_system(
     for name in datasets if datasets is not None else system.datasets:
         dataset = system.datasets[name]
         folder = settings.landing / system.name / name / day.isoformat()
-        if dataset.transport.source is not None and not delivered_files(folder):
-            try:
-                fetch_standing_source(dataset.transport.source, governance.project, folder)
-            except UnreadableSourceError as fault:
-                archive = fault.archive
-                admit_batch(lake, governance, system, dataset, day, archive, archive.parent, fault)
-        for path in delivered_files(folder):
-            admit_batch(lake, governance, system, dataset, day, path, settings.landing)
-        collected[name] = close_admission(lake, system.name, name, day)
+        with lake.connect() as con:
+            if dataset.transport.source is not None and not delivered_files(folder):
+                try:
+                    fetch_standing_source(dataset.transport.source, governance.project, folder)
+                except UnreadableSourceError as fault:
+                    archive = fault.archive
+                    admit_batch(con, lake, governance, system, dataset, day, archive, archive.parent, fault)
+            for path in delivered_files(folder):
+                admit_batch(con, lake, governance, system, dataset, day, path, settings.landing)
+            collected[name] = close_admission(con, lake, system.name, name, day)
     return collected
 
 

@@ -68,7 +68,7 @@ def prepare_checked_rows(
         available = [name for name, *_ in con.execute(f"DESCRIBE {query}").fetchall()]
         wanted = _needed_columns(available, schema, policy_set.policies)
         selected = ", ".join(identifier(name) for name in wanted)
-        con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query})")  # noqa: S608
+        con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
     expected, found = one_row(con, f"SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM {CHECKED})")

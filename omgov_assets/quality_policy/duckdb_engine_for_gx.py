@@ -10,9 +10,30 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import duckdb
+
+
+@contextmanager
+def execution_engine(con: duckdb.DuckDBPyConnection) -> Iterator[Any]:
+    """A GX execution engine over a connection, to which the tables and views of the connection are known."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(
+        "duckdb:///:memory:",
+        creator=lambda: _connection_class()(con.cursor()),
+        poolclass=sqlalchemy.pool.StaticPool,
+    )
+    opened = _engine_class()(engine=engine)
+    try:
+        yield opened
+    finally:
+        if opened.kept is not None:
+            opened.kept.close()
+        engine.dispose()
+
 
 @cache
-def duckdb_execution_engine() -> Any:
+def _engine_class() -> Any:
     """The engine class; its metrics are registered with GX once per process."""
     import sqlalchemy
     from great_expectations.execution_engine import SqlAlchemyExecutionEngine
@@ -30,6 +51,25 @@ def duckdb_execution_engine() -> Any:
 
     _register_regex_metrics(DuckDBExecutionEngine)
     return DuckDBExecutionEngine
+
+
+@cache
+def _connection_class() -> Any:
+    import duckdb_engine
+
+    class QueriesOfTheirOwn(duckdb_engine.ConnectionWrapper):
+        """Begins no transaction: within one, a query that fails would leave all queries after it aborted."""
+
+        def begin(self) -> None:
+            """Begin nothing."""
+
+        def commit(self) -> None:
+            """There is nothing to commit."""
+
+        def rollback(self) -> None:
+            """There is nothing to roll back."""
+
+    return QueriesOfTheirOwn
 
 
 def _register_regex_metrics(engine: Any) -> None:

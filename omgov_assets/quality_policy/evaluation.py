@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.data_lake.lake import Lake, one_row
-from omgov_assets.data_lake.masks import OPEN_GRADE, partial_mask
+from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text, partial_mask
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import OneOf, identifier, literal
 from omgov_assets.model_management.governance import Governance
@@ -25,7 +25,7 @@ from omgov_assets.quality_policy.checked_rows import (
     prepare_checked_rows,
 )
 from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
-from omgov_assets.quality_policy.policies import Policy, PolicySet
+from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_arguments
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES, replace_violations
 
 # Failing subjects of a policy that a check shows; all of them are in ``quality/violations``.
@@ -129,14 +129,17 @@ def _result(
     """The stored result of a verdict; its failing rows go to ``harvested`` and must be as many as GX counted."""
     policy = verdict.policy
     if verdict.success is None:
-        return PolicyResult(policy, "error", verdict.evaluated, verdict.failed, verdict.error, rows.data_version)
+        reason = verdict.error or "Great Expectations gave no reason"
+        if _judges_graded(policy, rows.schema):
+            reason = masked_quotes(reason)
+        return PolicyResult(policy, "error", verdict.evaluated, verdict.failed, reason, rows.data_version)
     evaluated = rows.rows if verdict.evaluated is None else verdict.evaluated
     failed = verdict.failed or 0
     if failed:
         try:
             harvested = _harvest(con, verdict, rows, policy_set, day)
         except duckdb.Error as error:
-            reason = f"the failing rows cannot be read: {str(error).splitlines()[0]}"
+            reason = f"the failing rows cannot be read: {masked_quotes(str(error).splitlines()[0])}"
             return PolicyResult(policy, "error", evaluated, failed, reason, rows.data_version)
         if harvested != failed:
             con.execute("DELETE FROM harvested WHERE policy_id = ?", [policy.policy_id])
@@ -152,7 +155,10 @@ def _harvest(
     """Insert the failing rows of a policy into ``harvested``; returns their number."""
     policy = verdict.policy
     subject: dict[str, str] = {"subject_kind": literal("dataset"), "subject_key": literal(policy_set.dataset)}
-    observed = literal(verdict.observed)
+    shown = verdict.observed
+    if shown is not None and _judges_graded(policy, rows.schema):
+        shown = masked_text(shown)
+    observed = literal(shown)
     source = "(SELECT 1)"
     if verdict.row_query is not None:
         source = f"({verdict.row_query})"
@@ -208,6 +214,13 @@ def _observed(policy: Policy, rows: CheckedRows) -> str:
     return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})" if shown else "NULL"
 
 
+def _judges_graded(policy: Policy, schema: TableSchema) -> bool:
+    """Whether a policy reads a column whose values must not be shown."""
+    arguments = policy_arguments(policy)
+    graded = [column.name for column in schema.columns if column.grade > OPEN_GRADE]
+    return bool(graded) and ("{batch}" in arguments or any(name in arguments for name in graded))
+
+
 def _with_samples(con: duckdb.DuckDBPyConnection, results: list[PolicyResult]) -> list[PolicyResult]:
     """The results with their first failing subjects by key."""
     samples: dict[str, list[Sample]] = {}
@@ -233,8 +246,8 @@ def _store_violations(
     open_ = [r.policy.policy_id for r in results if r.verdict not in {"passed", "failed"}]
     # A complete evaluation also clears what policies left that are no longer in the suite.
     policies = OneOf((*GATE_POLICIES, *open_), negated=True) if complete else OneOf(tuple(settled))
-    if settled:
-        replace_violations(lake, day, policy_set.system, policy_set.dataset, policies, con.table("harvested"))
+    if settled or complete:
+        replace_violations(con, lake, day, policy_set.system, policy_set.dataset, policies, con.table("harvested"))
 
 
 def _store_results(

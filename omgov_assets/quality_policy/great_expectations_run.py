@@ -17,7 +17,7 @@ import duckdb
 
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.quality_policy.checked_rows import CHECKED
-from omgov_assets.quality_policy.duckdb_engine_for_gx import duckdb_execution_engine
+from omgov_assets.quality_policy.duckdb_engine_for_gx import execution_engine
 from omgov_assets.quality_policy.policies import Policy
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
 @contextmanager
 def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     import duckdb_engine
-    import sqlalchemy
 
     # Importing duckdb_engine makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes first.
     atexit.unregister(duckdb_engine.__dict__.clear)
@@ -127,23 +126,11 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
 
-    engine = sqlalchemy.create_engine(
-        "duckdb:///:memory:",
-        creator=lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
-        poolclass=sqlalchemy.pool.StaticPool,
-    )
-    execution_engine = duckdb_execution_engine()(engine=engine)
-    try:
-        batch_data: Any = SqlAlchemyBatchData(
-            execution_engine=execution_engine, table_name=CHECKED, create_temp_table=False
-        )
-        validator = Validator(execution_engine=execution_engine, batches=[Batch(data=batch_data)])
+    with execution_engine(con) as engine:
+        batch_data: Any = SqlAlchemyBatchData(execution_engine=engine, table_name=CHECKED, create_temp_table=False)
+        validator = Validator(execution_engine=engine, batches=[Batch(data=batch_data)])
         validator.metrics_calculator.show_progress_bars = False
         yield validator
-    finally:
-        if execution_engine.kept is not None:
-            execution_engine.kept.close()
-        engine.dispose()
 
 
 def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Condition | None) -> Verdict:
@@ -158,7 +145,8 @@ def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Cond
         observed = outcome.get("observed_value")
         text = None if observed is None else str(observed)
         return Verdict(policy, bool(result.success), None, 0 if result.success else 1, None, text)
-    failed = int(outcome["unexpected_count"])
+    # GX sums over the rows of the row condition: where there are none, the sum is null.
+    failed = int(outcome["unexpected_count"] or 0)
     evaluated = int(outcome["element_count"]) - int(outcome.get("missing_count") or 0)
     if failed == 0:
         return Verdict(policy, bool(result.success), evaluated, 0)
@@ -220,8 +208,9 @@ def _duplicates(policy: Policy, rows: str) -> str | None:
         return None
     names = [identifier(name) for name in policy.columns]
     keys = ", ".join(names)
-    present = " OR ".join(f"{name} IS NOT NULL" for name in names)
-    same = " AND ".join(f"r.{name} IS NOT DISTINCT FROM d.{name}" for name in names)
+    # GX compares with `=`: a key that is null in part equals no other.
+    present = " AND ".join(f"{name} IS NOT NULL" for name in names)
+    same = " AND ".join(f"r.{name} = d.{name}" for name in names)
     return (
         f"SELECT r.* FROM ({rows}) AS r JOIN (SELECT {keys} FROM ({rows}) WHERE {present} "  # noqa: S608
         f"GROUP BY ALL HAVING count(*) > 1) AS d ON {same}"

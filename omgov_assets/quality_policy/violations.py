@@ -10,8 +10,8 @@ from datetime import date
 import duckdb
 import pyarrow as pa
 
-from omgov_assets.data_lake.lake import Lake
-from omgov_assets.data_lake.sql import OneOf
+from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.sql import OneOf, conjunction
 
 VIOLATIONS = "quality/violations"
 CHECK_RESULTS = "quality/check_results"
@@ -24,11 +24,18 @@ GATE_POLICIES = (REFUSED_RECORD, REFUSED_BATCH, NOT_DELIVERED)
 
 
 def replace_violations(
-    lake: Lake, day: date, system: str, dataset: str, policies: OneOf, rows: pa.Table | duckdb.DuckDBPyRelation
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    day: date,
+    system: str,
+    dataset: str,
+    policies: OneOf,
+    rows: pa.Table | duckdb.DuckDBPyRelation,
 ) -> int | None:
     """Replace the violations of some policies of a dataset's day.
 
     Args:
+        con: a connection of the lake.
         lake: the lake.
         day: business day.
         system: business system.
@@ -39,11 +46,13 @@ def replace_violations(
     Returns:
         The Delta version written; None where there was nothing to write and nothing to replace.
     """
-    if not lake.has_day(VIOLATIONS, day) and _is_empty(rows):
-        return None
-    return lake.replace(
-        VIOLATIONS, day, rows, where={"system": system, "dataset": dataset, "policy_id": policies}
-    )
+    where: dict[str, str | OneOf] = {"system": system, "dataset": dataset, "policy_id": policies}
+    if _is_empty(rows):
+        lake.register(con, "held_violations", VIOLATIONS, day)
+        held = one_row(con, f"SELECT count(*) FROM held_violations WHERE {conjunction(where)}")  # noqa: S608 - quoted
+        if held == (0,):
+            return None
+    return lake.replace(VIOLATIONS, day, rows, where=where)
 
 
 def _is_empty(rows: pa.Table | duckdb.DuckDBPyRelation) -> bool:

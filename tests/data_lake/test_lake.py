@@ -249,9 +249,7 @@ def test_two_processes_that_write_one_table_at_once_both_land(lake: Lake) -> Non
         writer.join(60)
     assert [writer.exitcode for writer in writers] == [0, 0]
     assert lake.version(TABLE) == 12
-    assert read(lake, "system, policy_id") == [
-        (system, f"{n}") for system in ("a", "b") for n in range(6)
-    ]
+    assert read(lake, "system, policy_id") == [(system, f"{n}") for system in ("a", "b") for n in range(6)]
 
 
 def test_a_reader_sees_what_another_process_wrote(lake: Lake) -> None:

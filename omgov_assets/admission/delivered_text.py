@@ -84,8 +84,8 @@ def prove_line_count(path: Path, encoding: str, rows: int) -> None:
     if rows != expected:
         raise RefusedBatchError(
             "line_count_mismatch",
-            f"{path.name} has {expected} lines below its header but {rows} records: a quoted value runs over a line end; "
-            "deliver values without line ends, and close every quote",
+            f"{path.name} has {expected} lines below its header but {rows} records: a quoted value runs over "
+            "a line end; deliver values without line ends, and close every quote",
             rows,
         )
 
@@ -121,9 +121,9 @@ def _ends_with_newline(path: Path, encoding: str) -> bool:
 
 
 def _is_disguised_utf8(path: Path) -> bool:
-    """Whether a file that is declared GBK is UTF-8: nearly all Chinese UTF-8 decodes as GBK, into other characters.
+    """Whether a file that is declared GBK is UTF-8, most of which decodes as GBK, but into other characters.
 
-    Chinese text in GBK practically never is valid UTF-8, least of all with characters of three bytes, as Chinese has.
+    Chinese in GBK is practically never valid UTF-8, least of all with characters of three bytes, as here.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     has_chinese = False
@@ -144,6 +144,5 @@ def _wrong_bytes(path: Path, encoding: str, line: int, error: UnicodeDecodeError
 
 def _wrong_encoding(path: Path, encoding: str, problem: str) -> RefusedBatchError:
     name = encoding.upper()
-    return RefusedBatchError(
-        "wrong_encoding", f"{path.name} is not {name}: {problem}; deliver it in {name}, or declare its encoding in defs.yaml"
-    )
+    remedy = f"deliver it in {name}, or declare its encoding in defs.yaml"
+    return RefusedBatchError("wrong_encoding", f"{path.name} is not {name}: {problem}; {remedy}")

@@ -1,6 +1,7 @@
 """Great Expectations' SQL engine as DuckDB needs it: one kept connection, and regular expressions.
 
-Built inside a function, since the import of Great Expectations costs four seconds. Does not belong here: what is evaluated.
+Built inside functions, since the import of Great Expectations costs four seconds. Does not belong here: which
+policies are evaluated.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ def _engine_class() -> Any:
         """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
 
         kept: sqlalchemy.Connection | None = None
+        column_types: Any = None
 
         @contextmanager
         def get_connection(self) -> Iterator[sqlalchemy.Connection]:
@@ -49,6 +51,7 @@ def _engine_class() -> Any:
                 self.kept = self.engine.connect()
             yield self.kept
 
+    _register_column_types(DuckDBExecutionEngine)
     _register_regex_metrics(DuckDBExecutionEngine)
     return DuckDBExecutionEngine
 
@@ -70,6 +73,21 @@ def _connection_class() -> Any:
             """There is nothing to roll back."""
 
     return QueriesOfTheirOwn
+
+
+def _register_column_types(engine: Any) -> None:
+    """Reflect the columns of the one table that an engine looks at once, where GX would for each of its passes."""
+    from great_expectations.expectations.metrics.metric_provider import metric_value
+    from great_expectations.expectations.metrics.table_metrics.table_column_types import ColumnTypes
+
+    reflect = ColumnTypes._sqlalchemy
+
+    class ReflectedOnce(ColumnTypes):
+        @metric_value(engine=engine)
+        def _duckdb(cls, execution_engine: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805 - GX binds the class
+            if execution_engine.column_types is None:
+                execution_engine.column_types = reflect(cls, execution_engine, *arguments, **named)
+            return execution_engine.column_types
 
 
 def _register_regex_metrics(engine: Any) -> None:

@@ -151,7 +151,7 @@ each_format = pytest.mark.parametrize("delivers", FORMATS)
 
 @pytest.fixture(scope="module")
 def night_of(projects: FirmOf, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Night]:
-    """A night in which a format's bad files arrive beside a sound one: the firm, and ledger entries by file."""
+    """A night of a format's bad files beside a sound one: the firm, and ledger entries by file."""
 
     @cache
     def night(delivers: str) -> Night:

@@ -249,7 +249,7 @@ def crash_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
 
 @dataclass(frozen=True)
 class History:
-    """What a file name brought one after the other; the home before and after the last of them was taken in."""
+    """What a file name brought one after the other: the firm before and after the last was taken in."""
 
     before: SmallFirm
     after: SmallFirm

@@ -1,4 +1,4 @@
-"""A conform model that is wrong is the model's fault: the batch is refused, nothing is guessed, nothing else suffers."""
+"""A conform model that is wrong refuses its batch and says why: nothing is guessed, nothing else suffers."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NAMES = COLUMNS[SYSTEM, DATASET]
 
 
 def admit(firm: SmallFirm, content: bytes | list[dict[str, object]]) -> dict[str, Any]:
-    """Take one file of instances through the gate, and check that each of its records is in exactly one table."""
+    """Take a file of instances through the gate; check that each of its records is in exactly one table."""
     firm.deliver(SYSTEM, DATASET, content)
     [entry] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
     admitted = firm.rows(TABLE, "_batch_id, _record_no")

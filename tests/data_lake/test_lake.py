@@ -1,4 +1,4 @@
-"""The lake replaces exactly the slice that is named, takes rows of exactly the contract, and loses nothing to a neighbour."""
+"""The lake replaces exactly the slice that is named and takes rows of exactly the contract."""
 
 from __future__ import annotations
 

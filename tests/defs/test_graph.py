@@ -130,9 +130,10 @@ def test_one_dimension_of_one_dataset_can_be_checked_alone(firm: SmallFirm) -> N
     firm.deliver_all()
     govern()
     key = dg.AssetCheckKey(dg.AssetKey([SYSTEM, "metric_instances"]), "timeliness")
-    job = dg.define_asset_job("alone", selection=dg.AssetSelection.checks(key))
-    definitions = dg.Definitions.merge(build_defs(), dg.Definitions(jobs=[job]))
-    result = definitions.resolve_job_def("alone").execute_in_process(partition_key=DAY.isoformat())
+    # As the UI does it: a subset of the job of all assets.
+    everything = build_defs().resolve_implicit_global_asset_job_def()
+    alone = everything.get_subset(asset_selection=set(), asset_check_selection={key})
+    result = alone.execute_in_process(partition_key=DAY.isoformat())
     assert list(verdicts(result)) == [f"{SYSTEM}/metric_instances:timeliness"]
 
 

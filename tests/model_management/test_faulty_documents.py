@@ -1,4 +1,4 @@
-"""A fault in `governance/` or `expectations/` is found before a night begins, and says file, key and remedy."""
+"""A fault in `governance/` or `expectations/` is found at load time and says file, key and remedy."""
 
 from __future__ import annotations
 
@@ -258,27 +258,43 @@ def first(document: Any) -> Any:
     [
         (replaced('"name"', "name"), "line 2, column 3", "not valid JSON"),
         (lambda text: text[:-10], None, "not valid JSON"),
-        (replaced('"severity": "critical"', '"severity": "critical", "severity": "info"'), "severity", "stands twice"),
+        (
+            replaced('"severity": "critical"', '"severity": "critical", "severity": "info"'),
+            "severity",
+            "stands twice",
+        ),
         (edited(lambda d: d.update(expectation=[])), "expectation", "not known"),
         (edited(lambda d: d.pop("expectations")), "expectations", "required"),
         (edited(lambda d: first(d).update(kwarg={})), "expectations[0].kwarg", "not known"),
         (edited(lambda d: first(d).pop("meta")), "expectations[0].meta", "required"),
         (edited(lambda d: first(d)["meta"].pop("policy_id")), "expectations[0].meta.policy_id", "required"),
-        (edited(lambda d: first(d)["meta"].pop("anomaly_type")), "expectations[0].meta.anomaly_type", "required"),
+        (
+            edited(lambda d: first(d)["meta"].pop("anomaly_type")),
+            "expectations[0].meta.anomaly_type",
+            "required",
+        ),
         (edited(lambda d: first(d)["meta"].pop("expected")), "expectations[0].meta.expected", "required"),
-        (edited(lambda d: first(d)["meta"].update(quality_dimension="beauty")), "expectations[0].meta.quality_dimension", "beauty"),
+        (
+            edited(lambda d: first(d)["meta"].update(quality_dimension="beauty")),
+            "expectations[0].meta.quality_dimension",
+            "beauty",
+        ),
         (edited(lambda d: first(d).update(severity="fatal")), "expectations[0].severity", "'fatal'"),
         (edited(lambda d: first(d).pop("severity")), "expectations[0].severity", "required"),
         (edited(lambda d: first(d).update(kwargs=[])), "expectations[0].kwargs", "valid dictionary"),
         (edited(lambda d: first(d).update(type="ExpectColumn")), "expectations[0].type", "'ExpectColumn'"),
-        (edited(lambda d: first(d)["meta"].update(requires="cmdb")), "expectations[0].meta.requires", "'cmdb'"),
+        (
+            edited(lambda d: first(d)["meta"].update(requires="cmdb")),
+            "expectations[0].meta.requires",
+            "'cmdb'",
+        ),
         (
             edited(lambda d: d["expectations"].insert(1, first(d))),
             "expectations[1].meta.policy_id",
             "'metric_instances.value_not_below_range' is used already in metric_instances.json",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_fault_in_a_suite_names_file_key_and_remedy(
     firm: SmallFirm, change: Change, key: str | None, problem: str
 ) -> None:
@@ -330,9 +346,11 @@ def test_gxs_own_keys_of_a_suite_are_accepted(firm: SmallFirm) -> None:
 
 
 def test_aliases_and_merge_keys_are_no_keys_that_stand_twice(tmp_path: Path) -> None:
-    text = "base: &base {a: 1, b: 2}\nmore: &more {c: 3}\none: {<<: *base, a: 4}\ntwo: {<<: [*base, *more]}\nlist: [*base, *base]\n"
     path = tmp_path / "a.yaml"
-    path.write_text(text)
+    path.write_text(
+        "base: &base {a: 1, b: 2}\nmore: &more {c: 3}\none: {<<: *base, a: 4}\n"
+        "two: {<<: [*base, *more]}\nlist: [*base, *base]\n"
+    )
     assert read_yaml(path)["one"] == {"a": 4, "b": 2}
     assert read_yaml(path)["two"] == {"a": 1, "b": 2, "c": 3}
 

@@ -1,4 +1,4 @@
-"""What the room leans on in Great Expectations' SQL engine over DuckDB: an upgrade that changes it fails here by name."""
+"""What the room leans on in Great Expectations over DuckDB: an upgrade that changes it fails here by name."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from omgov_assets.quality_policy.policies import Policy
 def validator() -> Iterator[Any]:
     with duckdb.connect() as con:
         con.execute(
-            "CREATE TABLE checked AS SELECT * FROM (VALUES (1, 5, 'a', 5), (2, 50, 'b', NULL), (3, NULL, 'b', 3)) "
-            "AS t (id, n, s, m)"
+            "CREATE TABLE checked AS SELECT * "
+            "FROM (VALUES (1, 5, 'a', 5), (2, 50, 'b', NULL), (3, NULL, 'b', 3)) AS t (id, n, s, m)"
         )
         with run._validator(con) as opened:
             yield opened
@@ -99,16 +99,28 @@ def test_an_expectation_on_the_dataset_counts_no_elements(validator: Any) -> Non
         (BETWEEN, "n IS NOT NULL AND n > 10.0"),
         (NOT_NULL, "n IS NULL"),
         (policy("p", "expect_column_values_to_be_null", column="n"), "n IS NOT NULL"),
-        (policy("p", "expect_column_values_to_be_in_set", column="s", value_set=["a"]), "s IS NOT NULL AND (s NOT IN ('a'))"),
-        (policy("p", "expect_column_values_to_not_be_in_set", column="s", value_set=["a"]), "s IS NOT NULL AND s IN ('a')"),
-        (policy("p", "expect_column_values_to_match_regex", column="s", regex="^a"), "s IS NOT NULL AND NOT regexp_matches(s, '^a')"),
-        (policy("p", "expect_column_pair_values_to_be_equal", column_A="n", column_B="m"), "NOT (n = m AND NOT (n IS NULL OR m IS NULL))"),
+        (
+            policy("p", "expect_column_values_to_be_in_set", column="s", value_set=["a"]),
+            "s IS NOT NULL AND (s NOT IN ('a'))",
+        ),
+        (
+            policy("p", "expect_column_values_to_not_be_in_set", column="s", value_set=["a"]),
+            "s IS NOT NULL AND s IN ('a')",
+        ),
+        (
+            policy("p", "expect_column_values_to_match_regex", column="s", regex="^a"),
+            "s IS NOT NULL AND NOT regexp_matches(s, '^a')",
+        ),
+        (
+            policy("p", "expect_column_pair_values_to_be_equal", column_A="n", column_B="m"),
+            "NOT (n = m AND NOT (n IS NULL OR m IS NULL))",
+        ),
         (
             policy("p", "expect_column_pair_values_a_to_be_greater_than_b", column_A="n", column_B="m"),
             "n <= m",
         ),
     ],
-)  # fmt: skip
+)
 def test_the_condition_of_a_metric_holds_for_the_failing_rows(
     validator: Any, case: Policy, expected: str
 ) -> None:

@@ -30,7 +30,8 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
         opened.execute("SET TimeZone = 'UTC'")
         opened.execute(
-            "CREATE TABLE checked (id BIGINT, n DOUBLE, m DOUBLE, unit VARCHAR, ok BOOLEAN, seen_at TIMESTAMPTZ)"
+            "CREATE TABLE checked "
+            "(id BIGINT, n DOUBLE, m DOUBLE, unit VARCHAR, ok BOOLEAN, seen_at TIMESTAMPTZ)"
         )
         opened.executemany("INSERT INTO checked VALUES (?, ?, ?, ?, ?, ?)", ROWS)
         yield opened
@@ -69,8 +70,17 @@ BOTH = {"ignore_row_if": "both_values_are_missing"}
         (BETWEEN | {"min_value": 0, "row_condition": compare("unit", "==", "%")}, 2, [6]),
         (BETWEEN | {"min_value": 0, "row_condition": compare("unit", "==", "it's")}, 0, []),
         (BETWEEN | {"min_value": 0, "row_condition": compare("ok", "==", True)}, 3, [6]),
-        (BETWEEN | {"min_value": 9, "row_condition": all_of(compare("ok", "==", True), compare("m", ">=", 5))}, 2, [1, 6]),
-        (BETWEEN | {"min_value": 9, "row_condition": any_of(is_null("m"), compare("unit", "!=", "%"))}, 2, [4]),
+        (
+            BETWEEN
+            | {"min_value": 9, "row_condition": all_of(compare("ok", "==", True), compare("m", ">=", 5))},
+            2,
+            [1, 6],
+        ),
+        (
+            BETWEEN | {"min_value": 9, "row_condition": any_of(is_null("m"), compare("unit", "!=", "%"))},
+            2,
+            [4],
+        ),
         (NOT_NULL | {"column": "n"}, 6, [3, 5]),
         (NOT_NULL | {"column": "n", "row_condition": is_null("m", null=False)}, 4, [3]),
         (NOT_NULL | {"column": "n", "row_condition": is_null("m")}, 2, [5]),
@@ -87,17 +97,45 @@ BOTH = {"ignore_row_if": "both_values_are_missing"}
         ({"expectation": "expect_column_values_to_be_unique", "column": "unit"}, 5, [1, 3, 6]),
         ({"expectation": "expect_column_values_to_be_unique", "column": "id"}, 6, []),
         (
-            {"expectation": "expect_column_values_to_be_unique", "column": "unit", "row_condition": compare("n", "<", 50)},
+            {
+                "expectation": "expect_column_values_to_be_unique",
+                "column": "unit",
+                "row_condition": compare("n", "<", 50),
+            },
             2,
             [1, 6],
         ),
-        ({"expectation": "expect_column_value_lengths_to_be_between", "column": "unit", "max_value": 2}, 5, [5]),
-        ({"expectation": "expect_column_values_to_match_regex", "column": "unit", "regex": "^[a-z]"}, 5, [1, 3, 6]),
+        (
+            {"expectation": "expect_column_value_lengths_to_be_between", "column": "unit", "max_value": 2},
+            5,
+            [5],
+        ),
+        (
+            {"expectation": "expect_column_values_to_match_regex", "column": "unit", "regex": "^[a-z]"},
+            5,
+            [1, 3, 6],
+        ),
         ({"expectation": "expect_column_values_to_not_match_regex", "column": "unit", "regex": "'"}, 5, [5]),
-        ({"expectation": "expect_column_values_to_match_regex_list", "column": "unit", "regex_list": ["^%$", "m"]}, 5, [5]),
-        ({"expectation": "expect_column_values_to_not_match_regex_list", "column": "unit", "regex_list": ["^%$", "m"]}, 5, [1, 2, 3, 6]),
+        (
+            {
+                "expectation": "expect_column_values_to_match_regex_list",
+                "column": "unit",
+                "regex_list": ["^%$", "m"],
+            },
+            5,
+            [5],
+        ),
+        (
+            {
+                "expectation": "expect_column_values_to_not_match_regex_list",
+                "column": "unit",
+                "regex_list": ["^%$", "m"],
+            },
+            5,
+            [1, 2, 3, 6],
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_expectation_fails_exactly_these_rows(
     con: duckdb.DuckDBPyConnection, kwargs: dict[str, Any], evaluated: int, expected: list[int]
 ) -> None:
@@ -214,8 +252,8 @@ def test_a_policy_that_breaks_disturbs_no_other(
     assert reason in (broken_verdict.error or "")
     assert "\n" not in (broken_verdict.error or "")
     assert [(v.policy.policy_id, v.success, v.failed) for v in verdicts] == [
-        ("between", False, 1), ("not_null", False, 1), ("in_set", False, 2), ("unique", True, 0), ("equal", False, 2),
-        ("rows", False, 1), ("count", False, 1),
+        ("between", False, 1), ("not_null", False, 1), ("in_set", False, 2), ("unique", True, 0),
+        ("equal", False, 2), ("rows", False, 1), ("count", False, 1),
     ]  # fmt: skip
     assert [failing(con, verdict) for verdict in verdicts] == [[2], [4], [2, 5], [], [2, 6], [3], []]
 
@@ -231,7 +269,7 @@ def test_a_row_condition_that_is_a_text_is_an_error(con: duckdb.DuckDBPyConnecti
 def test_a_row_condition_that_no_row_meets_is_passed(con: duckdb.DuckDBPyConnection) -> None:
     nobody = {"row_condition": compare("unit", "==", "furlong")}
     cases = [policy(f"p{n}", **(kwargs | nobody)) for n, kwargs in enumerate(
-        (BETWEEN | {"max_value": 5}, NOT_NULL | {"column": "n"}, IN_SET | {"column": "unit", "value_set": ["%"]}, EQUAL)
+        (BETWEEN | {"max_value": 5}, NOT_NULL | {"column": "n"}, IN_SET | {"column": "n", "value_set": [1]}, EQUAL)
     )]  # fmt: skip
     assert [(v.success, v.evaluated, v.failed) for v in evaluate_policies(con, cases)] == [(True, 0, 0)] * 4
 

@@ -1,6 +1,6 @@
 """A firm of one business system and a CMDB, small enough to read, for tests that deliver files of their own.
 
-It uses the repository's metric standard, standard contracts, policy views and suites: what is tested is what ships.
+It uses the repository's metric standard, standard contracts, policy views and suites: what ships is tested.
 Its business system can deliver in any format (``FORMATS``); the CMDB delivers CSV.
 """
 
@@ -216,7 +216,7 @@ FirmOf = Callable[[str], SmallFirm]
 
 
 def file_bytes(transport: dict[str, str], columns: list[str], records: list[dict[str, object]]) -> bytes:
-    """Records as a file of a transport; fields that are absent are null, further fields of the records are kept."""
+    """Records as a file of a transport; absent fields are null, further fields of the records are kept."""
     names = [*columns, *sorted({name for record in records for name in record} - set(columns))]
     match transport["format"]:
         case "csv":
@@ -243,7 +243,7 @@ def csv_text(columns: list[str], records: list[dict[str, object]]) -> str:
 
 
 def parquet_bytes(columns: list[str], records: list[dict[str, object]]) -> bytes:
-    """Records as Parquet, typed by the source contract where the values fit its types, else as Arrow infers them."""
+    """Records as Parquet, typed by the source contract where the values fit, else as Arrow infers them."""
     arrays = []
     for name in columns:
         values: list[Any] = [record.get(name) for record in records]

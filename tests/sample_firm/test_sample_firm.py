@@ -71,7 +71,7 @@ def digests(home: Path, pattern: str = "**/*") -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("seed", [7, FRESH_SEED])
+@pytest.mark.parametrize("seed", [pytest.param(7, id="known"), pytest.param(FRESH_SEED, id="fresh")])
 def test_the_truth_is_what_a_recount_of_the_deliveries_finds(
     tmp_path: Path, project_root: Path, seed: int
 ) -> None:

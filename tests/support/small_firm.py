@@ -15,10 +15,11 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
@@ -168,10 +169,9 @@ class SmallFirm:
 
     def rows(self, table: str, columns: str = "*", day: date | None = DAY) -> list[tuple[Any, ...]]:
         """Rows of a table of the lake, sorted; all days where ``day`` is None."""
-        lake = self.lake
-        with lake.connect() as con:
-            lake.register(con, "wanted", table, day)
-            return con.execute(f"SELECT {columns} FROM wanted ORDER BY ALL").fetchall()
+        con = _reader()
+        self.lake.register(con, "wanted", table, day)
+        return con.execute(f"SELECT {columns} FROM wanted ORDER BY ALL").fetchall()
 
     def deliver_all(self, day: date = DAY, instances: list[dict[str, object]] | None = None) -> None:
         """Land a sound day: two hosts, an application, an owner, one group, and instances."""
@@ -204,6 +204,14 @@ def instance(**changes: object) -> dict[str, object]:
         "first_seen": "2026-01-01 00:00:00", "last_seen": "2026-11-20 23:59:00", "sample_count": 1440,
         "sample_min": 1.0, "sample_max": 90.0, "sample_mean": 30.0, "sample_distinct": 500, **changes,
     }  # fmt: skip
+
+
+@cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    """One connection for all looks into lakes: opening one takes longer than a look."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    return con
 
 
 @lru_cache(maxsize=32)

@@ -169,9 +169,7 @@ def picture_rankings(browser: Browser, dimensions: list[str], day: str, out: Pat
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--day", default="2026-11-20", help="day of the report and the rankings")
-    parser.add_argument(
-        "--by", nargs="+", default=["support_group", "application"], help="ranking dimensions"
-    )
+    parser.add_argument("--by", nargs="+", default=["support_group", "application"], help="ranking dimensions")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("OMGOV_HOME", ".omgov")))
     parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "docs" / "screenshots")
     arguments = parser.parse_args()
@@ -202,9 +200,7 @@ def _wait_until_open(server: subprocess.Popen[bytes], port: int, log_path: Path)
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    raise ScreenshotError(
-        f"dagster-webserver did not open port {port} in {START_TIMEOUT_S} s; see {log_path}"
-    )
+    raise ScreenshotError(f"dagster-webserver did not open port {port} in {START_TIMEOUT_S} s; see {log_path}")
 
 
 def _open(browser: Browser, viewport: dict[str, int]) -> Page:

@@ -1,4 +1,4 @@
-"""The installed wheel does what the checkout does: its definitions load, for a project that lies outside the package."""
+"""The installed wheel does what the checkout does: its definitions load, for a project outside the package."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Running a conform model: from the records that meet the source contract to rows of the standard dataset.
 
-Fills the temporary table ``conformed`` (the model's rows that meet the standard contract) and the view ``standard_rows``
-(those rows with what the platform adds: identity, standard metric, units). Does not belong here: what happens to refused
-records (``gate``).
+Fills the temporary table ``conformed`` (the model's rows that meet the standard contract) and the view
+``standard_rows`` (those rows with what the platform adds: identity, standard metric, units). Does not belong here:
+what happens to refused records (``gate``).
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
     if strangers:
         raise RefusedBatchError(
             "model_invents_records",
-            f"processing model {model.path.name} made {strangers} rows that name no record of the file: it must hand on "
-            f"_batch_id and _record_no of source; its owner {model.header.owner} corrects it",
+            f"processing model {model.path.name} made {strangers} rows that name no record of the file: it must hand "
+            f"on _batch_id and _record_no of source; its owner {model.header.owner} corrects it",
             rows_in,
         )
     if total != distinct:
         raise RefusedBatchError(
             "model_multiplies_rows",
-            f"processing model {model.path.name} made {total} rows of {distinct} records: a conform model gives at most "
-            f"one row per record; its owner {model.header.owner} corrects it",
+            f"processing model {model.path.name} made {total} rows of {distinct} records: a conform model gives at "
+            f"most one row per record; its owner {model.header.owner} corrects it",
             rows_in,
         )
 

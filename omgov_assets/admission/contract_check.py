@@ -1,8 +1,8 @@
 """The source contract against the records of a delivery: declared, lossless conversions only.
 
-Turns table ``delivery`` (see ``deliveries``) into the view ``source`` that a conform model reads, and can say of any record
-why it does not meet the contract. Each value is converted once, into table ``converted``; whether all records are sound is
-then a matter of counting, and only where they are not are records looked at one by one.
+Turns table ``delivery`` (see ``deliveries``) into the view ``source`` that a conform model reads, and can say of any
+record why it does not meet the contract. Each value is converted once, into table ``converted``; whether all records
+are sound is then a matter of counting, and only where they are not are records looked at one by one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def create_source_view(
 def _unsound_columns(
     con: duckdb.DuckDBPyConnection, delivery: Delivery, columns: tuple[ContractColumn, ...], file_name: str
 ) -> list[str]:
-    """SQL conditions, over ``delivery`` d and ``converted`` c, of the columns in which some record misses the contract."""
+    """SQL conditions, over ``delivery`` d and ``converted`` c, of the columns in which some record misses the
+    contract.
+    """
     counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
     filled = ", ".join(f"count({_filled(column, identifier(column.name))})" for column in columns)
     given = one_row(con, f"SELECT {counted} FROM delivery")  # noqa: S608 - identifiers are quoted

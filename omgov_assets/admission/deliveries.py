@@ -1,7 +1,8 @@
 """Reading the files that business systems deliver, as delivered: nothing is cast, nothing is dropped.
 
-Each reader fills the temporary table ``delivery`` with ``_record_no`` (from 1, in file order) and one column per contract
-column. Text formats give VARCHAR, JSON formats JSON, Parquet its own types. Does not belong here: judging values.
+Each reader fills the temporary table ``delivery`` with ``_record_no`` (from 1, in file order) and one column per
+contract column. Text formats give VARCHAR, JSON formats JSON, Parquet its own types. Does not belong here: judging
+values.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def read_delivery(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
     """Read one file into the temporary table ``delivery``.
 
     Raises:
-        RefusedBatchError: the file is empty, cut off, of another encoding or format, or its columns differ from the contract.
+        RefusedBatchError: the file is empty, cut off, of another encoding or format, or its columns differ from the
+            contract.
     """
     if path.stat().st_size == 0:
         raise RefusedBatchError("empty_file", f"{path.name} is empty (0 bytes): records were expected; {ASK_AGAIN}")
@@ -218,8 +220,10 @@ def _store_json(
 def _check_keys(
     con: duckdb.DuckDBPyConnection, path: Path, columns: tuple[ContractColumn, ...], records: int
 ) -> dict[str, tuple[str, str]]:
-    """Refuse a batch whose records all lack or all add a key; code and sentence of the key sets of single odd records."""
-    shapes = con.execute("SELECT _keys, count(*) FROM delivery WHERE _keys IS NOT NULL GROUP BY 1 ORDER BY 1").fetchall()
+    """Refuse a batch whose records all lack or all add a key; code and sentence of key sets of single odd records."""
+    shapes = con.execute(
+        "SELECT _keys, count(*) FROM delivery WHERE _keys IS NOT NULL GROUP BY 1 ORDER BY 1"
+    ).fetchall()
     expected = {column.delivered_as for column in columns}
     seen: dict[str, int] = {}
     odd: dict[str, tuple[str, str]] = {}
@@ -255,7 +259,9 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
         )
     except duckdb.Error as error:
         if "string encoding" in str(error):
-            raise RefusedBatchError("wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}") from error
+            raise RefusedBatchError(
+                "wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}"
+            ) from error
         raise _unreadable(path, "a complete Parquet file", error) from error
     return Delivery(_count(con), "typed", ())
 
@@ -265,7 +271,10 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
     table = dataset.transport.table or dataset.name
     _require_whole_database(path)
     try:
-        with sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection, connection.cursor() as cursor:
+        with (
+            sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection,
+            connection.cursor() as cursor,
+        ):
             cursor.execute(f"SELECT name FROM pragma_table_info({literal(table)})")  # noqa: S608
             names = [row[0] for row in cursor.fetchall()]
             if not names:
@@ -278,8 +287,8 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
                 f"CASE typeof({quoted}) WHEN 'real' THEN printf('%!.17g', {quoted}) ELSE CAST({quoted} AS TEXT) END"
                 for quoted in (identifier(column.delivered_as) for column in columns)
             )
-            # The driver types a column by its first rows, and fails where text follows after nulls: a first row of texts
-            # tells it, and is skipped.
+            # The driver types a column by its first rows, and fails where text follows after nulls: a first row of
+            # texts tells it, and is skipped.
             names = [column.name for column in columns]
             texts = ", ".join(f"'' AS {identifier(name)}" for name in names)
             ordered = f"SELECT {selected} FROM {identifier(table)} ORDER BY rowid"  # noqa: S608
@@ -288,7 +297,9 @@ def _read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
             _store(con, _numbered(_sound_text(_without_first_row(reader)), names, names, []), columns)
     except (adbc_driver_manager.Error, OSError, pa.ArrowInvalid, duckdb.Error) as error:
         if "UTF8" in str(error):
-            raise RefusedBatchError("wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}") from error
+            raise RefusedBatchError(
+                "wrong_encoding", f"{path.name} holds text that is not UTF-8; {ASK_AGAIN}"
+            ) from error
         raise _unreadable(path, "a readable SQLite database", error) from error
     return Delivery(_count(con), "text", ())
 

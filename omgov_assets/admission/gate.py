@@ -1,8 +1,8 @@
 """The gate: judges one delivered file and, unless it is a trial, writes what was decided.
 
-A judgement is made in memory first and is the same for `omgov try` and for the night. Writing is exactly once: the rows of a
-batch, its quarantine and its ledger entry are each committed with the batch's fingerprint, so that a crash between them and
-a second run converge to the same lake.
+A judgement is made in memory first and is the same for `omgov try` and for the night. Writing is exactly once: the
+rows of a batch, its quarantine and its ledger entry are each committed with the batch's fingerprint, so that a crash
+between them and a second run converge to the same lake.
 """
 
 from __future__ import annotations
@@ -123,7 +123,9 @@ def judge_batch(
         refused = _refused_records(con, delivery, dataset)
         admitted = _count(con, "conformed")
         if admitted + len(refused) != delivery.rows_in:
-            raise AssertionError(f"{path}: {delivery.rows_in} records in, {admitted} admitted, {len(refused)} quarantined")
+            raise AssertionError(
+                f"{path}: {delivery.rows_in} records in, {admitted} admitted, {len(refused)} quarantined"
+            )
         if admitted == 0:
             raise RefusedBatchError(
                 "no_sound_record",
@@ -267,9 +269,7 @@ def _write_quarantine(lake: Lake, judgement: Judgement, fingerprint: int, replac
     )
 
 
-def _ledger_entry(
-    judgement: Judgement, dataset: SourceDataset, model_hash: str, version: int | None
-) -> dict[str, Any]:
+def _ledger_entry(judgement: Judgement, dataset: SourceDataset, model_hash: str, version: int | None) -> dict[str, Any]:
     return {
         "day": judgement.day,
         "system": judgement.system,
@@ -296,7 +296,12 @@ def _ledger_entry(
 def superseded_entries(history: list[dict[str, Any]], judgement: Judgement) -> list[dict[str, Any]]:
     """Ledger entries of the batches that the same file name brought before: a corrected delivery replaces them."""
     return [
-        {**entry, "decision": "superseded", "reason_code": "superseded", "reason": f"replaced by batch {judgement.batch_id}"}
+        {
+            **entry,
+            "decision": "superseded",
+            "reason_code": "superseded",
+            "reason": f"replaced by batch {judgement.batch_id}",
+        }
         for entry in history
         if entry["day"] == judgement.day
         and entry["file_name"] == judgement.file_name

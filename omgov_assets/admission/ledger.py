@@ -24,7 +24,9 @@ from omgov_assets.quality_policy.violations import (
 LEDGER = "admission/ledger"
 
 
-def read_ledger(lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None) -> list[dict[str, Any]]:
+def read_ledger(
+    lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None
+) -> list[dict[str, Any]]:
     """Ledger entries, oldest day first, as dictionaries with the columns of ``admission/ledger``."""
     with lake.connect() as con:
         return ledger_entries(con, lake, day, system, dataset)
@@ -45,7 +47,9 @@ def ledger_entries(
 
 def find_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> dict[str, Any] | None:
     """The ledger entry of a batch that stands on a day, out of the entries of its dataset."""
-    return next((e for e in history if (e["day"], e["batch_id"]) == (day, batch_id) and e["decision"] != "superseded"), None)
+    return next(
+        (e for e in history if (e["day"], e["batch_id"]) == (day, batch_id) and e["decision"] != "superseded"), None
+    )
 
 
 def other_day_of_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> date | None:
@@ -57,7 +61,8 @@ def other_day_of_batch(history: list[dict[str, Any]], day: date, batch_id: str) 
 def close_admission(
     con: duckdb.DuckDBPyConnection, lake: Lake, system: str, dataset: str, day: date
 ) -> list[dict[str, Any]]:
-    """Write what the gate refused, and what never came, into the one stream of violations; a second call replaces the first.
+    """Write what the gate refused, and what never came, into the one stream of violations; a second call replaces the
+    first.
 
     Returns:
         Ledger entries of the dataset's day.

@@ -1,7 +1,7 @@
 """Floor 10: the ``omgov`` command. Reads arguments, calls one function of a room, prints what came back.
 
-Heavy parts (Dagster, Great Expectations) are imported by the command that needs them, so that asking for a ranking is quick.
-Exit codes: 0 clean, 1 platform failure, 2 something was refused or not delivered.
+Heavy parts (Dagster, Great Expectations) are imported by the command that needs them, so that asking for a ranking is
+quick. Exit codes: 0 clean, 1 platform failure, 2 something was refused or not delivered.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from omgov_assets.data_lake.settings import Settings
 
 app = typer.Typer(
     name="omgov",
-    help="O&M data governance of a securities firm. Exit codes: 0 clean, 1 platform failure, 2 something was refused or "
-    "not delivered.",
+    help="O&M data governance of a securities firm. Exit codes: 0 clean, 1 platform failure, 2 something was refused "
+    "or not delivered.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,7 +24,9 @@ lake_app = typer.Typer(help="The lake itself.", no_args_is_help=True)
 app.add_typer(lake_app, name="lake")
 
 Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
-Project = Annotated[Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")]
+Project = Annotated[
+    Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")
+]
 Day = Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default the last one in the lake.")]
 Output = Annotated[Format, typer.Option("--format", help="How to print.")]
 
@@ -153,7 +155,9 @@ def try_file(
     system: Annotated[str, typer.Argument(help="Business system.")],
     dataset: Annotated[str, typer.Argument(help="Dataset of the system.")],
     file: Annotated[Path, typer.Argument(help="File to try.", exists=True, dir_okay=False)],
-    day: Annotated[str | None, typer.Option("--day", help="Business day of the file. Default the last in the lake.")] = None,
+    day: Annotated[
+        str | None, typer.Option("--day", help="Business day of the file. Default the last in the lake.")
+    ] = None,
     output: Output = Format.TABLE,
     home: Home = None,
     project: Project = None,
@@ -220,4 +224,3 @@ def _day_or_last(lake: Lake, table: str, text: str | None) -> date:
     if not days:
         fail(f"{lake.root} holds no {table} yet; run `omgov run --day YYYY-MM-DD` first, or give --day")
     return date.fromisoformat(str(days[-1]))
-

@@ -43,7 +43,9 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
         result = run_night(settings, day, INVENTORY if inventory else NIGHTLY, show)
     lake = Lake(settings.lake, settings.dataset_contracts)
     entries = read_ledger(lake, day)
-    emit([_batch_row(entry) for entry in entries], Format.TABLE, f"Batches of {day}", f"no batch was delivered for {day}")
+    emit(
+        [_batch_row(entry) for entry in entries], Format.TABLE, f"Batches of {day}", f"no batch was delivered for {day}"
+    )
     emit([{"step": step, "seconds": round(s, 2)} for step, s in result.step_seconds.items()], Format.TABLE, "Steps")
     for step, reason in result.failures.items():
         notice(f"omgov: step {step} failed: {reason}")

@@ -20,7 +20,7 @@ SHOWN_RECORDS = 20
 def try_delivery(
     settings: Settings, lake: Lake, system: str, dataset: str, file: Path, day: date, output: Format
 ) -> int:
-    """Judge a file as the night would and print decision, refused records and policy verdicts; returns the exit code."""
+    """Judge a file as the night would; print decision, refused records and policy verdicts. Returns the exit code."""
     governance = load_governance(settings.project)
     if system not in governance.systems:
         fail(f"{system}: no such business system; there are {', '.join(sorted(governance.systems))}")
@@ -30,7 +30,14 @@ def try_delivery(
     policy_set = load_policy_set(settings.project, system, dataset)
     with lake.connect() as con:
         judgement = judge_batch(
-            con, governance, business, business.datasets[dataset], day, file.absolute(), settings.landing, content_digest(file)
+            con,
+            governance,
+            business,
+            business.datasets[dataset],
+            day,
+            file.absolute(),
+            settings.landing,
+            content_digest(file),
         )
         results: list[PolicyResult] = []
         if judgement.decision != "refused":

@@ -1,7 +1,7 @@
 """A business system as a Dagster component: its datasets as assets, its policies as asset checks.
 
-``governance/systems/<system>/defs.yaml`` declares one. The assets take the day's deliveries through the gate; the checks,
-one per dataset and quality dimension, evaluate the policies on what is in the lake.
+``governance/systems/<system>/defs.yaml`` declares one. The assets take the day's deliveries through the gate; the
+checks, one per dataset and quality dimension, evaluate the policies on what is in the lake.
 """
 
 from collections.abc import Iterator
@@ -75,9 +75,7 @@ def _deliveries(system: BusinessSystem) -> dg.AssetsDefinition:
         pool=LAKE_POOL,
         description=f"Takes the day's deliveries of {system.title} through the gate into the lake.",
     )
-    def deliveries(
-        context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    def deliveries(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
         day = day_of(context)
         settings = lake.settings
         selected = [name for name in system.datasets if dataset_key(system.name, name) in context.selected_asset_keys]

@@ -17,9 +17,7 @@ from omgov_assets.quality_policy.violations import VIOLATIONS
 SAMPLE_KEYS = 20
 
 
-def check_result(
-    policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date
-) -> dg.AssetCheckResult:
+def check_result(policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date) -> dg.AssetCheckResult:
     """The check result of one quality dimension of a dataset; anything but all passed is a failed check."""
     not_evaluated = [result for result in results if result.verdict == "not_evaluated"]
     broken = [result for result in results if result.verdict == "error"]

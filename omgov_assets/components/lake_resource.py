@@ -1,7 +1,7 @@
 """The lake inside Dagster: dagster-duckdb's resource, giving out omgov's own connections.
 
-``DuckDBResource`` alone opens read-write files without a memory limit and does not close on error; here each connection is
-the lake's (in memory, limited, in UTC, closed on error).
+``DuckDBResource`` alone opens read-write files without a memory limit and does not close on error; here each
+connection is the lake's (in memory, limited, in UTC, closed on error).
 """
 
 from collections.abc import Iterator

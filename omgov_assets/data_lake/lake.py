@@ -125,12 +125,12 @@ class Lake:
     def register(self, con: duckdb.DuckDBPyConnection, view: str, table: str, day: date | None) -> int | None:
         """Make a day of a table (all days where ``day`` is None) readable as a view of the connection.
 
-        The view is pinned to the files of the table's last version; it is empty, with the right columns, where the table
-        or the day is absent.
+        The view is pinned to the files of the table's last version; it is empty, with the right columns, where the
+        table or the day is absent.
 
         Returns:
-            The version that last changed the day: the same rows can be read at it, and it stays the same when other days
-            are written. None where the table was never written.
+            The version that last changed the day: the same rows can be read at it, and it stays the same when other
+            days are written. None where the table was never written.
         """
         schema = self.schema(table)
         delta = self.open(table)
@@ -246,7 +246,8 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
 
 def _scan(schema: TableSchema, files: list[Path]) -> str:
     columns = ", ".join(
-        f"{sql.identifier(column.name)}::{column.sql_type} AS {sql.identifier(column.name)}" for column in schema.columns
+        f"{sql.identifier(column.name)}::{column.sql_type} AS {sql.identifier(column.name)}"
+        for column in schema.columns
     )
     if not files:
         nulls = ", ".join(f"NULL AS {sql.identifier(name)}" for name in schema.names)

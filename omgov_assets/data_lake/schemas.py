@@ -1,7 +1,8 @@
 """Table schemas, derived from data contracts (ODCS v3.1).
 
-Platform tables have their contracts beside this module, datasets in the project's ``governance/standard/data_contracts``.
-Does not belong here: judging a contract (``model_management``) or data against it (``admission``).
+Platform tables have their contracts beside this module, datasets in the project's
+``governance/standard/data_contracts``. Does not belong here: judging a contract (``model_management``) or data
+against it (``admission``).
 """
 
 from __future__ import annotations

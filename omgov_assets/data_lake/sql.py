@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 def identifier(name: str) -> str:
-    """Quote a (possibly dotted into parts) name for DuckDB: ``select"`` becomes ``"select\"\""``."""
+    """Quote a name for DuckDB: a double quote within it is doubled."""
     return '"' + name.replace('"', '""') + '"'
 
 

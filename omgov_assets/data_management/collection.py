@@ -1,7 +1,7 @@
 """Collecting a day's deliveries of a business system from its landing folder, and from declared standing sources.
 
-A standing source (a file or an archive member outside the landing folder) is copied into the landing folder byte for byte
-first, so that every batch is a file of the landing folder.
+A standing source (a file or an archive member outside the landing folder) is copied into the landing folder byte for
+byte first, so that every batch is a file of the landing folder.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def collect_system(
         datasets: datasets to collect; default all of the system.
 
     Returns:
-        Ledger entries of the day by dataset, whether written now or before; an empty list where nothing was ever delivered.
+        Ledger entries of the day by dataset, whether written now or before; an empty list where nothing was ever
+        delivered.
     """
     collected = {}
     for name in datasets if datasets is not None else system.datasets:

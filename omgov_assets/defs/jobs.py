@@ -18,7 +18,9 @@ STABLE_S = 30
 
 
 def build_jobs() -> list[UnresolvedAssetJobDefinition]:
-    """``nightly_governance``: everything of a day. ``inventory_governance``: checks and downstream on what is in the lake."""
+    """``nightly_governance``: everything of a day. ``inventory_governance``: checks and downstream on what is in the
+    lake.
+    """
     checks = dg.AssetSelection.all_asset_checks()
     return [
         dg.define_asset_job(

@@ -16,8 +16,8 @@ import dagster as dg
 import sqlalchemy
 
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.defs.jobs import NIGHTLY
 from omgov_assets.definitions import build_defs
+from omgov_assets.defs.jobs import NIGHTLY
 from omgov_assets.quality_policy.great_expectations_run import preload
 
 COMMAND_LINE_TAG = "omgov/command_line"
@@ -117,9 +117,9 @@ def _sole_run(settings: Settings) -> Iterator[None]:
 def _bookkeeping_kept_open(settings: Settings) -> Iterator[None]:
     """Keep a connection to each of Dagster's SQLite files while a run lasts.
 
-    Dagster opens and closes its database for every event, and the last connection to close folds the write-ahead log back
-    into the file: half of the wall time of a night's bookkeeping. In WAL mode ``synchronous=NORMAL`` cannot corrupt the file;
-    a power cut may lose the last events of a run, which says nothing about the lake.
+    Dagster opens and closes its database for every event, and the last connection to close folds the write-ahead log
+    back into the file: half of the wall time of a night's bookkeeping. In WAL mode ``synchronous=NORMAL`` cannot
+    corrupt the file; a power cut may lose the last events of a run, which says nothing about the lake.
     """
     kept: dict[str, sqlite3.Connection] = {}
 
@@ -164,4 +164,3 @@ def prepare_dagster_home(settings: Settings) -> None:
             return
     # An installed wheel has no dagster.yaml beside it; telemetry stays off all the same.
     link.write_text("telemetry:\n  enabled: false\n", encoding="utf-8")
-

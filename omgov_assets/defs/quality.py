@@ -53,7 +53,7 @@ def _violations(governance: Governance) -> dg.AssetsDefinition:
         with lake.get_connection() as con:
             for table, dimension in ((VIOLATIONS, "anomaly_type"), (CHECK_RESULTS, "verdict")):
                 lake.lake.register(con, "closed", table, day)
-                rows = con.execute(f"SELECT {dimension}, count(*) FROM closed GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()  # noqa: S608, E501 - two fixed names
+                rows = con.execute(f"SELECT {dimension}, count(*) FROM closed GROUP BY 1 ORDER BY 2 DESC, 1").fetchall()  # noqa: S608 - two fixed names
                 yield dg.MaterializeResult(
                     asset_key=dg.AssetKey(table.split("/")),
                     metadata={

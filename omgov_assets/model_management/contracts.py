@@ -13,24 +13,23 @@ from pydantic import BaseModel, ConfigDict, Field
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
 
-SqlType = Literal[
-    "VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"
-]
+SqlType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"]
 
 _SHARED_KEYS = frozenset({
     "id", "name", "description", "tags", "authoritativeDefinitions", "customProperties",
 })  # fmt: skip
 _DOCUMENT_KEYS = _SHARED_KEYS | {
-    "apiVersion", "kind", "version", "status", "tenant", "domain", "dataProduct", "servers", "schema", "support", "price",
-    "team", "roles", "slaDefaultElement", "slaProperties", "contractCreatedTs",
+    "apiVersion", "kind", "version", "status", "tenant", "domain", "dataProduct", "servers", "schema", "support",
+    "price", "team", "roles", "slaDefaultElement", "slaProperties", "contractCreatedTs",
 }  # fmt: skip
 _ELEMENT_KEYS = _SHARED_KEYS | {
     "businessName", "logicalType", "physicalType", "physicalName", "quality", "relationships", "properties",
 }  # fmt: skip
 _TABLE_KEYS = _ELEMENT_KEYS | {"dataGranularityDescription"}
 _COLUMN_KEYS = _ELEMENT_KEYS | {
-    "logicalTypeOptions", "primaryKey", "primaryKeyPosition", "required", "unique", "partitioned", "partitionKeyPosition",
-    "classification", "encryptedName", "transformSourceObjects", "transformLogic", "transformDescription", "examples",
+    "logicalTypeOptions", "primaryKey", "primaryKeyPosition", "required", "unique", "partitioned",
+    "partitionKeyPosition", "classification", "encryptedName", "transformSourceObjects",
+    "transformLogic", "transformDescription", "examples",
     "criticalDataElement", "items",
 }  # fmt: skip
 

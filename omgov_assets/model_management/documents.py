@@ -134,6 +134,4 @@ def read_text(path: Path) -> str:
     except FileNotFoundError as error:
         raise GovernanceError(path, "document", "file is missing", "create it; the README shows its shape") from error
     except UnicodeDecodeError as error:
-        raise GovernanceError(
-            path, f"byte {error.start}", "not valid UTF-8", "save the file in UTF-8"
-        ) from error
+        raise GovernanceError(path, f"byte {error.start}", "not valid UTF-8", "save the file in UTF-8") from error

@@ -53,14 +53,10 @@ def load_metric_mappings(
     """
     document = read_yaml(path)
     if not isinstance(document, dict) or not isinstance(document.get("mappings"), list):
-        raise GovernanceError(
-            path, "mappings", "is not a list", "write `mappings:` and one item per line, or []"
-        )
+        raise GovernanceError(path, "mappings", "is not a list", "write `mappings:` and one item per line, or []")
     for key in document:
         if key != "mappings":
-            raise GovernanceError(
-                path, str(key), "the key is not known", "remove it; the file holds `mappings` only"
-            )
+            raise GovernanceError(path, str(key), "the key is not known", "remove it; the file holds `mappings` only")
     mappings: list[MetricMapping] = []
     lines: dict[str, int] = {}
     known = frozenset(metric_names)
@@ -105,8 +101,7 @@ def resolve(mappings: Iterable[MetricMapping], source_metrics: Iterable[str]) ->
             exact.setdefault(mapping.match, (position, mapping))
     # Only the globs that begin with a metric's first character, or with a wildcard, can match it.
     by_initial = {
-        initial: [glob for glob in globs if glob.initial in ("", initial)]
-        for initial in {g.initial for g in globs}
+        initial: [glob for glob in globs if glob.initial in ("", initial)] for initial in {g.initial for g in globs}
     }
     anywhere = by_initial.get("", [])
     resolved: dict[str, MetricMapping] = {}

@@ -101,9 +101,7 @@ def _read_file(path: Path) -> list[tuple[str, StandardMetric]]:
         raise GovernanceError(path, "metrics", "is not a list", "write `metrics:` and one item per metric")
     for key in document:
         if key != "metrics":
-            raise GovernanceError(
-                path, str(key), "the key is not known", "remove it; a file holds `metrics` only"
-            )
+            raise GovernanceError(path, str(key), "the key is not known", "remove it; a file holds `metrics` only")
     return [
         (f"metrics[{number}]", parse(StandardMetric, item, path, f"metrics[{number}]"))
         for number, item in enumerate(document["metrics"])

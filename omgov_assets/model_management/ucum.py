@@ -140,9 +140,7 @@ class _Term:
         counts = dict(self.counts)
         for name, power in other.counts.items():
             counts[name] = counts.get(name, 0) + power * exponent
-        return _Term(
-            self.quantity * other.quantity**exponent, {name: power for name, power in counts.items() if power}
-        )
+        return _Term(self.quantity * other.quantity**exponent, {name: power for name, power in counts.items() if power})
 
 
 class _Reader:
@@ -209,9 +207,7 @@ class _Reader:
         if atom not in self._names or (prefix and (atom == "Cel" or prefix not in _PREFIXES)):
             raise _NoUnitError
         scale = _PREFIXES[prefix] if prefix else Fraction(1)
-        return _Term(
-            self._registry.Quantity(scale, self._names[atom]), {_SHARE: 1} if atom in _SHARES else {}
-        )
+        return _Term(self._registry.Quantity(scale, self._names[atom]), {_SHARE: 1} if atom in _SHARES else {})
 
     def _annotation(self, text: str) -> _Term:
         if text == "{}":

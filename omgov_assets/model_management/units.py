@@ -54,14 +54,10 @@ class UnitTable:
         """
         document = read_yaml(path)
         if not isinstance(document, dict) or not isinstance(document.get("spellings"), dict):
-            raise GovernanceError(
-                path, "spellings", "is not a mapping", "write `spellings:` with one unit a line"
-            )
+            raise GovernanceError(path, "spellings", "is not a mapping", "write `spellings:` with one unit a line")
         for key in document:
             if key != "spellings":
-                raise GovernanceError(
-                    path, str(key), "the key is not known", "remove it or move it under `spellings`"
-                )
+                raise GovernanceError(path, str(key), "the key is not known", "remove it or move it under `spellings`")
         for spelling, code in document["spellings"].items():
             _check_entry(path, spelling, code)
         return cls(document["spellings"])
@@ -123,9 +119,7 @@ def _check_entry(path: Path, spelling: object, code: object) -> None:
     if not spelling or spelling != spelling.strip():
         raise GovernanceError(path, key, "the spelling is empty or has outer spaces", "write it without")
     if not isinstance(code, str):
-        raise GovernanceError(
-            path, key, f"{code!r} is not text", 'write a UCUM code, such as By or "%", in quotes'
-        )
+        raise GovernanceError(path, key, f"{code!r} is not text", 'write a UCUM code, such as By or "%", in quotes')
     if meaning(code) is None:
         raise GovernanceError(
             path,

@@ -56,8 +56,7 @@ def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
         version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day}))
         lake.register(con, "anomalies", ANOMALIES, day)
         counts = con.execute(
-            "SELECT (SELECT count(*) FROM violations), count(*), count(*) FILTER (first_seen_day = day) "
-            "FROM anomalies"
+            "SELECT (SELECT count(*) FROM violations), count(*), count(*) FILTER (first_seen_day = day) FROM anomalies"
         ).fetchone()
     violations, anomalies, new_anomalies = counts or (0, 0, 0)
     return AnomalySummary(day, violations, anomalies, new_anomalies, version)

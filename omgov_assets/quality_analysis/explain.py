@@ -19,8 +19,8 @@ def explain_subject(lake: Lake, day: date, subject: str) -> list[dict[str, Any]]
         subject: subject key (instance id, CI, …) or anomaly id.
 
     Returns:
-        One dictionary per violation: anomaly_type, severity, policy_id, expected, observed, since (first day of the run of
-        days), whose it is, and the file and record it came from; empty where the subject has none.
+        One dictionary per violation: anomaly_type, severity, policy_id, expected, observed, since (first day of the
+        run of days), whose it is, and the file and record it came from; empty where the subject has none.
     """
     with lake.connect() as con:
         lake.register(con, "violations", "quality/violations", day)

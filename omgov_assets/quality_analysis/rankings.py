@@ -106,16 +106,12 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> lis
         raise NotRankedError("nothing is ranked yet: govern a day first with `omgov run --day DAY`")
     if day not in governed:
         days = f"{governed[0]} to {governed[-1]}" if governed else "none"
-        raise NotRankedError(
-            f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`"
-        )
+        raise NotRankedError(f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`")
     with lake.connect() as con:
         lake.register(con, "rankings", RANKINGS, day)
         query = (
             "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "
             "WHERE dimension = $by ORDER BY rank LIMIT $top"
         )
-        rows: list[dict[str, Any]] = (
-            con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
-        )
+        rows: list[dict[str, Any]] = con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
     return rows

@@ -192,9 +192,7 @@ def _read_rankings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(
-    con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
+def _rows(con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = con.sql(query, params=params or {}).to_arrow_table().to_pylist()
     return rows
 

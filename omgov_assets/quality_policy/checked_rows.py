@@ -1,8 +1,8 @@
 """The rows that policies judge: a dataset's day, seen through its policy view, as table ``checked``.
 
-A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>`` of the
-same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems) and ``control.<table>``. Variables ``system``,
-``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
+A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>``
+of the same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems) and ``control.<table>``. Variables
+``system``, ``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def prepare_checked_rows(
     day: date,
     candidate: str | None = None,
 ) -> CheckedRows:
-    """Fill table ``checked`` with the rows of the day, or of table ``candidate``, and the columns that the policies name.
+    """Fill table ``checked`` with the rows of the day, or of table ``candidate``, and the columns that the policies
+    name.
 
     Raises:
         PolicyViewError: the policy view does not run or multiplies or loses rows.
@@ -71,10 +72,11 @@ def prepare_checked_rows(
         con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
-    expected, found = one_row(con, f"SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM {CHECKED})")
+    expected, found = one_row(con, "SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM checked)")
     if expected != found:
         raise PolicyViewError(
-            f"the policy view of {table} gives {found} rows for {expected} rows of the dataset: it must give each row once"
+            f"the policy view of {table} gives {found} rows for {expected} rows of the dataset: it must give "
+            "each row once"
         )
     return CheckedRows(schema, version, found, tuple(wanted))
 
@@ -90,10 +92,10 @@ def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, sy
         con.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
-def missing_requirements(
-    lake: Lake, policies: Iterable[Policy], system: str, day: date
-) -> dict[str, list[str]]:
-    """Datasets that policies need and that hold nothing for the day, by policy id; policies that lack nothing are left out."""
+def missing_requirements(lake: Lake, policies: Iterable[Policy], system: str, day: date) -> dict[str, list[str]]:
+    """Datasets that policies need and that hold nothing for the day, by policy id; policies that lack nothing are left
+    out.
+    """
     needed = {p.policy_id: [name.replace("{system}", system) for name in p.meta.requires] for p in policies}
     held = {name: lake.has_day(name, day) for names in needed.values() for name in names}
     absent = {policy_id: [name for name in names if not held[name]] for policy_id, names in needed.items()}

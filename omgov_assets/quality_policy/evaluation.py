@@ -210,7 +210,9 @@ def _observed(policy: Policy, rows: CheckedRows) -> str:
             continue
         # A column that the policy view adds has no grade of its own; the views add verdicts and open reference data.
         value = identifier(name) if grades.get(name, 1) <= OPEN_GRADE else partial_mask(identifier(name))
-        shown.append(f"{value}::VARCHAR" if len(policy.observed_columns) == 1 else f"{literal(name + '=')} || {value}::VARCHAR")
+        shown.append(
+            f"{value}::VARCHAR" if len(policy.observed_columns) == 1 else f"{literal(name + '=')} || {value}::VARCHAR"
+        )
     return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})" if shown else "NULL"
 
 
@@ -278,4 +280,6 @@ def _store_results(
     if not complete:
         where["policy_id"] = OneOf(tuple(result.policy.policy_id for result in results))
     if rows or lake.has_day(CHECK_RESULTS, day):
-        lake.replace(CHECK_RESULTS, day, pa.Table.from_pylist(rows, schema=lake.schema(CHECK_RESULTS).arrow), where=where)
+        lake.replace(
+            CHECK_RESULTS, day, pa.Table.from_pylist(rows, schema=lake.schema(CHECK_RESULTS).arrow), where=where
+        )

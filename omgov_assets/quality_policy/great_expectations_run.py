@@ -1,7 +1,7 @@
 """Great Expectations on DuckDB: verdicts and counts by GX's SQL engine, and the SQL of the rows that it counted.
 
-GX is the authority: the row conditions are asked of the same metric providers that GX counts with. Everything that imports
-GX stands inside a function, since the import costs four seconds.
+GX is the authority: the row conditions are asked of the same metric providers that GX counts with. Everything that
+imports GX stands inside a function, since the import costs four seconds.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
             )
             configuration.to_domain_obj()
         except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
-            broken[policy.policy_id] = Verdict(policy, None, error=f"not a valid expectation: {_invalid_because(error)}")
+            broken[policy.policy_id] = Verdict(
+                policy, None, error=f"not a valid expectation: {_invalid_because(error)}"
+            )
         else:
             configurations[policy.policy_id] = configuration
     return configurations, broken
@@ -119,7 +121,8 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
 def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     import duckdb_engine
 
-    # Importing duckdb_engine makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes first.
+    # Importing duckdb_engine makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes
+    # first.
     atexit.unregister(duckdb_engine.__dict__.clear)
     atexit.register(duckdb_engine.__dict__.clear)
     from great_expectations.core.batch import Batch
@@ -151,7 +154,9 @@ def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Cond
     if failed == 0:
         return Verdict(policy, bool(result.success), evaluated, 0)
     if condition is None:
-        return Verdict(policy, None, evaluated, failed, error="Great Expectations gives no condition of the failing rows")
+        return Verdict(
+            policy, None, evaluated, failed, error="Great Expectations gives no condition of the failing rows"
+        )
     return Verdict(policy, bool(result.success), evaluated, failed, _row_query(validator, policy, condition))
 
 

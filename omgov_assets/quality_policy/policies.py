@@ -1,7 +1,7 @@
 """Reading quality policies: Great Expectations suites in GX's own JSON, each expectation being one policy.
 
-``expectations/<dataset>.json`` holds for all systems, ``expectations/<system>/<dataset>.json`` adds to it. Reading needs no
-Great Expectations. Does not belong here: evaluating (``evaluation``).
+``expectations/<dataset>.json`` holds for all systems, ``expectations/<system>/<dataset>.json`` adds to it. Reading
+needs no Great Expectations. Does not belong here: evaluating (``evaluation``).
 """
 
 from __future__ import annotations
@@ -159,7 +159,10 @@ def check_suite_files(project: Path, systems: dict[str, Iterable[str]]) -> None:
         known = parts[0] in datasets if len(parts) == 1 else parts[0] in systems and parts[1] in systems[parts[0]]
         if len(parts) > 2 or not known:
             raise GovernanceError(
-                path, "file name", "no system delivers such a dataset", "name it <dataset>.json or <system>/<dataset>.json"
+                path,
+                "file name",
+                "no system delivers such a dataset",
+                "name it <dataset>.json or <system>/<dataset>.json",
             )
         parse(_Suite, read_json(path), path)
 

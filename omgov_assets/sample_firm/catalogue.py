@@ -98,9 +98,7 @@ def load_catalogue() -> tuple[Metric, ...]:
     with path.open(encoding="utf-8", newline="") as file:
         standard = [_metric(row) for row in csv.DictReader(file)]
     custom = [
-        Metric(
-            name, unit, "gauge", "double", 60, None, None, (ci_class,), (), False, 5.0, 80.0, standard=False
-        )
+        Metric(name, unit, "gauge", "double", 60, None, None, (ci_class,), (), False, 5.0, 80.0, standard=False)
         for name, unit, ci_class in CUSTOM_METRICS
     ]
     return (*standard, *custom)

@@ -63,9 +63,7 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
     return CmdbDay(tables, anomalies, list(_look_alikes(estate, names, silent)))
 
 
-def _anomalies(
-    estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools
-) -> Iterator[tuple[str, str, str]]:
+def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -> Iterator[tuple[str, str, str]]:
     listed = ~estate.never_registered
     found = {
         ("ci_owner_missing", "group_without_owners"): in_use & (estate.owner < 0),
@@ -94,9 +92,7 @@ def _items(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, day: 
     application = estate.ci_class == APPLICATION
     classes = _CLASS_NAMES[estate.ci_class]
     titles = [
-        application_name(int(number[i]) - 1)
-        if application[i]
-        else f"{classes[i].replace('_', '')[:7]}{number[i]:06d}"
+        application_name(int(number[i]) - 1) if application[i] else f"{classes[i].replace('_', '')[:7]}{number[i]:06d}"
         for i in range(size)
     ]
     group = np.char.add("SG-", np.char.zfill((estate.group + 1).astype(str), 2))
@@ -127,9 +123,7 @@ def _silent_hosts(estate: Estate, day: BusinessDay) -> pa.Table:
         status=pa.array(np.where(number % 4 == 0, "planned", "decommissioned")),
         site_id=pa.array(_site_ids(number % SITES)),
         rack=pa.nulls(size, pa.string()),
-        support_group_id=pa.array(
-            np.char.add("SG-", np.char.zfill((2 + number % (GROUPS - 1)).astype(str), 2))
-        ),
+        support_group_id=pa.array(np.char.add("SG-", np.char.zfill((2 + number % (GROUPS - 1)).astype(str), 2))),
         owner_id=pa.array(_owner_ids((1 + number % (GROUPS - 1)) * MEMBERS + 1)),
         tier=pa.nulls(size, pa.int64()),
         ip_address=pa.nulls(size, pa.string()),
@@ -145,9 +139,7 @@ def _sites(day: BusinessDay) -> pa.Table:
         status=pa.array(["in_use"] * SITES),
         site_id=pa.array(_site_ids(np.zeros(SITES, dtype=np.int64)), mask=np.arange(SITES) == 0),
         rack=pa.nulls(SITES, pa.string()),
-        support_group_id=pa.array(
-            np.char.add("SG-", np.char.zfill((2 + np.arange(SITES) % 50).astype(str), 2))
-        ),
+        support_group_id=pa.array(np.char.add("SG-", np.char.zfill((2 + np.arange(SITES) % 50).astype(str), 2))),
         owner_id=pa.nulls(SITES, pa.string()),
         tier=pa.nulls(SITES, pa.int64()),
         ip_address=pa.nulls(SITES, pa.string()),
@@ -156,9 +148,7 @@ def _sites(day: BusinessDay) -> pa.Table:
 
 def _relations(estate: Estate, names: np.ndarray, day: BusinessDay) -> pa.Table:
     """runs_on, depends_on and connected_to between CIs that the CMDB knows; some hosts were forgotten."""
-    hosts, databases, devices = (
-        np.flatnonzero(estate.ci_class == c) for c in (HOST, DATABASE, NETWORK_DEVICE)
-    )
+    hosts, databases, devices = (np.flatnonzero(estate.ci_class == c) for c in (HOST, DATABASE, NETWORK_DEVICE))
     first, second = estate.application[hosts], estate.application[np.roll(hosts, 7)]
     also = estate.offset[hosts] % 5 == 0
     pairs = [

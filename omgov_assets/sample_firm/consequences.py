@@ -78,12 +78,7 @@ def look_alikes_of_instances(inventory: Inventory, profiles: Profiles, sound: Bo
     yield (
         "value_at_the_bound",
         "value_out_of_range",
-        (
-            sound
-            & (trait == TRAIT["value_at_the_bound"])
-            & (profiles.maximum == 100)
-            & (profiles.unit == USUAL)
-        ),
+        (sound & (trait == TRAIT["value_at_the_bound"]) & (profiles.maximum == 100) & (profiles.unit == USUAL)),
     )
     yield "small_clock_skew", "future_timestamp", sound & (trait == TRAIT["small_clock_skew"])
     yield (
@@ -164,9 +159,7 @@ def _of_cis(estate: Estate, inventory: Inventory, day: BusinessDay) -> Iterator[
 def _of_contradictions(inventory: Inventory) -> Iterator[Anomalous]:
     for code, name in enumerate(CONTRADICTIONS):
         if code > 0:
-            anomaly_type = {"unit": "unit_conflict", "interval": "interval_conflict"}.get(
-                name, "attribute_conflict"
-            )
+            anomaly_type = {"unit": "unit_conflict", "interval": "interval_conflict"}.get(name, "attribute_conflict")
             sides = (inventory.contradicts == code) | (inventory.contradicted == code)
             yield anomaly_type, "two_systems_disagree", sides
 

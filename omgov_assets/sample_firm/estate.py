@@ -101,9 +101,7 @@ class Estate:
 
     def retired(self, day: BusinessDay) -> Bools:
         """CIs that the CMDB calls decommissioned on the day although they report."""
-        retired = (
-            self.rack_defect == RACK_DEFECT["retired_rack_still_reporting"]
-        ) & self.rack_schedule.shows(day)
+        retired = (self.rack_defect == RACK_DEFECT["retired_rack_still_reporting"]) & self.rack_schedule.shows(day)
         of_ci: Bools = (self.rack != NO_RACK) & retired[self.rack]
         return of_ci
 
@@ -121,9 +119,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     databases = max(60, round(6_000 * scale))
     devices = max(48, round(1_200 * scale))
     total = applications + hosts + databases + devices
-    classes = np.repeat(
-        [APPLICATION, HOST, DATABASE, NETWORK_DEVICE], [applications, hosts, databases, devices]
-    )
+    classes = np.repeat([APPLICATION, HOST, DATABASE, NETWORK_DEVICE], [applications, hosts, databases, devices])
 
     rack_size = min(20, max(2, round(20 * sqrt(scale))))
     racks = ceil(hosts / rack_size)
@@ -146,9 +142,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     application_group, application_owner, left = _staff_applications(rng, applications)
     group, owner = application_group[application], application_owner[application]
     colleagues = group * MEMBERS + rng.integers(1, MEMBERS - 1, total)
-    owner = np.where(
-        (classes != APPLICATION) & ~left[application] & (rng.random(total) < 0.3), colleagues, owner
-    )
+    owner = np.where((classes != APPLICATION) & ~left[application] & (rng.random(total) < 0.3), colleagues, owner)
     inactive = np.zeros(OWNERS, dtype=bool)
     inactive[MEMBERS - 1 :: MEMBERS * 5] = True
     inactive[application_owner[left]] = True
@@ -213,9 +207,7 @@ _ALTERING = ("collector_reports_kilobytes", "polling_interval_overridden", "rack
 def _apportion(rng: np.random.Generator, count: int) -> Ints:
     """Business systems for ``count`` things by the systems' shares."""
     bounds = np.cumsum([dialect.share for dialect in DIALECTS])
-    return rng.permutation(
-        np.minimum(np.searchsorted(bounds, (np.arange(count) + 0.5) / count), len(DIALECTS) - 1)
-    )
+    return rng.permutation(np.minimum(np.searchsorted(bounds, (np.arange(count) + 0.5) / count), len(DIALECTS) - 1))
 
 
 def _main_applications(application_system: Ints, system: Ints, classes: Ints, applications: int) -> Ints:

@@ -95,9 +95,7 @@ def generate_firm(
         ValueError: a number that no firm can be made of.
     """
     if instances < FEWEST_INSTANCES:
-        raise ValueError(
-            f"instances is {instances}: a firm with every defect has at least {FEWEST_INSTANCES}"
-        )
+        raise ValueError(f"instances is {instances}: a firm with every defect has at least {FEWEST_INSTANCES}")
     if days < 1:
         raise ValueError(f"days is {days}: generate at least one day")
     if first_day < EARLIEST_DAY:
@@ -109,9 +107,7 @@ def generate_firm(
     records, anomalous, anomalies = 0, 0, Counter[str]()
     with connect() as con:
         for number in dates:
-            day_records, day_anomalous, day_anomalies = _deliver_day(
-                con, out, firm, BusinessDay(number), tell
-            )
+            day_records, day_anomalous, day_anomalies = _deliver_day(con, out, firm, BusinessDay(number), tell)
             records, anomalous = records + day_records, anomalous + day_anomalous
             anomalies.update(day_anomalies)
     return FirmSummary(
@@ -164,9 +160,7 @@ def _deliver_cmdb(
     cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
     truth.add("cmdb", "configuration_items", cmdb.anomalies)
     truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
-    return sum(
-        deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items()
-    )
+    return sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
 
 
 def _deliver_system(
@@ -191,9 +185,7 @@ def _deliver_system(
     tell(f"{day.day} {system} metric_instances")
     profiles = profile_day(_rng(firm.seed, _PROFILES, number, day.ordinal), firm.estate, inventory, day)
     identities = identify(firm.estate, pa.array(firm.ids), inventory, profiles, day)
-    delivery = deliver(
-        con, out, system, "metric_instances", day, instance_records(inventory, profiles, identities)
-    )
+    delivery = deliver(con, out, system, "metric_instances", day, instance_records(inventory, profiles, identities))
     anomalous = truth.add_instances(con, firm.estate, inventory, profiles, identities, delivery)
 
     tell(f"{day.day} {system} metric_samples")

@@ -181,9 +181,7 @@ def _metric_of_slot() -> Ints:
     return table
 
 
-def _collectors(
-    estate: Estate, definitions: Definitions, cis: Ints, counts: Ints, own: int
-) -> tuple[Ints, list[str]]:
+def _collectors(estate: Estate, definitions: Definitions, cis: Ints, counts: Ints, own: int) -> tuple[Ints, list[str]]:
     """One collector per rack, per five applications, and per ten hosts of other systems."""
     rank = np.arange(len(cis))
     application = estate.ci_class[cis] == APPLICATION
@@ -195,9 +193,7 @@ def _collectors(
     keys, number = np.unique(key, return_inverse=True)
     code = definitions.dialect.code
     names = [
-        f"{code}-prx-{k + 1:04d}"
-        if k < 1_000_000_000
-        else f"{code}-{'apm' if k < 2_000_000_000 else 'ext'}-{i:04d}"
+        f"{code}-prx-{k + 1:04d}" if k < 1_000_000_000 else f"{code}-{'apm' if k < 2_000_000_000 else 'ext'}-{i:04d}"
         for i, k in enumerate(keys)
     ]
     return np.repeat(number, counts), names
@@ -226,9 +222,7 @@ def _draw_traits(
     allowed &= ~host_only | (estate.reports_as[ci] == HOST)
     trait = np.where(allowed, trait, NOTHING)
     if definitions.dialect.system in SYSTEMS_WITH_UNUSABLE_RECORDS:
-        trait[rng.permutation(np.flatnonzero((trait == NOTHING) & ~on_shared_host))[:3]] = TRAIT[
-            "unusable_record"
-        ]
+        trait[rng.permutation(np.flatnonzero((trait == NOTHING) & ~on_shared_host))[:3]] = TRAIT["unusable_record"]
     return trait
 
 
@@ -306,12 +300,8 @@ def _mark_contradicted(estate: Estate, inventories: list[Inventory]) -> list[Inv
             # Another set of attributes contradicts every series of the metric on the CI.
             series = mine[inventory.contradicts[mine] == attributes]
             pairs = np.unique(inventory.ci[series] * metrics + inventory.metric[series])
-            marked[number][theirs[np.isin(other.ci[theirs] * metrics + other.metric[theirs], pairs)]] = (
-                attributes
-            )
-    return [
-        replace(inventory, contradicted=flags) for inventory, flags in zip(inventories, marked, strict=True)
-    ]
+            marked[number][theirs[np.isin(other.ci[theirs] * metrics + other.metric[theirs], pairs)]] = attributes
+    return [replace(inventory, contradicted=flags) for inventory, flags in zip(inventories, marked, strict=True)]
 
 
 def _key(inventory: Inventory, positions: Ints) -> Ints:

@@ -116,9 +116,7 @@ def _rack_defects_today(estate: Estate, inventory: Inventory, day: BusinessDay) 
 
 def _units(inventory: Inventory, trait: Ints, rack_defect: Ints) -> Ints:
     kind = inventory.definitions.kind[inventory.definition]
-    in_bytes = np.array([metric.unit == "By" and metric.standard for metric in load_catalogue()])[
-        inventory.metric
-    ]
+    in_bytes = np.array([metric.unit == "By" and metric.standard for metric in load_catalogue()])[inventory.metric]
     kilobytes = (rack_defect == RACK_DEFECT["collector_reports_kilobytes"]) & in_bytes
     plain = ~np.isin(kind, [OTHER_UNIT, NO_UNIT, UNKNOWN_UNIT])
     return np.select(
@@ -186,9 +184,7 @@ def _times(
     lag = (rng.random(size) * interval_s).astype(np.int64)
     last = day.end_s - lag
     last = np.where(trait == TRAIT["small_clock_skew"], day.end_s + interval_s // 2, last)
-    last = np.where(
-        rack_defect == RACK_DEFECT["skewed_collector_clock"], day.end_s + _CLOCK_SKEW_S - lag, last
-    )
+    last = np.where(rack_defect == RACK_DEFECT["skewed_collector_clock"], day.end_s + _CLOCK_SKEW_S - lag, last)
     racks = np.arange(len(estate.rack_site))
     died = estate.rack_schedule.began_s(day) + _DEATH_S[racks % len(_DEATH_S)]
     dead = rack_defect == RACK_DEFECT["dead_collector"]
@@ -199,9 +195,7 @@ def _times(
     return first, np.where(trait == TRAIT["registered_but_silent"], -1, last)
 
 
-def _counts(
-    rng: np.random.Generator, expected: Floats, last_s: Ints, day: BusinessDay, rack_defect: Ints
-) -> Ints:
+def _counts(rng: np.random.Generator, expected: Floats, last_s: Ints, day: BusinessDay, rack_defect: Ints) -> Ints:
     wanted = np.nan_to_num(np.maximum(expected, 0.0))
     count = np.floor(wanted * rng.uniform(0.965, 1.0, len(wanted))).astype(np.int64)
     count = np.maximum(count, (last_s >= day.start_s).astype(np.int64))
@@ -243,9 +237,7 @@ def _values(
     minimum = np.where(trait == TRAIT["counter_reset"], 0.0, minimum)
     maximum = np.where((trait == TRAIT["value_at_the_bound"]) & (unit == USUAL), 100.0, maximum)
     glitch = trait == TRAIT["sensor_glitch"]
-    nanoseconds = (
-        of_metric([m.unit == "ms" and m.standard for m in catalogue]) & estate.nanosecond_team[inventory.ci]
-    )
+    nanoseconds = of_metric([m.unit == "ms" and m.standard for m in catalogue]) & estate.nanosecond_team[inventory.ci]
     wrong_scale = nanoseconds & (trait == NOTHING)
     too_high = (glitch | wrong_scale) & ~np.isnan(upper)
     with np.errstate(invalid="ignore"):

@@ -47,9 +47,7 @@ def ci_ids(estate: Estate) -> list[str]:
     ]
 
 
-def identify(
-    estate: Estate, ids: pa.Array, inventory: Inventory, profiles: Profiles, day: BusinessDay
-) -> Identities:
+def identify(estate: Estate, ids: pa.Array, inventory: Inventory, profiles: Profiles, day: BusinessDay) -> Identities:
     """Names, CIs and attributes of the day's instances."""
     sets, position = _attribute_sets(estate, inventory, profiles, day)
     texts = [";".join(f"{key}={value}" for key, value in attributes) or None for attributes in sets]
@@ -119,7 +117,5 @@ def _dictionary(positions: Ints, values: pa.Array) -> pa.Array:
     """A dictionary column; a null among ``values`` stays a null."""
     indices = positions.astype(np.int32)
     if values.null_count:
-        return pa.DictionaryArray.from_arrays(
-            pa.array(indices, mask=np.array(values.is_null())[indices]), values
-        )
+        return pa.DictionaryArray.from_arrays(pa.array(indices, mask=np.array(values.is_null())[indices]), values)
     return pa.DictionaryArray.from_arrays(pa.array(indices), values)

@@ -70,9 +70,7 @@ class Truth:
         named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
         keys = instance_ids(con, system, identities, named)
         for anomaly_type, defect, where in wrong:
-            self.anomalies.append(
-                _instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where)
-            )
+            self.anomalies.append(_instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where))
         for kind, resembled, where in alike:
             table = _instances(_LOOK_ALIKE_COLUMNS, system, dataset, kind, resembled, keys, named, where)
             self.look_alikes.append(table)
@@ -96,9 +94,7 @@ class Truth:
             series = np.searchsorted(named, samples.instance[points])
             times = samples.observed_s[points]
             subjects = [f"{keys[i]}|{_utc(int(t))}" for i, t in zip(series, times, strict=True)]
-            self.add(
-                system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects)
-            )
+            self.add(system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects))
 
     def write(self, out: Path) -> dict[str, int]:
         """Write ``truth/<day>.parquet`` and the look-alikes; returns the number of anomalies by type."""
@@ -115,9 +111,7 @@ class Truth:
         return table.add_column(0, "day", day)
 
 
-def instance_ids(
-    con: duckdb.DuckDBPyConnection, system: str, identities: Identities, positions: Ints
-) -> pa.Array:
+def instance_ids(con: duckdb.DuckDBPyConnection, system: str, identities: Identities, positions: Ints) -> pa.Array:
     """Identifiers of the instances at ``positions``, ascending."""
     columns = {name: column.take(pa.array(positions)) for name, column in identities.columns().items()}
     con.register("named", pa.table({**columns, "position": pa.array(positions)}))
@@ -145,15 +139,11 @@ def _instances(
 ) -> pa.Table:
     positions = np.searchsorted(named, np.flatnonzero(where))
     constants = {"system": system, "dataset": dataset, "subject_kind": "row"}
-    constants |= (
-        {"kind": kind, "resembles": cause} if "kind" in columns else {"anomaly_type": kind, "defect": cause}
-    )
+    constants |= {"kind": kind, "resembles": cause} if "kind" in columns else {"anomaly_type": kind, "defect": cause}
     size = len(positions)
     return pa.table(
         {
-            name: keys.take(pa.array(positions))
-            if name == "subject_key"
-            else pa.repeat(constants[name], size)
+            name: keys.take(pa.array(positions)) if name == "subject_key" else pa.repeat(constants[name], size)
             for name in columns
         }
     )
@@ -161,9 +151,7 @@ def _instances(
 
 def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> pa.Table:
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
-    return pa.table(
-        {name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)}
-    )
+    return pa.table({name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)})
 
 
 def _utc(seconds: int) -> str:

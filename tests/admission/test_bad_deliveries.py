@@ -21,9 +21,7 @@ TABLE = f"{SYSTEM}/{DATASET}"
 NAMES = COLUMNS[SYSTEM, DATASET]
 YESTERDAY = DAY - timedelta(days=1)
 GARBAGE = "<html><body>503 Service Unavailable</body></html>\n"
-NOT_UTF_8 = (
-    b"\xb4\xc5\xc5\xcc\xff\xff"  # as long as 磁盘 in UTF-8, so that lengths within binary files stay right
-)
+NOT_UTF_8 = b"\xb4\xc5\xc5\xcc\xff\xff"  # as long as 磁盘 in UTF-8, so that lengths within binary files stay right
 
 # Quotation marks, commas and Chinese: what an encoding or a delimiter could break.
 RECORDS = [instance(ci=ci, device=f'磁盘 "{ci}", 一号') for ci in ("H1", "H2", "H3")]
@@ -83,9 +81,7 @@ def always(value: Any) -> Callable[[str], Any]:
 
 
 FAULTS = {
-    "empty": Fault(
-        always(b""), always("empty_file"), always(("is empty (0 bytes)", "records were expected"))
-    ),
+    "empty": Fault(always(b""), always("empty_file"), always(("is empty (0 bytes)", "records were expected"))),
     "header-only": Fault(
         without_records,
         lambda delivers: "unreadable" if delivers == "ndjson" else "no_records",
@@ -132,9 +128,7 @@ FAULTS = {
     ),
     "garbage": Fault(
         lambda delivers: GARBAGE.encode("utf-16" if delivers == "csv-utf-16" else "utf-8"),
-        lambda delivers: {"csv": "missing_column", "json": "truncated"}.get(
-            FORMATS[delivers]["format"], "unreadable"
-        ),
+        lambda delivers: {"csv": "missing_column", "json": "truncated"}.get(FORMATS[delivers]["format"], "unreadable"),
         always(()),
     ),
     "copy": Fault(
@@ -171,9 +165,7 @@ def night_of(projects: FirmOf, tmp_path_factory: pytest.TempPathFactory) -> Call
 
 @each_format
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_bad_file_is_refused_in_one_sentence(
-    night_of: Callable[[str], Night], delivers: str, name: str
-) -> None:
+def test_a_bad_file_is_refused_in_one_sentence(night_of: Callable[[str], Night], delivers: str, name: str) -> None:
     firm, entries = night_of(delivers)
     entry, fault = entries[name], FAULTS[name]
     assert (entry["decision"], entry["reason_code"]) == ("refused", fault.code(delivers))
@@ -193,22 +185,17 @@ def test_the_sound_file_beside_them_is_admitted_to_the_last_character(
 ) -> None:
     firm, entries = night_of(delivers)
     assert (entries["sound"]["decision"], entries["sound"]["rows_admitted"]) == ("admitted", 3)
-    found = firm.rows(
-        TABLE, "_batch_id, _record_no, attributes, interval_s, sample_mean, last_seen_at::VARCHAR"
-    )
+    found = firm.rows(TABLE, "_batch_id, _record_no, attributes, interval_s, sample_mean, last_seen_at::VARCHAR")
     batch_id = entries["sound"]["batch_id"]
     assert found == [
-        (batch_id, n, f'{{"device":"磁盘 \\"H{n}\\", 一号"}}', 60, 30.0, "2026-11-20 15:59:00+00")
-        for n in (1, 2, 3)
+        (batch_id, n, f'{{"device":"磁盘 \\"H{n}\\", 一号"}}', 60, 30.0, "2026-11-20 15:59:00+00") for n in (1, 2, 3)
     ]
     assert firm.rows(f"{TABLE}_quarantine") == []
     assert len(firm.rows(f"{SYSTEM}/metric_definitions")) == 1
 
 
 @each_format
-def test_every_refusal_is_a_violation_with_its_sentence(
-    night_of: Callable[[str], Night], delivers: str
-) -> None:
+def test_every_refusal_is_a_violation_with_its_sentence(night_of: Callable[[str], Night], delivers: str) -> None:
     firm, entries = night_of(delivers)
     columns = "policy_id, anomaly_type, dataset, subject_kind, subject_key, batch_id, severity, observed"
     refused = [entry for entry in entries.values() if entry["decision"] == "refused"]
@@ -351,9 +338,7 @@ def test_a_file_name_may_hold_any_character(firm_of: FirmOf, delivers: str) -> N
 
 def test_text_behind_a_thousand_nulls_of_a_database_is_still_text(firm_of: FirmOf) -> None:
     firm = firm_of("sqlite")
-    firm.deliver(
-        SYSTEM, DATASET, [instance(ci=f"H{n}", device="sda" if n == 3000 else None) for n in range(1, 3001)]
-    )
+    firm.deliver(SYSTEM, DATASET, [instance(ci=f"H{n}", device="sda" if n == 3000 else None) for n in range(1, 3001)])
     [entry] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
     assert (entry["decision"], entry["rows_admitted"]) == ("admitted", 3000)
     assert firm.rows(TABLE, "attributes, _record_no")[-1] == ("{}", 2999)
@@ -368,8 +353,6 @@ def test_a_value_stands_in_the_refusal_only_where_its_column_is_graded_open(
     if grade is not None:
         graded = f"physicalType: BIGINT\n        classification: '{grade}'"
         contract.write_text(contract.read_text().replace("physicalType: BIGINT", graded))
-    firm.deliver(
-        SYSTEM, "metric_definitions", [{"metric": "cpu", "unit": "%", "interval_s": "139 0000 1111"}]
-    )
+    firm.deliver(SYSTEM, "metric_definitions", [{"metric": "cpu", "unit": "%", "interval_s": "139 0000 1111"}])
     [entry] = firm.collect(SYSTEM, DAY, "metric_definitions")["metric_definitions"]
     assert f"column interval_s is nowhere a whole number (e.g. {shown})" in entry["reason"]

@@ -273,9 +273,7 @@ def history_of(projects: FirmOf, tmp_path_factory: pytest.TempPathFactory) -> Ca
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize(
-    ("files", "moment"), [("A", "before"), ("AB", "before"), ("AB", "after"), ("ABA", "after")]
-)
+@pytest.mark.parametrize(("files", "moment"), [("A", "before"), ("AB", "before"), ("AB", "after"), ("ABA", "after")])
 def test_a_crash_at_any_write_and_a_run_again_give_the_undisturbed_lake(
     history_of: Callable[[str], History],
     tmp_path: Path,

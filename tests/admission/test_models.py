@@ -94,9 +94,7 @@ def test_a_model_that_is_wrong_refuses_the_batch_and_says_why(
 def test_a_record_that_the_model_drops_is_quarantined(firm: SmallFirm) -> None:
     entry = with_model(firm, "FROM source", "FROM source WHERE ci <> 'H2'")
     assert (entry["decision"], entry["rows_admitted"], entry["rows_quarantined"]) == ("partial", 2, 1)
-    [(record_no, codes, reason, payload)] = firm.rows(
-        f"{TABLE}_quarantine", "_record_no, reasons, reason, payload"
-    )
+    [(record_no, codes, reason, payload)] = firm.rows(f"{TABLE}_quarantine", "_record_no, reasons, reason, payload")
     assert (record_no, codes) == (2, ["dropped_by_model"])
     assert reason == f"processing model {DATASET}.sql gives no row for this record"
     assert json.loads(payload)["ci"] == "H2"

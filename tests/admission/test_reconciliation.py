@@ -19,9 +19,7 @@ TABLE = f"{SYSTEM}/{DATASET}"
 def governed(firm_of: FirmOf) -> SmallFirm:
     """A firm with a day of instances in the lake, some of them in the quarantine."""
     firm = firm_of("csv")
-    firm.deliver(
-        SYSTEM, DATASET, [instance(ci="H1"), instance(ci=None), instance(ci="H3"), instance(metric=None)]
-    )
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H1"), instance(ci=None), instance(ci="H3"), instance(metric=None)])
     firm.deliver(SYSTEM, "metric_definitions", [{"metric": "cpu", "unit": "%", "interval_s": 60}])
     firm.collect()
     assert examine_lake(firm.lake) == []

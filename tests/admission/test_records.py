@@ -53,11 +53,7 @@ def test_ragged_rows_keep_their_numbers_across_blocks(
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - a test's choice
     monkeypatch.setattr(deliveries, "BLOCK_BYTES", draw.choice([250, 400, 1000]))
-    lines = (
-        file_bytes(FORMATS["csv"], NAMES, [instance(ci=f"主机{n}") for n in range(1, 61)])
-        .decode()
-        .splitlines()
-    )
+    lines = file_bytes(FORMATS["csv"], NAMES, [instance(ci=f"主机{n}") for n in range(1, 61)]).decode().splitlines()
     # In the middle, in rows, as first and as last; too short, too long, and empty.
     bad = sorted({1, 60, *draw.sample(range(2, 60), 12), 30, 31, 32})
     for number in bad:
@@ -147,9 +143,7 @@ def test_a_key_may_hold_any_character(firm: SmallFirm) -> None:
 @pytest.mark.parametrize("delivers", FORMATS)
 def test_a_record_without_a_required_value_is_quarantined(firm_of: FirmOf, delivers: str) -> None:
     firm = firm_of(delivers)
-    entry = admit(
-        firm, [instance(ci="H1"), instance(ci=None), instance(metric=""), instance(ci="H4", unit=None)]
-    )
+    entry = admit(firm, [instance(ci="H1"), instance(ci=None), instance(metric=""), instance(ci="H4", unit=None)])
     assert entry["decision"] == "partial"
     assert admitted_hosts(firm) == {1: "H1", 4: "H4"}
     held = quarantine(firm)
@@ -229,8 +223,7 @@ def test_a_text_is_converted_where_nothing_is_lost(text: str | None, sql_type: s
 @pytest.mark.parametrize("text", ["2026-11-20T10:00:00+08:00", "2026-11-20 10:00+08", "2026-11-20T02:00:00Z"])
 def test_a_time_with_offset_is_the_same_moment_however_written(text: str) -> None:
     assert (
-        convert(text, "TIMESTAMPTZ", "text").timestamp()
-        == datetime.fromisoformat("2026-11-20T02:00:00Z").timestamp()
+        convert(text, "TIMESTAMPTZ", "text").timestamp() == datetime.fromisoformat("2026-11-20T02:00:00Z").timestamp()
     )
 
 
@@ -352,9 +345,7 @@ def test_a_typed_file_without_any_required_column_is_admitted(firm: SmallFirm) -
 def test_numbers_of_a_database_keep_every_digit(firm_of: FirmOf) -> None:
     firm = firm_of("sqlite")
     admit(firm, [instance(sample_min=0.1 + 0.2, sample_max=1e-300, sample_mean=2, sample_count=2**62)])
-    assert firm.rows(TABLE, "sample_min, sample_max, sample_mean, sample_count") == [
-        (0.1 + 0.2, 1e-300, 2.0, 2**62)
-    ]
+    assert firm.rows(TABLE, "sample_min, sample_max, sample_mean, sample_count") == [(0.1 + 0.2, 1e-300, 2.0, 2**62)]
 
 
 def test_a_large_json_array_is_numbered_in_file_order(firm_of: FirmOf) -> None:
@@ -367,9 +358,7 @@ def test_a_large_json_array_is_numbered_in_file_order(firm_of: FirmOf) -> None:
 
 def test_a_file_none_of_whose_records_is_sound_is_refused(firm_of: FirmOf) -> None:
     firm = firm_of("csv")
-    firm.deliver(
-        SYSTEM, DATASET, [instance(ci=None), instance(ci="H2", interval_s="1 min"), instance(metric=None)]
-    )
+    firm.deliver(SYSTEM, DATASET, [instance(ci=None), instance(ci="H2", interval_s="1 min"), instance(metric=None)])
     [entry] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
     assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", "no_sound_record", 3)
     assert "none of 3 records could be admitted; record 1: ci is required but empty; ask" in entry["reason"]

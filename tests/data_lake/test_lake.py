@@ -37,9 +37,7 @@ def rows_of(lake: Lake, *rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([{**sound, **row} for row in rows], schema=schema)
 
 
-def read(
-    lake: Lake, columns: str = "day, system, policy_id", day: date | None = None
-) -> list[tuple[Any, ...]]:
+def read(lake: Lake, columns: str = "day, system, policy_id", day: date | None = None) -> list[tuple[Any, ...]]:
     with lake.connect() as con:
         lake.register(con, "quality.found", TABLE, day)
         return con.execute(f"SELECT {columns} FROM quality.found ORDER BY ALL").fetchall()

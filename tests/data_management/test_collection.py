@@ -179,7 +179,5 @@ def test_a_standing_source_stays_below_its_root(firm: SmallFirm, file: str) -> N
     with pytest.raises(ValidationError, match="relative path"):
         DeliverySource(root_env="X", root="sources", file=file)
     declare_source(firm, file=file)
-    with pytest.raises(
-        GovernanceError, match=r"defs\.yaml: attributes\.datasets\.metric_definitions\.source\.file: "
-    ):
+    with pytest.raises(GovernanceError, match=r"defs\.yaml: attributes\.datasets\.metric_definitions\.source\.file: "):
         _ = firm.governance

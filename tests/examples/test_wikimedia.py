@@ -67,8 +67,7 @@ class Estate:
         found: Findings = defaultdict(list)
         for system, dataset, anomaly_type, subject in self.query(
             table,
-            "SELECT system, dataset, anomaly_type, subject_key FROM rows "
-            f"WHERE day = DATE '{day}' ORDER BY ALL",
+            f"SELECT system, dataset, anomaly_type, subject_key FROM rows WHERE day = DATE '{day}' ORDER BY ALL",
         ):
             found[system, dataset, anomaly_type].append(subject)
         return found
@@ -126,9 +125,7 @@ def test_every_finding_is_a_policy_that_was_evaluated(estate: Estate, expected: 
             f"SELECT system, dataset, anomaly_type, verdict, failed FROM rows WHERE day = DATE '{DAY}'",
         )
     }
-    assert verdicts == {
-        key: ("failed" if subjects else "passed", len(subjects)) for key, subjects in expected.items()
-    }
+    assert verdicts == {key: ("failed" if subjects else "passed", len(subjects)) for key, subjects in expected.items()}
 
 
 def test_the_ranking_by_anomaly_type_adds_up_to_the_oracle(estate: Estate, expected: Findings) -> None:
@@ -143,9 +140,7 @@ def test_the_ranking_by_anomaly_type_adds_up_to_the_oracle(estate: Estate, expec
 
 
 def test_anomalies_of_a_host_are_ranked_under_the_team_that_owns_it(estate: Estate) -> None:
-    done = estate.omgov(
-        "rankings", "--by", "owner", "--top", "100", "--day", DAY.isoformat(), "--format", "json"
-    )
+    done = estate.omgov("rankings", "--by", "owner", "--top", "100", "--day", DAY.isoformat(), "--format", "json")
     assert done.returncode == 0, done.stderr
     owners = {row["key"] for row in json.loads(done.stdout)}
     assert {"Data Persistence", "Search Platform", "WMCS"} <= owners

@@ -80,12 +80,8 @@ def test_a_spelling_that_is_ambiguous_or_unheard_of_is_not_guessed(units: UnitTa
     assert units.status(spelling, "By") == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("left", "right"), [("b", "B"), ("bps", "Bps"), ("ms", "Ms"), ("Mbps", "MBps"), ("kB", "KiB")]
-)
-def test_spellings_that_differ_by_case_or_base_are_not_merged(
-    units: UnitTable, left: str, right: str
-) -> None:
+@pytest.mark.parametrize(("left", "right"), [("b", "B"), ("bps", "Bps"), ("ms", "Ms"), ("Mbps", "MBps"), ("kB", "KiB")])
+def test_spellings_that_differ_by_case_or_base_are_not_merged(units: UnitTable, left: str, right: str) -> None:
     assert units.ucum(left) != units.ucum(right)
 
 
@@ -137,9 +133,7 @@ def test_a_conversion_is_the_nearest_double(
     assert units.conversion(source, target) == Conversion(factor, offset)
 
 
-@pytest.mark.parametrize(
-    ("source", "target"), [("By", "s"), ("By", "1"), ("nonsense", "By"), ("{order}", "{request}")]
-)
+@pytest.mark.parametrize(("source", "target"), [("By", "s"), ("By", "1"), ("nonsense", "By"), ("{order}", "{request}")])
 def test_units_of_different_things_have_no_conversion(units: UnitTable, source: str, target: str) -> None:
     assert units.conversion(source, target) is None
 
@@ -158,9 +152,7 @@ def test_units_of_different_things_have_no_conversion(units: UnitTable, source: 
         ("spellings:\n  a: [", "line 3, column 1", "YAML"),
     ],
 )
-def test_a_mistake_in_the_table_names_file_key_and_remedy(
-    tmp_path: Path, text: str, key: str, problem: str
-) -> None:
+def test_a_mistake_in_the_table_names_file_key_and_remedy(tmp_path: Path, text: str, key: str, problem: str) -> None:
     path = tmp_path / "unit_spellings.yaml"
     path.write_text(text + "\n", encoding="utf-8")
     with pytest.raises(GovernanceError) as caught:
@@ -186,9 +178,7 @@ def test_a_missing_table_is_an_error(tmp_path: Path) -> None:
         ("zabbix/zabbix_community_items.csv.gz", "units", 0.83),
     ],
 )
-def test_units_of_real_catalogues_are_known(
-    units: UnitTable, file: str, column: str, known_share: float
-) -> None:
+def test_units_of_real_catalogues_are_known(units: UnitTable, file: str, column: str, known_share: float) -> None:
     """The rest is ambiguous (`b` and `C` make two thirds of what Zabbix templates leave unknown)."""
     path = REAL_DATA / file
     if not path.is_file():

@@ -1,4 +1,6 @@
-"""One night of governance of a whole firm, by the command line: what it finds, and that it can be trusted to run again."""
+"""One night of governance of a whole firm, by the command line: what it finds, and that it can be trusted to run
+again.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from lake_content import lake_content, rows_of
-
 from nights import DAY, OMGOV, Home
 
 pytestmark = pytest.mark.xdist_group("night")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lake_content import lake_content, rows_of
-
 from nights import Home, make_firm
 
 pytestmark = [pytest.mark.xdist_group("two_days"), pytest.mark.slow]

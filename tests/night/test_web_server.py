@@ -1,4 +1,6 @@
-"""What a steward reads in the Dagster UI: a check's result, fetched from a running web server, recomputed from the lake."""
+"""What a steward reads in the Dagster UI: a check's result, fetched from a running web server, recomputed from the
+lake.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def web_server(night: Home) -> Iterator[str]:
     environment = {**night.environment, "DAGSTER_HOME": str(night.path / "dagster")}
     log = (night.path / "tmp" / "web_server.log").open("w")
     process = subprocess.Popen(
-        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-m", "omgov_assets.definitions"],
+        [sys.executable, "-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port),
+         "-m", "omgov_assets.definitions"],
         env=environment, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:
@@ -89,7 +92,11 @@ def checks_of(server: str, system: str, dataset: str) -> dict[str, dict[str, Any
 
 @pytest.mark.parametrize(
     ("system", "dataset"),
-    [("securities_trading", "metric_instances"), ("wealth_management", "metric_definitions"), ("cmdb", "configuration_items")],
+    [
+        ("securities_trading", "metric_instances"),
+        ("wealth_management", "metric_definitions"),
+        ("cmdb", "configuration_items"),
+    ],
 )
 def test_every_number_of_a_check_is_what_the_lake_says(web_server: str, night: Home, system: str, dataset: str) -> None:
     lake = night.path / "lake"

@@ -41,9 +41,7 @@ def catalogue(real_data: Path, name: str) -> tuple[Row, ...]:
 @cache
 def datadog_in_force(real_data: Path) -> tuple[Row, ...]:
     """Datadog's definitions of the newest snapshot of each repository."""
-    return tuple(
-        row for row in catalogue(real_data, DATADOG) if row["snapshot"] == NEWEST_SNAPSHOTS[row["repo"]]
-    )
+    return tuple(row for row in catalogue(real_data, DATADOG) if row["snapshot"] == NEWEST_SNAPSHOTS[row["repo"]])
 
 
 @cache
@@ -94,16 +92,12 @@ def _datadog(rows: tuple[Row, ...]) -> Findings:
     metrics = ("datadog", "integration_metrics")
     return {
         (*definitions, "definition_unit_missing"): names([row for row in rows if not row["unit_name"]]),
-        (*definitions, "definition_unit_unknown"): names(
-            [row for row in rows if row["unit_name"] in AMBIGUOUS_UNITS]
-        ),
+        (*definitions, "definition_unit_unknown"): names([row for row in rows if row["unit_name"] in AMBIGUOUS_UNITS]),
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): names([row for row in rows if times[row["metric_name"]] > 1]),
         (*definitions, "definition_interval_missing"): names([row for row in rows if not row["interval"]]),
         (*definitions, "definition_interval_zero"): names([row for row in rows if row["interval"] == "0"]),
-        (*definitions, "definition_description_missing"): names(
-            [row for row in rows if not row["description"]]
-        ),
+        (*definitions, "definition_description_missing"): names([row for row in rows if not row["description"]]),
         (*metrics, "rate_without_per_unit"): lines(
             [row for row in rows if row["metric_type"] == "rate" and not row["per_unit_name"]]
         ),
@@ -156,9 +150,7 @@ def _nightingale(rows: tuple[Row, ...]) -> Findings:
         (*definitions, "definition_unit_unknown"): [],
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): [],
-        (*definitions, "definition_instrument_missing"): [
-            name(row) for row in rows if not row["metric_type"]
-        ],
+        (*definitions, "definition_instrument_missing"): [name(row) for row in rows if not row["metric_type"]],
         (*definitions, "counter_of_share"): [
             name(row) for row in rows if row["metric_type"] == "counter" and row["unit"] in ("percent", "%")
         ],
@@ -175,14 +167,10 @@ def _hertzbeat(rows: tuple[Row, ...]) -> Findings:
         (*definitions, "definition_unit_missing"): [
             name(row) for row in rows if row["type"] == "0" and not row["unit"]
         ],
-        (*definitions, "definition_unit_unknown"): [
-            name(row) for row in rows if row["unit"] in AMBIGUOUS_UNITS
-        ],
+        (*definitions, "definition_unit_unknown"): [name(row) for row in rows if row["unit"] in AMBIGUOUS_UNITS],
         (*definitions, "definition_unit_incompatible"): [],
         (*definitions, "definition_duplicate"): [],
         (*definitions, "definition_type_missing"): [name(row) for row in rows if not row["type"]],
         (*definitions, "unit_on_text"): [name(row) for row in rows if row["type"] == "1" and row["unit"]],
-        (*definitions, "definition_name_missing"): [
-            name(row) for row in rows if not row["zh"] and not row["en"]
-        ],
+        (*definitions, "definition_name_missing"): [name(row) for row in rows if not row["zh"] and not row["en"]],
     }

@@ -75,9 +75,7 @@ def test_names_are_cut_after_the_site(findings: Findings, real_data: Path) -> No
 def test_two_user_ids_are_shared_by_two_accounts_each(findings: Findings, real_data: Path) -> None:
     # The README counts ids (2), the finding the accounts that share them (4).
     accounts = findings["cmdb", "persons", "uid_duplicate"]
-    uids = {
-        f"{r['login']}|{r['kind']}": r["uid"] for r in wikimedia_estate.estate_table(real_data, "persons")
-    }
+    uids = {f"{r['login']}|{r['kind']}": r["uid"] for r in wikimedia_estate.estate_table(real_data, "persons")}
     assert len(accounts) == 4
     assert sorted(Counter(uids[account] for account in accounts).values()) == [2, 2]
 
@@ -110,9 +108,7 @@ def test_roles_without_description_are_97_not_99(findings: Findings, real_data: 
     described = {role for (_, role), text in settings.items() if key.search(text)}
     assert len(used - described) == 95
     assert len(in_common) == 97
-    assert in_common == {
-        subject.split("|")[1] for subject in findings["cmdb", "roles", "role_description_missing"]
-    }
+    assert in_common == {subject.split("|")[1] for subject in findings["cmdb", "roles", "role_description_missing"]}
 
 
 def test_datadog_names_have_92_surplus_rows(findings: Findings, real_data: Path) -> None:
@@ -144,9 +140,7 @@ def test_nightingale_without_unit_is_124_in_the_packed_part(findings: Findings, 
     assert len(findings["nightingale", "metric_definitions", "definition_unit_missing"]) == 124
 
 
-def test_hertzbeat_numbers_without_unit_are_982_in_the_packed_part(
-    findings: Findings, real_data: Path
-) -> None:
+def test_hertzbeat_numbers_without_unit_are_982_in_the_packed_part(findings: Findings, real_data: Path) -> None:
     # The README counts 1,749 of 2,527 numbers among all 4,272 fields upstream; 2,534 fields are packed.
     rows = metric_catalogues.catalogue(real_data, metric_catalogues.HERTZBEAT)
     assert len(rows) == 2534

@@ -74,9 +74,7 @@ def orphan_overrides(real_data: Path) -> list[str]:
         for row in estate_table(real_data, "node_definitions")
         if (selector := row["node_selector"]).startswith("/")
     ]
-    domains = sorted(
-        {f"{row['site']}.wmnet" for row in estate_table(real_data, "subnets")} | {"wikimedia.org"}
-    )
+    domains = sorted({f"{row['site']}.wmnet" for row in estate_table(real_data, "subnets")} | {"wikimedia.org"})
     return [
         row["host"]
         for row in estate_table(real_data, "host_overrides")
@@ -104,9 +102,7 @@ def _known_hosts(real_data: Path) -> Findings:
     dataset = ("cmdb", "known_hosts")
     sites = {row["site_guess"] for row in hosts} - {""}
     several = hosts_with_several_racks(real_data)
-    site_owners = {
-        (row["scope"], row["role"]) for row in estate_table(real_data, "roles") if row["owner_teams"]
-    }
+    site_owners = {(row["scope"], row["role"]) for row in estate_table(real_data, "roles") if row["owner_teams"]}
     return {
         (*dataset, "host_role_missing"): [row["host"] for row in hosts if not row["roles"]],
         (*dataset, "host_name_missing"): [row["host"] for row in hosts if "." not in row["fqdn"]],
@@ -117,9 +113,7 @@ def _known_hosts(real_data: Path) -> Findings:
         (*dataset, "host_cluster_missing"): [row["host"] for row in hosts if not row["cluster"]],
         (*dataset, "host_rack_ambiguous"): [row["host"] for row in hosts if row["host"] in several],
         (*dataset, "host_owner_at_site_only"): [
-            row["host"]
-            for row in hosts
-            if not row["owner_teams"] and (row["site_guess"], row["roles"]) in site_owners
+            row["host"] for row in hosts if not row["owner_teams"] and (row["site_guess"], row["roles"]) in site_owners
         ],
     }
 
@@ -151,8 +145,7 @@ def _pools_and_services(real_data: Path) -> Findings:
 
 def _racks(real_data: Path) -> Findings:
     found: Findings = {
-        ("cmdb", "host_rack", name): []
-        for name in ("rack_row_only", "rack_path_notation", "rack_notation_unknown")
+        ("cmdb", "host_rack", name): [] for name in ("rack_row_only", "rack_path_notation", "rack_notation_unknown")
     }
     for row in estate_table(real_data, "host_rack"):
         rack = row["rack"]
@@ -162,9 +155,7 @@ def _racks(real_data: Path) -> Findings:
             name = "rack_row_only"
         else:
             name = "rack_path_notation" if rack.count("/") == 3 else "rack_notation_unknown"
-        found["cmdb", "host_rack", name].append(
-            "|".join((_short(row["host"]), row["source_key"], row["source"]))
-        )
+        found["cmdb", "host_rack", name].append("|".join((_short(row["host"]), row["source_key"], row["source"])))
     return found
 
 
@@ -191,18 +182,14 @@ def _roles_and_nodes(real_data: Path) -> Findings:
             f"{row['scope']}|{row['role']}" for row in rows if ";" in row["owner_teams"]
         ],
         ("cmdb", "roles", "role_owner_unknown"): [
-            f"{row['scope']}|{row['role']}"
-            for row in rows
-            if set(row["owner_teams"].split(";")) - teams - {""}
+            f"{row['scope']}|{row['role']}" for row in rows if set(row["owner_teams"].split(";")) - teams - {""}
         ],
         ("cmdb", "node_definitions", "selector_stray_comma"): [
             row["node_selector"]
             for row in nodes
             if any("," in part.partition("]")[0] for part in row["node_selector"].split("[")[1:])
         ],
-        ("cmdb", "node_definitions", "node_role_missing"): [
-            row["node_selector"] for row in nodes if not row["roles"]
-        ],
+        ("cmdb", "node_definitions", "node_role_missing"): [row["node_selector"] for row in nodes if not row["roles"]],
     }
 
 
@@ -221,9 +208,7 @@ def _groups_and_persons(real_data: Path, day: date) -> Findings:
     return {
         ("cmdb", "support_groups", "group_empty"): [group for group in groups if not sizes[group]],
         ("cmdb", "support_groups", "group_duplicate"): _repeated(groups),
-        ("cmdb", "group_members", "membership_duplicate"): _repeated(
-            ["|".join(member) for member in members]
-        ),
+        ("cmdb", "group_members", "membership_duplicate"): _repeated(["|".join(member) for member in members]),
         ("cmdb", "group_members", "membership_group_unknown"): [
             "|".join(member) for member in members if member[0] not in groups
         ],
@@ -231,16 +216,12 @@ def _groups_and_persons(real_data: Path, day: date) -> Findings:
             "|".join(member) for member in members if member[1] not in logins
         ],
         ("cmdb", "owners", "owner_duplicate"): _repeated(logins),
-        ("cmdb", "persons", "person_without_group"): [
-            account(row) for row in persons if row["login"] not in grouped
-        ],
+        ("cmdb", "persons", "person_without_group"): [account(row) for row in persons if row["login"] not in grouped],
         ("cmdb", "persons", "uid_duplicate"): [account(row) for row in persons if uids[row["uid"]] > 1],
         ("cmdb", "persons", "account_expired"): [
             account(row)
             for row in persons
-            if row["ensure"] == "present"
-            and row["expiry_date"]
-            and date.fromisoformat(row["expiry_date"]) < day
+            if row["ensure"] == "present" and row["expiry_date"] and date.fromisoformat(row["expiry_date"]) < day
         ],
     }
 

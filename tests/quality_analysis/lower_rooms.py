@@ -78,9 +78,7 @@ class Rooms:
     def write(self, table: str, day: date, rows: Iterable[Row]) -> None:
         """Replace a day of a table."""
         schema = self.lake.schema(table)
-        nothing = {
-            column.name: SAYS_NOTHING.get(column.sql_type) for column in schema.columns if column.required
-        }
+        nothing = {column.name: SAYS_NOTHING.get(column.sql_type) for column in schema.columns if column.required}
         full = [nothing | row | {"day": day} for row in rows]
         self.lake.replace(table, day, pa.Table.from_pylist(full, schema=schema.arrow))
 
@@ -89,10 +87,7 @@ class Rooms:
         self.write(
             "cmdb/configuration_items",
             day,
-            [
-                {"_batch_id": "b", "_record_no": number} | row
-                for number, row in enumerate(CONFIGURATION_ITEMS, 1)
-            ],
+            [{"_batch_id": "b", "_record_no": number} | row for number, row in enumerate(CONFIGURATION_ITEMS, 1)],
         )
         names = ("source_ci_id", "relation", "target_ci_id")
         self.write("cmdb/ci_relations", day, [dict(zip(names, row, strict=True)) for row in CI_RELATIONS])

@@ -157,9 +157,7 @@ def naive_cells(today: list[Row], yesterday: list[Row], instances: list[Row]) ->
     return counted
 
 
-ci_ids = st.sampled_from(
-    ["HOST-1", "HOST-2", "DB-1", "DB-2", "APP-1", "APP-2", "NET-1", "SITE-2", "HOST-GHOST"]
-)
+ci_ids = st.sampled_from(["HOST-1", "HOST-2", "DB-1", "DB-2", "APP-1", "APP-2", "NET-1", "SITE-2", "HOST-GHOST"])
 anomaly_types = st.sampled_from(
     [
         ("flat_line", "accuracy", "warning"),
@@ -215,9 +213,7 @@ def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
     return before, [row for row in after if row["subject_key"] not in withdrawn], kept
 
 
-def test_every_cell_is_what_a_naive_count_gives(
-    tmp_path_factory: pytest.TempPathFactory, project_root: Path
-) -> None:
+def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> None:
     contracts = project_root / "governance" / "standard" / "data_contracts"
     rooms = Rooms(Lake(tmp_path_factory.mktemp("cube") / "lake", dataset_contracts=contracts))
     rooms.write_cmdb(DAY)
@@ -266,16 +262,12 @@ def test_an_instance_with_several_anomalies_counts_once(rooms: Rooms) -> None:
 
 def test_a_refused_record_is_an_anomaly_but_no_instance(rooms: Rooms) -> None:
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
-    rooms.write(
-        VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None, collector=None)]
-    )
+    rooms.write(VIOLATIONS, DAY, [violation("batch:7", "refused_record", ci_id=None, metric=None, collector=None)])
     analyse(rooms, DAY)
     assert cells(rooms, DAY)["all", ()] == (1, 0, 1, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("verdict", "resolved"), [("passed", 1), ("failed", 1), ("not_evaluated", 0), ("error", 0)]
-)
+@pytest.mark.parametrize(("verdict", "resolved"), [("passed", 1), ("failed", 1), ("not_evaluated", 0), ("error", 0)])
 def test_what_was_not_judged_again_is_not_resolved(rooms: Rooms, verdict: str, resolved: int) -> None:
     rooms.write("securities/metric_instances", NEXT_DAY, [instance("i1")])
     rooms.write(VIOLATIONS, DAY, [violation("i1")])
@@ -295,9 +287,7 @@ def test_an_instance_that_left_the_inventory_is_withdrawn_and_not_resolved(rooms
 
 
 def test_a_system_without_an_inventory_has_no_rate(rooms: Rooms) -> None:
-    rooms.write(
-        VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset", ci_id=None)]
-    )
+    rooms.write(VIOLATIONS, DAY, [violation("metric_instances", "not_delivered", subject_kind="dataset", ci_id=None)])
     analyse(rooms, DAY)
     assert cells(rooms, DAY)["system", ("securities",)] == (1, 0, 0, 1, 0)
 

@@ -25,10 +25,7 @@ def govern(rooms: Rooms, day: date, anomalies_by_ci: dict[str | None, int]) -> N
     """A day on which each of these CIs has so many anomalous instances, of ten that it has."""
     rooms.write_cmdb(day)
     inventory = [
-        instance(f"{ci_id}-{number}", ci_id=ci_id)
-        for ci_id in anomalies_by_ci
-        if ci_id
-        for number in range(10)
+        instance(f"{ci_id}-{number}", ci_id=ci_id) for ci_id in anomalies_by_ci if ci_id for number in range(10)
     ]
     rooms.write("securities/metric_instances", day, inventory)
     rooms.write(
@@ -77,9 +74,7 @@ def test_an_anomaly_counts_for_each_application_on_its_ci(rooms: Rooms) -> None:
 
 def test_every_dimension_is_ranked(rooms: Rooms) -> None:
     govern(rooms, DAY, {"HOST-1": 1})
-    keys = {
-        name: [row["key"] for row in read_rankings(rooms.lake, name, 10, DAY)] for name in RANKED_DIMENSIONS
-    }
+    keys = {name: [row["key"] for row in read_rankings(rooms.lake, name, 10, DAY)] for name in RANKED_DIMENSIONS}
     assert keys == {
         "anomaly_type": ["flat_line"],
         "metric": ["system.cpu.utilization"],
@@ -98,9 +93,7 @@ def test_every_dimension_is_ranked(rooms: Rooms) -> None:
 def test_what_has_no_key_is_not_ranked_and_what_has_no_name_bears_its_key(rooms: Rooms) -> None:
     govern(rooms, DAY, {"HOST-GHOST": 2, "HOST-2": 1})
     assert columns(read_rankings(rooms.lake, "owner", 10, DAY), "key") == []
-    assert columns(read_rankings(rooms.lake, "collector", 10, DAY), "key", "label") == [
-        ("collector-1", "collector-1")
-    ]
+    assert columns(read_rankings(rooms.lake, "collector", 10, DAY), "key", "label") == [("collector-1", "collector-1")]
 
 
 def test_changes_are_against_exactly_the_day_before(rooms: Rooms) -> None:
@@ -135,15 +128,11 @@ def test_rankings_are_read_as_flat_rows_of_the_last_day(rooms: Rooms) -> None:
     govern(rooms, NEXT_DAY, {"HOST-1": 1, "HOST-2": 1})
     rows = read_rankings(rooms.lake, "host", top=1)
     assert [row["day"] for row in rows] == ["2026-11-21"]
-    assert all(
-        value is None or isinstance(value, str | int | float) for row in rows for value in row.values()
-    )
+    assert all(value is None or isinstance(value, str | int | float) for row in rows for value in row.values())
 
 
 def test_a_dimension_that_is_not_ranked_is_named_with_those_that_are(rooms: Rooms) -> None:
-    with pytest.raises(
-        UnknownDimensionError, match=r"cannot rank by 'colour': choose one of anomaly_type, metric"
-    ):
+    with pytest.raises(UnknownDimensionError, match=r"cannot rank by 'colour': choose one of anomaly_type, metric"):
         read_rankings(rooms.lake, "colour", 10)
 
 
@@ -160,7 +149,5 @@ def test_a_second_run_changes_nothing(rooms: Rooms) -> None:
     first = rooms.rows(RANKINGS)
     govern(rooms, DAY, {"HOST-1": 5, "HOST-2": 5})
     # The inventory was written anew, and so has another version.
-    without_versions = [
-        [{**row, "data_versions": None} for row in rows] for rows in (first, rooms.rows(RANKINGS))
-    ]
+    without_versions = [[{**row, "data_versions": None} for row in rows] for rows in (first, rooms.rows(RANKINGS))]
     assert without_versions[0] == without_versions[1]

@@ -41,22 +41,14 @@ def firm(project: SmallFirm, tmp_path: Path) -> SmallFirm:
 
 RANGE = policy("range", "expect_column_values_to_be_between", column="sample_max", max_value=100)
 UNIT = policy("unit", "expect_column_values_to_not_be_null", dimension="completeness", column="source_unit")
-INTERVAL = policy(
-    "interval", "expect_column_values_to_not_be_null", dimension="completeness", column="interval_s"
-)
+INTERVAL = policy("interval", "expect_column_values_to_not_be_null", dimension="completeness", column="interval_s")
 SOUND = policy("sound", "expect_column_values_to_be_unique", dimension="uniqueness", column="instance_id")
 BROKEN = policy("broken", "expect_column_values_to_not_be_null", dimension="consistency", column="absent")
-WAITING = policy(
-    "waiting", "expect_column_values_to_not_be_null", column="ci_id", meta={"requires": ["cmdb/owners"]}
-)
+WAITING = policy("waiting", "expect_column_values_to_not_be_null", column="ci_id", meta={"requires": ["cmdb/owners"]})
 
 
-def evaluate(
-    firm: SmallFirm, *policies: Policy, dimensions: list[str] | None = None, **of: Any
-) -> list[PolicyResult]:
-    policy_set = PolicySet(
-        SYSTEM, of.get("dataset", DATASET), policies, of.get("view_sql"), of.get("hash", "hash")
-    )
+def evaluate(firm: SmallFirm, *policies: Policy, dimensions: list[str] | None = None, **of: Any) -> list[PolicyResult]:
+    policy_set = PolicySet(SYSTEM, of.get("dataset", DATASET), policies, of.get("view_sql"), of.get("hash", "hash"))
     return evaluate_dataset(firm.lake, firm.governance, policy_set, DAY, dimensions)
 
 
@@ -88,12 +80,9 @@ def test_results_and_violations_say_what_where_and_of_which_record(firm: SmallFi
     ]
     cpu = "system.cpu.utilization"
     instances = {
-        ci: (key, batch)
-        for ci, key, batch in firm.rows(f"{SYSTEM}/{DATASET}", "ci_id, instance_id, _batch_id")
+        ci: (key, batch) for ci, key, batch in firm.rows(f"{SYSTEM}/{DATASET}", "ci_id, instance_id, _batch_id")
     }
-    columns = (
-        "policy_id, quality_dimension, subject_kind, subject_key, observed, source_metric, metric, ci_id"
-    )
+    columns = "policy_id, quality_dimension, subject_kind, subject_key, observed, source_metric, metric, ci_id"
     assert firm.rows(VIOLATIONS, f"{columns}, collector, batch_id, record_no") == sorted(
         (name, dimension, "row", instances[ci][0], observed, "cpu", cpu, ci, "K1", instances[ci][1], n)
         for name, dimension, ci, observed, n in (
@@ -136,8 +125,7 @@ def test_a_dataset_that_was_not_delivered_is_not_evaluated(firm: SmallFirm) -> N
     [result] = evaluate(firm, RANGE, dataset="metric_definitions")
     assert (result.verdict, result.evaluated, result.failed) == ("not_evaluated", None, None)
     assert result.reason == (
-        f"{SYSTEM}/metric_definitions holds nothing for {DAY}: "
-        "nothing was delivered, or the batch was refused"
+        f"{SYSTEM}/metric_definitions holds nothing for {DAY}: nothing was delivered, or the batch was refused"
     )
     assert firm.rows(VIOLATIONS) == []
 
@@ -260,9 +248,7 @@ def test_free_sql_that_does_not_give_the_subject_is_an_error(firm: SmallFirm) ->
         ("SELECT * FROM dataset WHERE ci_id <> 'H1'", "gives 3 rows for 4 rows"),
     ],
 )
-def test_a_policy_view_that_is_wrong_is_an_error_of_all_its_policies(
-    firm: SmallFirm, view: str, reason: str
-) -> None:
+def test_a_policy_view_that_is_wrong_is_an_error_of_all_its_policies(firm: SmallFirm, view: str, reason: str) -> None:
     results = evaluate(firm, RANGE, UNIT, view_sql=view)
     assert {result.verdict for result in results} == {"error"}
     assert all(reason in (result.reason or "") for result in results)
@@ -273,15 +259,11 @@ def test_a_policy_view_may_end_in_a_comment(firm: SmallFirm) -> None:
     assert evaluate(firm, RANGE, view_sql="SELECT * FROM dataset -- all of it")[0].verdict == "failed"
 
 
-def test_a_count_that_the_rows_do_not_bear_out_is_an_error(
-    firm: SmallFirm, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_count_that_the_rows_do_not_bear_out_is_an_error(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
     from omgov_assets.quality_policy import great_expectations_run
 
     honest: Callable[..., str] = great_expectations_run._row_query
-    monkeypatch.setattr(
-        great_expectations_run, "_row_query", lambda *args: f"{honest(*args)} AND ci_id <> 'H1'"
-    )
+    monkeypatch.setattr(great_expectations_run, "_row_query", lambda *args: f"{honest(*args)} AND ci_id <> 'H1'")
     [result] = evaluate(firm, RANGE)
     assert (result.verdict, result.failed) == ("error", 2)
     assert result.reason == "1 failing rows were found where Great Expectations counted 2"
@@ -332,9 +314,7 @@ def owners(project: SmallFirm, tmp_path: Path) -> SmallFirm:
         (policy("p", "expect_column_values_to_not_be_in_set", column="owner_id", value_set=["O1"]), "O1"),
     ],
 )  # fmt: skip
-def test_an_observed_value_of_a_graded_column_is_masked(
-    owners: SmallFirm, case: Policy, observed: str
-) -> None:
+def test_an_observed_value_of_a_graded_column_is_masked(owners: SmallFirm, case: Policy, observed: str) -> None:
     policy_set = PolicySet("cmdb", "owners", (case,), None, "hash")
     [result] = evaluate_dataset(owners.lake, owners.governance, policy_set, DAY)
     assert (result.verdict, result.failed) == ("failed", 1), result.reason
@@ -362,9 +342,7 @@ def test_the_shipped_suite_judges_a_sound_day_as_sound(project: SmallFirm, tmp_p
     ):
         policy_set = load_policy_set(firm.settings.project, system, dataset)
         results = evaluate_dataset(firm.lake, firm.governance, policy_set, DAY)
-        waiting = {
-            r.policy.policy_id for r in results if "control/standard_metrics" in r.policy.meta.requires
-        }
+        waiting = {r.policy.policy_id for r in results if "control/standard_metrics" in r.policy.meta.requires}
         unsound = {r.policy.policy_id: r.reason for r in results if r.verdict != "passed"}
         assert set(unsound) == waiting, unsound
     assert firm.rows(VIOLATIONS) == []

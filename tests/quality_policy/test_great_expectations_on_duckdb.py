@@ -74,9 +74,7 @@ def test_a_summary_counts_elements_missing_and_unexpected(validator: Any) -> Non
 
 
 def test_elements_are_the_rows_of_the_row_condition(validator: Any) -> None:
-    conditioned = policy(
-        "p", "expect_column_values_to_not_be_null", column="n", row_condition=compare("s", "==", "b")
-    )
+    conditioned = policy("p", "expect_column_values_to_not_be_null", column="n", row_condition=compare("s", "==", "b"))
     [result] = validated(validator, conditioned)
     assert (result.result["element_count"], result.result["unexpected_count"]) == (2, 1)
 
@@ -121,9 +119,7 @@ def test_an_expectation_on_the_dataset_counts_no_elements(validator: Any) -> Non
         ),
     ],
 )
-def test_the_condition_of_a_metric_holds_for_the_failing_rows(
-    validator: Any, case: Policy, expected: str
-) -> None:
+def test_the_condition_of_a_metric_holds_for_the_failing_rows(validator: Any, case: Policy, expected: str) -> None:
     [condition] = run._conditions(validator, validated(validator, case)).values()
     compiled = run._compiled(validator.execution_engine, condition.expression)
     assert " ".join(compiled.split()) == expected
@@ -143,12 +139,8 @@ def test_the_domain_of_a_condition_holds_row_condition_and_ignored_rows(validato
     assert str(engine.get_domain_records(domain_kwargs={})) == "checked"
     assert domain(row_condition=condition) == "SELECT * FROM checked WHERE s = 'b' AND m IS NOT NULL"
     pair = {"column_A": "n", "column_B": "m"}
-    assert domain(**pair, ignore_row_if="either_value_is_missing").endswith(
-        "WHERE NOT (n IS NULL OR m IS NULL)"
-    )
-    assert domain(**pair, ignore_row_if="both_values_are_missing").endswith(
-        "WHERE NOT (n IS NULL AND m IS NULL)"
-    )
+    assert domain(**pair, ignore_row_if="either_value_is_missing").endswith("WHERE NOT (n IS NULL OR m IS NULL)")
+    assert domain(**pair, ignore_row_if="both_values_are_missing").endswith("WHERE NOT (n IS NULL AND m IS NULL)")
 
 
 def test_gx_itself_knows_no_regular_expression_on_duckdb() -> None:

@@ -30,8 +30,7 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as opened:
         opened.execute("SET TimeZone = 'UTC'")
         opened.execute(
-            "CREATE TABLE checked "
-            "(id BIGINT, n DOUBLE, m DOUBLE, unit VARCHAR, ok BOOLEAN, seen_at TIMESTAMPTZ)"
+            "CREATE TABLE checked (id BIGINT, n DOUBLE, m DOUBLE, unit VARCHAR, ok BOOLEAN, seen_at TIMESTAMPTZ)"
         )
         opened.executemany("INSERT INTO checked VALUES (?, ?, ?, ?, ?, ?)", ROWS)
         yield opened
@@ -71,8 +70,7 @@ BOTH = {"ignore_row_if": "both_values_are_missing"}
         (BETWEEN | {"min_value": 0, "row_condition": compare("unit", "==", "it's")}, 0, []),
         (BETWEEN | {"min_value": 0, "row_condition": compare("ok", "==", True)}, 3, [6]),
         (
-            BETWEEN
-            | {"min_value": 9, "row_condition": all_of(compare("ok", "==", True), compare("m", ">=", 5))},
+            BETWEEN | {"min_value": 9, "row_condition": all_of(compare("ok", "==", True), compare("m", ">=", 5))},
             2,
             [1, 6],
         ),
@@ -166,9 +164,7 @@ def test_mostly_decides_the_verdict_and_not_the_failing_rows(con: duckdb.DuckDBP
 def test_free_sql_fails_the_rows_that_it_selects(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE known AS SELECT '%' AS unit")
     query = "SELECT c.* FROM {batch} AS c ANTI JOIN known USING (unit) WHERE c.unit IS NOT NULL"
-    [verdict] = evaluate_policies(
-        con, [policy("p", "unexpected_rows_expectation", unexpected_rows_query=query)]
-    )
+    [verdict] = evaluate_policies(con, [policy("p", "unexpected_rows_expectation", unexpected_rows_query=query)])
     assert (verdict.success, verdict.failed) == (False, 2)
     assert failing(con, verdict) == [2, 5]
 

@@ -81,9 +81,7 @@ def _load(con: duckdb.DuckDBPyConnection, home: Path, system: str, dataset: str,
             records = [dict(row) for row in database.execute(f"SELECT * FROM {dataset} ORDER BY rowid")]
     else:
         text = path.read_text(encoding="utf-8")
-        records = (
-            json.loads(text) if system == "institutional_trading" else [*map(json.loads, text.splitlines())]
-        )
+        records = json.loads(text) if system == "institutional_trading" else [*map(json.loads, text.splitlines())]
         for key in {"labels", "tags"} & records[0].keys():
             for record in records:
                 record[key] = json.dumps(record[key], sort_keys=True, separators=(",", ":"))
@@ -190,9 +188,7 @@ def _read_deliveries(con: duckdb.DuckDBPyConnection, home: Path, day: date) -> N
 
 def _refused(con: duckdb.DuckDBPyConnection, home: Path, system: str, day: date) -> list[tuple[str, str]]:
     batch = hashlib.sha256(_file(home, system, "metric_instances", day).read_bytes()).hexdigest()[:16]
-    rows = con.execute(
-        "SELECT record_no FROM all_instances WHERE unusable AND system = $1", [system]
-    ).fetchall()
+    rows = con.execute("SELECT record_no FROM all_instances WHERE unusable AND system = $1", [system]).fetchall()
     return [(system, f"{batch}:{number}") for (number,) in rows]
 
 
@@ -214,9 +210,7 @@ def _read_standard(con: duckdb.DuckDBPyConnection, project: Path) -> None:
         row |= {k: None if row[k] is None else float(row[k]) for k in ("valid_min", "valid_max")}
     types = {"valid_min": pa.float64(), "valid_max": pa.float64(), "varies": pa.bool_()}
     lists = {"ci_classes", "required_attributes"}
-    schema = pa.schema(
-        [(f, types.get(f, pa.list_(pa.string()) if f in lists else pa.string())) for f in fields]
-    )
+    schema = pa.schema([(f, types.get(f, pa.list_(pa.string()) if f in lists else pa.string())) for f in fields])
     _store(con, "standard", pa.Table.from_pylist(rows, schema=schema))
 
 

@@ -37,12 +37,8 @@ OF_OTHERS = {
 }  # fmt: skip
 
 
-def firm(
-    out: Path, *, seed: int = 7, days: int = 1, instances: int = 20_000, first_day: date = DAY
-) -> FirmSummary:
-    return generate_firm(
-        out, definitions=2_000, instances=instances, days=days, first_day=first_day, seed=seed
-    )
+def firm(out: Path, *, seed: int = 7, days: int = 1, instances: int = 20_000, first_day: date = DAY) -> FirmSummary:
+    return generate_firm(out, definitions=2_000, instances=instances, days=days, first_day=first_day, seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +68,7 @@ def digests(home: Path, pattern: str = "**/*") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("seed", [pytest.param(7, id="known"), pytest.param(FRESH_SEED, id="fresh")])
-def test_the_truth_is_what_a_recount_of_the_deliveries_finds(
-    tmp_path: Path, project_root: Path, seed: int
-) -> None:
+def test_the_truth_is_what_a_recount_of_the_deliveries_finds(tmp_path: Path, project_root: Path, seed: int) -> None:
     firm(tmp_path, seed=seed, days=2, instances=30_000)
     for day in (DAY, NEXT_DAY):
         truth = truth_of(tmp_path, day)
@@ -112,9 +106,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_firm(tmp_pa
     assert digests(tmp_path / "a") == digests(tmp_path / "b")
     other = digests(tmp_path / "c")
     assert all(
-        other[name] != digest
-        for name, digest in digests(tmp_path / "a").items()
-        if "support_groups" not in name
+        other[name] != digest for name, digest in digests(tmp_path / "a").items() if "support_groups" not in name
     )
 
 
@@ -131,9 +123,7 @@ def test_no_delivery_is_a_copy_of_the_day_before(home: Path) -> None:
 
 
 def test_most_anomalies_last_and_some_come_and_go(home: Path) -> None:
-    before, after = (
-        {row for row in truth_of(home, day) if "sample" not in row[1]} for day in (DAY, NEXT_DAY)
-    )
+    before, after = ({row for row in truth_of(home, day) if "sample" not in row[1]} for day in (DAY, NEXT_DAY))
     assert len(before & after) > 0.85 * len(before)
     assert before - after
     assert after - before
@@ -152,26 +142,20 @@ def test_sizes_are_as_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("instances", "days", "first_day"), [(9_999, 1, DAY), (20_000, 0, DAY), (20_000, 1, date(2024, 12, 31))]
 )
-def test_what_no_firm_can_be_made_of_is_refused(
-    tmp_path: Path, instances: int, days: int, first_day: date
-) -> None:
+def test_what_no_firm_can_be_made_of_is_refused(tmp_path: Path, instances: int, days: int, first_day: date) -> None:
     with pytest.raises(ValueError, match="is "):
         firm(tmp_path, instances=instances, days=days, first_day=first_day)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_half_written_stays_behind(home: Path) -> None:
-    assert [
-        path for path in home.rglob("*") if path.name.startswith(".") or path.suffix in {".part", ".utf8"}
-    ] == []
+    assert [path for path in home.rglob("*") if path.name.startswith(".") or path.suffix in {".part", ".utf8"}] == []
 
 
 def test_people_are_reachable_nowhere(home: Path) -> None:
     rows = query(f"SELECT email, phone FROM '{home}/landing/cmdb/owners/{DAY}/*.csv'")
     assert len(rows) == 900
-    assert all(
-        email.endswith("@example.com") and str(phone).startswith("+86 100 0000") for email, phone in rows
-    )
+    assert all(email.endswith("@example.com") and str(phone).startswith("+86 100 0000") for email, phone in rows)
 
 
 def test_the_catalogue_agrees_with_the_metric_standard(project_root: Path) -> None:

@@ -159,9 +159,7 @@ class SmallFirm:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def collect(
-        self, system: str = SYSTEM, day: date = DAY, *datasets: str
-    ) -> dict[str, list[dict[str, Any]]]:
+    def collect(self, system: str = SYSTEM, day: date = DAY, *datasets: str) -> dict[str, list[dict[str, Any]]]:
         """Take the day's deliveries of a system through the gate; ledger entries by dataset."""
         governance = self.governance
         lake, business = self.lake, governance.systems[system]
@@ -187,9 +185,7 @@ class SmallFirm:
             ],
             day,
         )
-        relations = [
-            {"source_ci_id": "A1", "relation": "runs_on", "target_ci_id": host} for host in ("H1", "H2")
-        ]
+        relations = [{"source_ci_id": "A1", "relation": "runs_on", "target_ci_id": host} for host in ("H1", "H2")]
         self.deliver("cmdb", "ci_relations", relations, day)
         self.deliver("cmdb", "support_groups", [{"support_group_id": "G1", "name": "Hosts"}], day)
         self.deliver("cmdb", "owners", [{"owner_id": "O1", "name": "王芳", "active": "true"}], day)
@@ -232,9 +228,7 @@ def file_bytes(transport: dict[str, str], columns: list[str], records: list[dict
         case "ndjson":
             return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records).encode()
         case "json":
-            return (
-                "[" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "]\n"
-            ).encode()
+            return ("[" + ",\n".join(json.dumps(record, ensure_ascii=False) for record in records) + "]\n").encode()
         case "parquet":
             return parquet_bytes(names, records)
         case _:
@@ -291,9 +285,7 @@ def build_small_firm(root: Path, delivers: str = "csv") -> SmallFirm:
     transport = FORMATS[delivers]
     project = root / "project"
     for part in ("data_contracts", "metric_definitions", "policy_views"):
-        shutil.copytree(
-            REPOSITORY / "governance" / "standard" / part, project / "governance" / "standard" / part
-        )
+        shutil.copytree(REPOSITORY / "governance" / "standard" / part, project / "governance" / "standard" / part)
     spellings = "governance/standard/unit_spellings.yaml"
     shutil.copy(REPOSITORY / spellings, project / spellings)
     expectations = project / "expectations"
@@ -326,9 +318,7 @@ def _write_system(folder: Path, system: str, transport: dict[str, str]) -> None:
     definition = {"type": "omgov_assets.components.BusinessSystemComponent", "attributes": attributes}
     (folder / "defs.yaml").write_text(yaml.safe_dump(definition, sort_keys=False))
     if system == SYSTEM:
-        (folder / "metric_mappings.yaml").write_text(
-            "mappings:\n  - {match: cpu, metric: system.cpu.utilization}\n"
-        )
+        (folder / "metric_mappings.yaml").write_text("mappings:\n  - {match: cpu, metric: system.cpu.utilization}\n")
     for dataset in datasets:
         (folder / f"{dataset}.odcs.yaml").write_text(_contract(system, dataset))
         (folder / f"{dataset}.sql").write_text(

@@ -32,7 +32,7 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
     terminal = os.fdopen(os.dup(sys.stderr.fileno()), "w")
     console = Console(file=terminal)
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not terminal.isatty()) as progress:
         bar = progress.add_task("starting", total=None)
         from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
         from omgov_assets.defs.night import StepProgress, run_night

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -54,11 +54,14 @@ def fail(text: str, code: int = PLATFORM_FAILURE) -> NoReturn:
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
+    # A column that says nothing of any row only takes room.
+    told = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
     table = Table(title=title or None, title_justify="left", header_style="bold")
-    for name, value in rows[0].items():
-        table.add_column(name.replace("_", " "), justify="right" if _is_number(value) else "left", overflow="fold")
+    for name in told:
+        justify: Literal["left", "right"] = "right" if _is_number(rows[0][name]) else "left"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(_shown(value) for value in row.values()))
+        table.add_row(*(_shown(row[name]) for name in told))
     # A pipe has no width of its own: never cut what a person or a script wants to read.
     Console(width=None if sys.stdout.isatty() else 200).print(table)
 

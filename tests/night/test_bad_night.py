@@ -1,4 +1,4 @@
-"""A night on which much of what was delivered cannot be used: it goes on for everything else, and says what is wrong."""
+"""A night on which much of what was delivered cannot be used: it goes on for the rest, and says what is wrong."""
 
 from __future__ import annotations
 

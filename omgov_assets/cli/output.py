@@ -67,6 +67,8 @@ def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
 
 
 def _is_number(value: object) -> bool:
+    if isinstance(value, str):
+        return value.endswith("%")
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

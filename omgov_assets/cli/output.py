@@ -56,14 +56,18 @@ def fail(text: str, code: int = PLATFORM_FAILURE) -> NoReturn:
 def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     # A column that says nothing of any row only takes room.
     told = [name for name in rows[0] if any(row[name] not in (None, "") for row in rows)]
-    table = Table(title=title or None, title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for name in told:
         justify: Literal["left", "right"] = "right" if _is_number(rows[0][name]) else "left"
         table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*(_shown(row[name]) for name in told))
     # A pipe has no width of its own: never cut what a person or a script wants to read.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    if title:
+        # Not the table's own title, which would wrap to the width of a narrow table.
+        console.print(title, style="italic", markup=False)
+    console.print(table)
 
 
 def _is_number(value: object) -> bool:

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+# Tests make homes and projects of their own; `make` and a developer's shell name theirs in the environment.
+for name in ("DAGSTER_HOME", "OMGOV_HOME", "OMGOV_PROJECT"):
+    os.environ.pop(name, None)
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -57,8 +57,6 @@ def run_night(
     Raises:
         GovernanceError: control information is at fault.
     """
-    # Great Expectations takes seconds to import: it does so beside the first steps, which wait for files.
-    threading.Thread(target=preload, daemon=True).start()
     prepare_dagster_home(settings)
     os.environ["DAGSTER_HOME"] = str(settings.dagster)
     os.environ["OMGOV_HOME"] = str(settings.home)
@@ -92,6 +90,9 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
         _end_leftover_runs(instance)
         run_id = str(uuid4())
         instance.add_event_listener(run_id, listen)
+        # Great Expectations takes seconds to import: it does so beside the first steps, in which DuckDB and Arrow do the
+        # work. Any earlier, it would only contend with the imports and the bookkeeping of this thread.
+        threading.Thread(target=preload, daemon=True).start()
         result = job.execute_in_process(
             instance=instance,
             partition_key=day.isoformat(),

@@ -90,8 +90,8 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
         _end_leftover_runs(instance)
         run_id = str(uuid4())
         instance.add_event_listener(run_id, listen)
-        # Great Expectations takes seconds to import: it does so beside the first steps, in which DuckDB and Arrow do the
-        # work. Any earlier, it would only contend with the imports and the bookkeeping of this thread.
+        # Great Expectations takes seconds to import: it does so beside the first steps, in which DuckDB and Arrow do
+        # the work. Any earlier, it would only contend with the imports and the bookkeeping of this thread.
         threading.Thread(target=preload, daemon=True).start()
         result = job.execute_in_process(
             instance=instance,

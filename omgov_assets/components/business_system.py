@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from omgov_assets.components.check_results import check_result, not_admitted_yet
+from omgov_assets.components.check_results import check_result
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, governance_of, policy_set_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
@@ -186,7 +186,7 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
         "dagster/row_count": sum(entry["rows_admitted"] for entry in admitted),
         "rows_in": sum(entry["rows_in"] for entry in entries),
         "rows_quarantined": sum(entry["rows_quarantined"] for entry in admitted),
-        "decision": ", ".join(sorted({entry["decision"] for entry in entries})) or not_admitted_yet(day),
+        "decision": ", ".join(sorted({entry["decision"] for entry in entries})) or f"nothing was delivered for {day}",
     }
     if records:
         metadata["batches"] = dg.MetadataValue.table(records)

@@ -49,11 +49,6 @@ def check_result(policy_set: PolicySet, dimension: str, results: list[PolicyResu
     )
 
 
-def not_admitted_yet(day: date) -> str:
-    """What an asset's page says where nothing came."""
-    return f"nothing was delivered for {day}"
-
-
 def _record(result: PolicyResult) -> dg.TableRecord:
     share = 100.0 * result.failed / result.evaluated if result.failed is not None and result.evaluated else 0.0
     return dg.TableRecord(

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from omgov_assets.admission.ledger import read_ledger
+from omgov_assets.admission.ledger import ledger_entries
 from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -42,28 +42,36 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
 
         result = run_night(settings, day, INVENTORY if inventory else NIGHTLY, show)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    entries = read_ledger(lake, day)
+    with lake.connect() as con:
+        entries = ledger_entries(con, lake, day)
+        lake.register(con, "violations", VIOLATIONS, day)
+        lake.register(con, "check_results", CHECK_RESULTS, day)
+        not_delivered = con.execute(
+            "SELECT system, dataset FROM violations WHERE policy_id = ? ORDER BY ALL", [NOT_DELIVERED]
+        ).fetchall()
+        unjudged = con.execute(
+            "SELECT system, dataset, policy_id, verdict, reason FROM check_results "
+            "WHERE verdict IN ('error', 'not_evaluated') ORDER BY ALL"
+        ).fetchall()
     emit(
         [_batch_row(entry) for entry in entries], Format.TABLE, f"Batches of {day}", f"no batch was delivered for {day}"
     )
     emit([{"step": step, "seconds": round(s, 2)} for step, s in result.step_seconds.items()], Format.TABLE, "Steps")
     for step, reason in result.failures.items():
         notice(f"omgov: step {step} failed: {reason}")
-    not_delivered = _rows(lake, VIOLATIONS, day, "system, dataset", "policy_id", NOT_DELIVERED)
     for system, dataset in not_delivered:
         notice(f"{system}/{dataset}: nothing was delivered for {day}")
     refused = [entry for entry in entries if entry["decision"] == "refused"]
     for entry in refused:
         notice(f"{entry['system']}/{entry['dataset']}: refused: {entry['reason']}")
-    broken = _rows(lake, CHECK_RESULTS, day, "system, dataset, policy_id, reason", "verdict", "error")
+    broken = [(*policy, reason) for *policy, verdict, reason in unjudged if verdict == "error"]
     for system, dataset, policy, reason in broken:
         notice(f"{system}/{dataset}: policy {policy} broke: {reason}")
     notice(f"governed {day} in {time.monotonic() - started:.1f} s")
     if not result.success or broken:
         return PLATFORM_FAILURE
-    not_evaluated = _rows(lake, CHECK_RESULTS, day, "system, dataset, policy_id", "verdict", "not_evaluated")
     quarantined = any(entry["rows_quarantined"] for entry in entries)
-    return SOMETHING_REFUSED if refused or not_delivered or quarantined or not_evaluated else 0
+    return SOMETHING_REFUSED if refused or not_delivered or quarantined or unjudged else 0
 
 
 def _batch_row(entry: dict[str, Any]) -> dict[str, Any]:
@@ -76,9 +84,3 @@ def _batch_row(entry: dict[str, Any]) -> dict[str, Any]:
         "quarantined": entry["rows_quarantined"],
         "decision": entry["decision"],
     }
-
-
-def _rows(lake: Lake, table: str, day: date, columns: str, column: str, value: str) -> list[tuple[Any, ...]]:
-    with lake.connect() as con:
-        lake.register(con, "found", table, day)
-        return con.execute(f"SELECT {columns} FROM found WHERE {column} = ? ORDER BY ALL", [value]).fetchall()  # noqa: S608

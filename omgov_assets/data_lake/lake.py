@@ -6,7 +6,6 @@ Owns three decisions: a slice is *replaced*, never appended twice; a schema must
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -24,6 +23,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from omgov_assets.data_lake import sql
+from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
 
@@ -179,7 +179,8 @@ class Lake:
         properties = None
         if transactions:
             properties = CommitProperties(app_transactions=[Transaction(*item) for item in transactions.items()])
-        with self._sole_writer(table):
+        # One writer per table at a time, across processes.
+        with sole_holder(self.root.parent, table.replace("/", ".")):
             for attempt in range(COMMIT_ATTEMPTS):
                 delta = self._opened_now(table) or self._create(table, schema)
                 try:
@@ -220,15 +221,6 @@ class Lake:
         for folder in (path, path.parent, self.root):
             _fsync(folder)
         return delta
-
-    @contextmanager
-    def _sole_writer(self, table: str) -> Iterator[None]:
-        """One writer per table at a time, across processes; the kernel frees the lock of a killed one."""
-        locks = self.root.parent / "tmp" / "locks"
-        locks.mkdir(parents=True, exist_ok=True)
-        with (locks / f"{table.replace('/', '.')}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
 
 def create_view(con: duckdb.DuckDBPyConnection, view: str, query: str) -> None:

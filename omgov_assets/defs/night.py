@@ -1,6 +1,5 @@
 """Running a job for one day in this process, with a word at every step: what ``omgov run`` does."""
 
-import fcntl
 import os
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from uuid import uuid4
 import dagster as dg
 import sqlalchemy
 
+from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import NIGHTLY
@@ -62,7 +62,8 @@ def run_night(
     os.environ["OMGOV_HOME"] = str(settings.home)
     os.environ["OMGOV_PROJECT"] = str(settings.project)
     job = build_defs().resolve_job_def(job_name)
-    with _sole_run(settings), _bookkeeping_kept_open(settings):
+    # One command-line run per home at a time; a second one waits.
+    with sole_holder(settings.home, "run"), _bookkeeping_kept_open(settings):
         return _run(job, day, on_step)
 
 
@@ -102,16 +103,6 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
     return NightResult(run_id, result.success, seconds, failures)
-
-
-@contextmanager
-def _sole_run(settings: Settings) -> Iterator[None]:
-    """One command-line run per home at a time; a second one waits. The kernel frees the lock of a killed run."""
-    locks = settings.home / "tmp" / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with (locks / "run.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager

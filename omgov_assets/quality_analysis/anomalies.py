@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
 from omgov_assets.quality_policy.violations import VIOLATIONS
@@ -55,8 +55,8 @@ def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
         create_ci_dimensions(con)
         version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day}))
         lake.register(con, "anomalies", ANOMALIES, day)
-        counts = con.execute(
-            "SELECT (SELECT count(*) FROM violations), count(*), count(*) FILTER (first_seen_day = day) FROM anomalies"
-        ).fetchone()
-    violations, anomalies, new_anomalies = counts or (0, 0, 0)
+        violations, anomalies, new_anomalies = one_row(
+            con,
+            "SELECT (SELECT count(*) FROM violations), count(*), count(*) FILTER (first_seen_day = day) FROM anomalies",
+        )
     return AnomalySummary(day, violations, anomalies, new_anomalies, version)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, timedelta
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.rankings import rank_anomalies
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
@@ -51,5 +51,5 @@ def _first_seen_days(lake: Lake, day: date) -> tuple[int, int | None]:
     """A fingerprint of which anomalies the day has and since when."""
     with lake.connect() as con:
         lake.register(con, "anomalies", ANOMALIES, day)
-        row = con.execute(_FIRST_SEEN_DAYS).fetchone()
-    return row if row else (0, None)
+        count, fingerprint = one_row(con, _FIRST_SEEN_DAYS)
+    return count, fingerprint

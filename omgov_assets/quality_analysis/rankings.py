@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.quality_analysis.cmdb import register_cmdb
 from omgov_assets.quality_analysis.statistics import STATISTICS
@@ -76,8 +76,8 @@ def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
         rows = con.sql(_RANKINGS_SQL, params={"day": day, "has_previous_day": has_previous_day})
         version = lake.replace(RANKINGS, day, rows)
         lake.register(con, "rankings", RANKINGS, day)
-        ranked = con.execute("SELECT count(*) FROM rankings").fetchone()
-    return RankingsSummary(day, ranked[0] if ranked else 0, yesterday if has_previous_day else None, version)
+        (ranked,) = one_row(con, "SELECT count(*) FROM rankings")
+    return RankingsSummary(day, ranked, yesterday if has_previous_day else None, version)
 
 
 def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
@@ -106,13 +106,12 @@ def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> Statist
         cells = con.sql(_STATISTICS_SQL, params={"day": day, **provenance})
         version = lake.replace(STATISTICS, day, cells)
         lake.register(con, "cells", STATISTICS, day)
-        total = con.execute(
+        # The cube has exactly one cell 'all', on a clean day as well.
+        cell_count, anomalies, new_anomalies, resolved_anomalies, anomalous_instances, instances = one_row(
+            con,
             "SELECT (SELECT count(*) FROM cells), anomalies, new_anomalies, resolved_anomalies, "
-            "anomalous_instances, instances FROM cells WHERE dimension_set = 'all'"
-        ).fetchone()
-    if total is None:
-        raise AssertionError(f"{STATISTICS} of {day} has no cell 'all'")
-    cell_count, anomalies, new_anomalies, resolved_anomalies, anomalous_instances, instances = total
+            "anomalous_instances, instances FROM cells WHERE dimension_set = 'all'",
+        )
     return StatisticsSummary(
         day=day,
         cells=cell_count,

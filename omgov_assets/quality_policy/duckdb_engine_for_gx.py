@@ -6,6 +6,7 @@ policies are evaluated.
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -59,6 +60,9 @@ def _engine_class() -> Any:
 @cache
 def _connection_class() -> Any:
     import duckdb_engine
+
+    # Importing it makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes first.
+    atexit.register(duckdb_engine.__dict__.clear)
 
     class QueriesOfTheirOwn(duckdb_engine.ConnectionWrapper):
         """Begins no transaction: within one, a query that fails would leave all queries after it aborted."""

@@ -6,7 +6,6 @@ imports GX stands inside a function, since the import costs four seconds.
 
 from __future__ import annotations
 
-import atexit
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,12 +118,6 @@ def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[st
 
 @contextmanager
 def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
-    import duckdb_engine
-
-    # Importing duckdb_engine makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes
-    # first.
-    atexit.unregister(duckdb_engine.__dict__.clear)
-    atexit.register(duckdb_engine.__dict__.clear)
     from great_expectations.core.batch import Batch
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator

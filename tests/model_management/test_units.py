@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.units import Conversion, UnitTable
 
 ROOT = Path(__file__).parents[2]
-REAL_DATA = Path(os.environ.get("OMGOV_REAL_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.fixture(scope="module")
@@ -178,12 +176,11 @@ def test_a_missing_table_is_an_error(tmp_path: Path) -> None:
         ("zabbix/zabbix_community_items.csv.gz", "units", 0.83),
     ],
 )
-def test_units_of_real_catalogues_are_known(units: UnitTable, file: str, column: str, known_share: float) -> None:
+def test_units_of_real_catalogues_are_known(
+    units: UnitTable, file: str, column: str, known_share: float, real_data: Path
+) -> None:
     """The rest is ambiguous (`b` and `C` make two thirds of what Zabbix templates leave unknown)."""
-    path = REAL_DATA / file
-    if not path.is_file():
-        pytest.skip(f"real data not found at {REAL_DATA}")
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
+    with gzip.open(real_data / file, "rt", encoding="utf-8") as stream:
         spellings = Counter(row[column] for row in csv.DictReader(stream) if row[column].strip())
     known = sum(count for spelling, count in spellings.items() if units.ucum(spelling) is not None)
     assert known / spellings.total() >= known_share

@@ -1,0 +1,21 @@
+"""Locks between processes that work on one home.
+
+Does not belong here: what is locked for how long.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def sole_holder(home: Path, name: str) -> Iterator[None]:
+    """Hold a lock of a home; who comes second waits. The kernel frees the lock of a killed process."""
+    locks = home / "tmp" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,7 +1,7 @@
 """The standard metrics that the firm plays with, and the series a CI of each class can carry.
 
-The catalogue is the sample firm's own copy of what it needs of the metric standard; a test holds the two
-together.
+The catalogue is the sample firm's own copy of what it needs of the metric standard and of the baseline; a test
+holds them together.
 Does not belong here: how a business system names or spells a metric (``dialects``).
 """
 
@@ -11,6 +11,7 @@ import csv
 import itertools
 import json
 from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -23,6 +24,14 @@ CUSTOM_METRICS = (
     ("custom.db.ledger.gap", "ms", "database"),
     ("custom.net.policy.hits", "{packet}", "network_device"),
 )
+
+# What every CI of a class must report; the second one of applications binds those of tier 1 only.
+BASELINE = {
+    "application": ("app.availability", "http.server.request.rate"),
+    "host": ("system.cpu.utilization", "system.memory.utilization", "system.uptime"),
+    "database": ("db.connection.utilization", "db.uptime"),
+    "network_device": ("network.device.cpu.utilization", "network.device.memory.utilization"),
+}
 
 _VALUES: dict[str, tuple[str, ...]] = {
     "account_type": ("cash", "margin", "option"),
@@ -66,7 +75,10 @@ _VALUES_BY_METRIC: dict[tuple[str, str], tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A standard metric (or a custom one: ``standard=False``); limits and usual values are in its unit."""
+    """A standard metric (or a custom one: ``standard=False``); limits and usual values are in its unit.
+
+    ``retired`` is ``deprecated`` or ``withdrawn`` where the metric is so since ``since``, else empty.
+    """
 
     name: str
     unit: str
@@ -81,6 +93,17 @@ class Metric:
     typical_min: float
     typical_max: float
     standard: bool = True
+    retired: str = ""
+    since: date = date.max
+    grace_days: int = 0
+
+    def is_retired(self, day: date) -> bool:
+        """Whether the metric is deprecated or withdrawn on the day."""
+        return bool(self.retired) and day >= self.since
+
+    def is_over(self, day: date) -> bool:
+        """Whether the days of grace of a retired metric are over."""
+        return self.is_retired(day) and day > self.since + timedelta(days=self.grace_days)
 
 
 @dataclass(frozen=True)
@@ -106,14 +129,28 @@ def load_catalogue() -> tuple[Metric, ...]:
 
 @cache
 def slots_of_class(ci_class: str) -> tuple[Slot, ...]:
-    """Every series that a CI of the class may carry."""
+    """Every series that a CI of the class may carry: those of the baseline first, of retired metrics last."""
+    catalogue = load_catalogue()
     slots = []
-    for position, metric in enumerate(load_catalogue()):
+    for position, metric in enumerate(catalogue):
         if ci_class in metric.ci_classes:
             pools = [_values(metric.name, key) for key in metric.required_attributes]
             for values in itertools.product(*pools):
                 slots.append(Slot(position, tuple(zip(metric.required_attributes, values, strict=True))))
-    return tuple(slots)
+    rank = {name: number for number, name in enumerate(BASELINE[ci_class])}
+
+    def order(slot: Slot) -> tuple[bool, int]:
+        metric = catalogue[slot.metric]
+        return bool(metric.retired), rank.get(metric.name, len(rank))
+
+    return tuple(sorted(slots, key=order))
+
+
+@cache
+def current_slots(ci_class: str) -> int:
+    """Number of slots of the class whose metrics are not retired; they come first."""
+    catalogue = load_catalogue()
+    return sum(not catalogue[slot.metric].retired for slot in slots_of_class(ci_class))
 
 
 def canonical(attributes: tuple[tuple[str, str], ...]) -> str:
@@ -142,4 +179,7 @@ def _metric(row: dict[str, str]) -> Metric:
         varies=row["varies"] == "true",
         typical_min=float(row["typical_min"]),
         typical_max=float(row["typical_max"]),
+        retired=row["retired"],
+        since=date.fromisoformat(row["since"]) if row["since"] else date.max,
+        grace_days=int(row["grace_days"] or 0),
     )

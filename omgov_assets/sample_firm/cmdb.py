@@ -36,11 +36,15 @@ _UNKNOWN_GROUP = "SG-99"
 
 @dataclass(frozen=True)
 class CmdbDay:
-    """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI)."""
+    """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI).
+
+    ``not_in_use`` are the hosts, with their status, that report nothing and need not.
+    """
 
     tables: dict[str, pa.Table]
     anomalies: list[tuple[str, str, str]]
     look_alikes: list[tuple[str, str, str]]
+    not_in_use: list[tuple[str, str]]
 
 
 def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: BusinessDay) -> CmdbDay:
@@ -60,7 +64,8 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
         "owners": _owners(estate, people, day),
     }
     anomalies = list(_anomalies(estate, names, in_use, owned))
-    return CmdbDay(tables, anomalies, list(_look_alikes(estate, names, silent)))
+    not_in_use = list(zip(silent["ci_id"].to_pylist(), silent["status"].to_pylist(), strict=True))
+    return CmdbDay(tables, anomalies, list(_look_alikes(estate, names, not_in_use)), not_in_use)
 
 
 def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -> Iterator[tuple[str, str, str]]:
@@ -78,8 +83,10 @@ def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -
             yield anomaly_type, str(name), defect
 
 
-def _look_alikes(estate: Estate, names: np.ndarray, silent: pa.Table) -> Iterator[tuple[str, str, str]]:
-    for name, status in zip(silent["ci_id"].to_pylist(), silent["status"].to_pylist(), strict=True):
+def _look_alikes(
+    estate: Estate, names: np.ndarray, not_in_use: list[tuple[str, str]]
+) -> Iterator[tuple[str, str, str]]:
+    for name, status in not_in_use:
         if status == "decommissioned":
             yield "decommissioned_and_silent", "decommissioned_ci", name
     for name in names[estate.ci_class == APPLICATION][:50]:
@@ -106,7 +113,7 @@ def _items(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, day: 
         rack=pa.array(_rack_names(estate.rack), mask=estate.rack == NO_RACK),
         support_group_id=pa.array(np.where(estate.unknown_group, _UNKNOWN_GROUP, group)),
         owner_id=pa.array(_owner_ids(estate.owner), mask=~owned),
-        tier=pa.array(1 + estate.offset % 3, mask=~application),
+        tier=pa.array(estate.tier, mask=~application),
         ip_address=pa.array(_addresses(size), mask=application),
     )
 

@@ -28,6 +28,7 @@ from omgov_assets.sample_firm.profiles import (
 )
 
 Anomalous = tuple[str, str, Bools]
+_RETIRED = ("deprecated", "withdrawn")
 
 
 def refused(profiles: Profiles) -> Bools:
@@ -50,6 +51,7 @@ def anomalies_of_instances(
         *_of_values(inventory, profiles),
         *_of_units(inventory, profiles),
         *_of_names(estate, inventory),
+        *_of_retired_metrics(inventory, day),
         *_of_cis(estate, inventory, day),
         *_of_contradictions(inventory),
         *_of_times(profiles, day),
@@ -60,7 +62,9 @@ def anomalies_of_instances(
     yield "duplicate_instance", "slice_exported_twice", twice
 
 
-def look_alikes_of_instances(inventory: Inventory, profiles: Profiles, sound: Bools) -> Iterator[Anomalous]:
+def look_alikes_of_instances(
+    inventory: Inventory, profiles: Profiles, day: BusinessDay, sound: Bools
+) -> Iterator[Anomalous]:
     """Kind, the anomaly type it looks like, and which of the ``sound`` instances."""
     catalogue = load_catalogue()
     trait = profiles.trait
@@ -93,6 +97,11 @@ def look_alikes_of_instances(inventory: Inventory, profiles: Profiles, sound: Bo
     yield "shared_host_alike", "unit_conflict", sound & few & alike
     yield "dimensionless_without_unit", "unit_missing", sound & few & one & (profiles.spelling == 0)
     yield "slow_daily_metric", "stale_instance", sound & few & _is_slow(profiles)
+    for retired in _RETIRED:
+        in_grace = np.array(
+            [m.retired == retired and m.is_retired(day.day) and not m.is_over(day.day) for m in catalogue]
+        )
+        yield f"{retired}_within_grace", f"{retired}_metric_in_use", sound & in_grace[inventory.metric]
 
 
 def _is_slow(profiles: Profiles) -> Bools:
@@ -142,6 +151,12 @@ def _of_names(estate: Estate, inventory: Inventory) -> Iterator[Anomalous]:
     known = ~estate.never_registered[inventory.ci] & ~_custom(inventory)
     misplaced = known & ~fits[estate.ci_class[inventory.ci], inventory.metric]
     yield "ci_class_mismatch", "agent_reports_host_as_database", misplaced
+
+
+def _of_retired_metrics(inventory: Inventory, day: BusinessDay) -> Iterator[Anomalous]:
+    for retired in _RETIRED:
+        over = np.array([m.retired == retired and m.is_over(day.day) for m in load_catalogue()])
+        yield f"{retired}_metric_in_use", f"{retired}_metric_still_collected", over[inventory.metric]
 
 
 def _of_cis(estate: Estate, inventory: Inventory, day: BusinessDay) -> Iterator[Anomalous]:

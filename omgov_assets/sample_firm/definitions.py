@@ -27,6 +27,7 @@ COPIED_UNIT = 5
 NO_INTERVAL = 6
 NOT_DELIVERED = 7
 DELIVERED_TWICE = 8
+COPIED_TYPE = 9
 
 # Share of a system's definitions; the first two are legitimate.
 _SHARES = {
@@ -38,6 +39,7 @@ _SHARES = {
     NO_INTERVAL: 0.003,
     NOT_DELIVERED: 0.0032,
     DELIVERED_TWICE: 0.003,
+    COPIED_TYPE: 0.002,
 }
 _SHARE_CUSTOM = 0.015
 _OTHER_INTERVAL_S = {15: 30, 60: 30, 300: 600, 3600: 1800, 86400: 43200}
@@ -48,6 +50,8 @@ FAULTS = {
     COPIED_UNIT: (("definition_unit_incompatible", "copied_definition_unit"),),
     NO_INTERVAL: (("definition_interval_missing", "interval_not_entered"),),
     DELIVERED_TWICE: (("definition_duplicate", "definition_entered_twice"),),
+    # Variant 0 of every other system has the standard's types.
+    COPIED_TYPE: (("definition_type_conflict", "copied_type"),),
 }
 
 
@@ -155,7 +159,21 @@ def _spread_kinds(rng: np.random.Generator, dialect: Dialect, metric: Ints, vari
 def _can_be(code: int, dialect: Dialect, metric: Metric) -> bool:
     if code == OTHER_UNIT:
         return metric.unit in dialect.others
-    return code in {OTHER_INTERVAL, NOT_DELIVERED, DELIVERED_TWICE, NO_INTERVAL} or metric.unit != "1"
+    return code in _OF_ANY_UNIT or metric.unit != "1"
+
+
+_OF_ANY_UNIT = (OTHER_INTERVAL, NOT_DELIVERED, DELIVERED_TWICE, NO_INTERVAL, COPIED_TYPE)
+_OTHER_INSTRUMENT = {"gauge": "counter", "counter": "gauge"}
+_OTHER_VALUE_TYPE = {"int": "double", "double": "int"}
+
+
+def _types(metric: Metric, position: int, kind: int) -> tuple[str, str]:
+    """Instrument and value type; a definition copied from another metric's has one of them wrong."""
+    if kind != COPIED_TYPE:
+        return metric.instrument, metric.value_type
+    if position % 2 and metric.instrument in _OTHER_INSTRUMENT:
+        return _OTHER_INSTRUMENT[metric.instrument], metric.value_type
+    return metric.instrument, _OTHER_VALUE_TYPE[metric.value_type]
 
 
 _SCHEMA = pa.schema(
@@ -189,13 +207,14 @@ def _row(definitions: Definitions, position: int, interval_s: int) -> dict[str, 
         unit = unknown_spelling(metric.unit)
     elif kind == COPIED_UNIT:
         unit = dialect.spelling(incompatible_unit(metric.unit))
+    instrument, value_type = _types(metric, position, kind)
     return {
         "source_metric": definitions.names[position],
         "display_name": display_name(component, metric.name),
         "description": f"{metric.name.replace('.', ' ').replace('_', ' ')} of {component}",
         "source_unit": unit,
-        "instrument": metric.instrument,
-        "value_type": metric.value_type,
+        "instrument": instrument,
+        "value_type": value_type,
         "interval_s": None if kind == NO_INTERVAL else interval_s,
         "valid_min": None if metric.valid_min is None else metric.valid_min / factor,
         "valid_max": None if metric.valid_max is None else metric.valid_max / factor,

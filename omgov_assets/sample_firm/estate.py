@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints, Schedule
+from omgov_assets.sample_firm.catalogue import BASELINE, CI_CLASSES, current_slots, slots_of_class
 from omgov_assets.sample_firm.dialects import DIALECTS
 
 APPLICATION, HOST, DATABASE, NETWORK_DEVICE = range(4)
@@ -46,6 +47,11 @@ CONTRADICTIONS = ("none", "unit", "interval", "attributes")
 _CONTRADICTION_ODDS = (0.70, 0.10, 0.10, 0.10)
 _WEIGHT_OF_CLASS = {APPLICATION: 0.06, HOST: 0.74, DATABASE: 0.12, NETWORK_DEVICE: 0.08}
 
+# A CI carries at most one series of a retired metric.
+NO_OLD_SERIES = -1
+_SHARE_OLD_SERIES = 0.0005
+_MOST_CIS_WITH_OLD_SERIES = 0.25
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -62,7 +68,10 @@ class Estate:
         rack: -1 for applications. ``rack_*`` are arrays over racks.
         owner: -1 where nobody is entered.
         host_of: host that a database runs on, -1 for others; ``application`` is the CI's main application.
-        weight: expected part of the firm's instances.
+        weight: expected part of the firm's instances; 0 where nobody monitors the CI.
+        lacking: number of baseline series that the agent of the CI does not deliver, mostly 0.
+        second_complete: shared hosts whose second system delivers what the first lacks.
+        old_series: number of the retired metric's series that the CI still carries, else -1.
         silent_hosts: number of hosts behind the others that are decommissioned or planned and report nothing.
     """
 
@@ -80,6 +89,9 @@ class Estate:
     weight: Floats
     offset: Ints
     number: Ints
+    lacking: Ints
+    second_complete: Bools
+    old_series: Ints
     rack_site: Ints
     rack_defect: Ints
     rack_schedule: Schedule
@@ -92,6 +104,22 @@ class Estate:
     nanosecond_team: Bools
     inactive_owners: Bools
     silent_hosts: int
+
+    @property
+    def tier(self) -> Ints:
+        """How important each application is; says nothing of other CIs."""
+        return 1 + self.offset % 3
+
+    @property
+    def required(self) -> Ints:
+        """Number of baseline series that an agent of the CI's kind delivers."""
+        return _required(self.reports_as, self.tier)
+
+    @property
+    def never_onboarded(self) -> Bools:
+        """CIs that nobody monitors."""
+        nobody: Bools = self.weight == 0
+        return nobody
 
     @property
     def never_registered(self) -> Bools:
@@ -147,6 +175,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     inactive[MEMBERS - 1 :: MEMBERS * 5] = True
     inactive[application_owner[left]] = True
 
+    offset = rng.integers(0, 1 << 30, total)
     weight = rng.uniform(0.65, 1.3, total)
     for ci_class, share in _WEIGHT_OF_CLASS.items():
         mine = classes == ci_class
@@ -169,9 +198,20 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     runs_database = np.zeros(total, dtype=bool)
     runs_database[applications + host_of_database] = True
     wrong_agent = some(classes == DATABASE, 0.016)
+    reports_as = np.where(wrong_agent, HOST, classes)
+    weight[some((of_ci == NO_RACK_DEFECT) & ~shared & ~wrong_agent, 0.001)] = 0
+    old_series = _choose_old_series(rng, instances, system, reports_as, ~shared & (weight > 0))
+    lacking, second_complete = _choose_incomplete_agents(
+        rng,
+        _required(classes, 1 + offset % 3),
+        classes,
+        registered & ~wrong_agent & (weight > 0),
+        shared,
+        contradiction,
+    )
     return Estate(
         ci_class=classes,
-        reports_as=np.where(wrong_agent, HOST, classes),
+        reports_as=reports_as,
         system=system,
         second_system=second,
         contradiction=contradiction,
@@ -182,8 +222,11 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
         group=group,
         owner=np.where(group == GROUP_WITHOUT_OWNERS, -1, owner),
         weight=weight,
-        offset=rng.integers(0, 1 << 30, total),
+        offset=offset,
         number=np.concatenate([np.arange(n) for n in (applications, hosts, databases, devices)]) + 1,
+        lacking=lacking,
+        second_complete=second_complete,
+        old_series=old_series,
         rack_site=rack_site,
         rack_defect=rack_defect,
         rack_schedule=_draw_rack_schedule(rng, rack_defect),
@@ -254,6 +297,49 @@ def _draw_rack_schedule(rng: np.random.Generator, rack_defect: Ints) -> Schedule
         schedule.transient[np.flatnonzero(rack_defect == code)[0]] = False
     schedule.transient[rack_defect == RACK_DEFECT["rack_never_registered"]] = False
     return schedule
+
+
+def _required(reports_as: Ints, tier: Ints) -> Ints:
+    """Size of the baseline by class; applications of lower tiers do without its second series."""
+    sizes = np.array([len(BASELINE[name]) for name in CI_CLASSES])[reports_as]
+    return np.where((reports_as == APPLICATION) & (tier > 1), 1, sizes)
+
+
+def _choose_incomplete_agents(
+    rng: np.random.Generator, required: Ints, classes: Ints, eligible: Bools, shared: Bools, contradiction: Ints
+) -> tuple[Ints, Bools]:
+    """How many baseline series each CI's agent lacks, and where the second system has them nevertheless."""
+    lacking = np.zeros(len(classes), dtype=np.int64)
+    alike = eligible & shared & (contradiction == 0)
+    complete = np.zeros(len(classes), dtype=bool)
+    chosen = rng.permutation(np.flatnonzero(alike))
+    complete[chosen[: max(1, round(len(chosen) * 0.05))]] = True
+    lacking[complete] = required[complete]
+    for ci_class in (APPLICATION, HOST, DATABASE, NETWORK_DEVICE):
+        mine = rng.permutation(np.flatnonzero(eligible & ~complete & (classes == ci_class)))
+        # Among the hosts is one whose second system lacks the same.
+        in_both = mine[alike[mine]][:1]
+        mine = np.concatenate([in_both, mine[mine != in_both]]) if len(in_both) else mine
+        mine = mine[: max(1, round(len(mine) * 0.004))]
+        # Some lack the whole baseline, others the end of it only.
+        lacking[mine] = 1 + rng.integers(0, required[mine])
+    return lacking, complete
+
+
+def _choose_old_series(
+    rng: np.random.Generator, instances: int, system: Ints, reports_as: Ints, eligible: Bools
+) -> Ints:
+    """CIs that still carry a retired metric, each of the metrics on others; some are of the largest system."""
+    old = np.full(len(reports_as), NO_OLD_SERIES)
+    for ci_class, name in enumerate(CI_CLASSES):
+        mine = rng.permutation(np.flatnonzero(eligible & (reports_as == ci_class)))
+        mine = mine[np.argsort(system[mine] != 0, kind="stable")]
+        kinds = len(slots_of_class(name)) - current_slots(name)
+        wanted = min(round(instances * _SHARE_OLD_SERIES), int(len(mine) * _MOST_CIS_WITH_OLD_SERIES))
+        first, others = mine[: 2 * kinds], rng.permutation(mine[2 * kinds :])
+        chosen = np.concatenate([first, others[: max(0, (wanted - 2) * kinds)]])
+        old[chosen] = np.arange(len(chosen)) % kinds
+    return old
 
 
 def _some(rng: np.random.Generator, eligible: Bools, share: float) -> Bools:

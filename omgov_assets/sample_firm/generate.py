@@ -17,8 +17,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from omgov_assets.sample_firm.baseline import BaselineDay
 from omgov_assets.sample_firm.business_day import EARLIEST_DAY, BusinessDay
-from omgov_assets.sample_firm.cmdb import export_cmdb
+from omgov_assets.sample_firm.cmdb import CmdbDay, export_cmdb
 from omgov_assets.sample_firm.definitions import (
     Definitions,
     define_metrics,
@@ -140,11 +141,13 @@ def _deliver_day(
     con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, tell: Callable[[str], None]
 ) -> tuple[int, int, dict[str, int]]:
     truth = Truth(day)
-    records = _deliver_cmdb(con, out, firm, day, truth, tell)
+    baseline = BaselineDay(firm.estate, firm.ids, day)
+    records, cmdb = _deliver_cmdb(con, out, firm, day, truth, tell)
     anomalous = 0
     for number, inventory in enumerate(firm.inventories):
-        delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, truth, tell)
+        delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, truth, baseline, tell)
         records, anomalous = records + delivered, anomalous + wrong
+    baseline.tell(truth, cmdb.not_in_use)
     return records, anomalous, truth.write(out)
 
 
@@ -155,12 +158,14 @@ def _deliver_cmdb(
     day: BusinessDay,
     truth: Truth,
     tell: Callable[[str], None],
-) -> int:
+) -> tuple[int, CmdbDay]:
+    """Write the tables of the CMDB; returns the records."""
     tell(f"{day.day} cmdb")
     cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
     truth.add("cmdb", "configuration_items", cmdb.anomalies)
     truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
-    return sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
+    records = sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
+    return records, cmdb
 
 
 def _deliver_system(
@@ -171,6 +176,7 @@ def _deliver_system(
     inventory: Inventory,
     day: BusinessDay,
     truth: Truth,
+    baseline: BaselineDay,
     tell: Callable[[str], None],
 ) -> tuple[int, int]:
     """Write the three datasets of a system; returns records and anomalous instances."""
@@ -186,6 +192,7 @@ def _deliver_system(
     profiles = profile_day(_rng(firm.seed, _PROFILES, number, day.ordinal), firm.estate, inventory, day)
     identities = identify(firm.estate, pa.array(firm.ids), inventory, profiles, day)
     delivery = deliver(con, out, system, "metric_instances", day, instance_records(inventory, profiles, identities))
+    baseline.add(number, inventory, profiles)
     anomalous = truth.add_instances(con, firm.estate, inventory, profiles, identities, delivery)
 
     tell(f"{day.day} {system} metric_samples")

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from omgov_assets.sample_firm.business_day import Bools, Ints, Schedule
-from omgov_assets.sample_firm.catalogue import CI_CLASSES, load_catalogue, slots_of_class
-from omgov_assets.sample_firm.definitions import OTHER_UNIT, SOUND, Definitions
+from omgov_assets.sample_firm.catalogue import CI_CLASSES, current_slots, load_catalogue, slots_of_class
+from omgov_assets.sample_firm.definitions import COPIED_TYPE, OTHER_UNIT, SOUND, Definitions
 from omgov_assets.sample_firm.dialects import DIALECTS
-from omgov_assets.sample_firm.estate import APPLICATION, CONTRADICTIONS, HOST, Estate, Floats
+from omgov_assets.sample_firm.estate import APPLICATION, CONTRADICTIONS, HOST, NO_OLD_SERIES, Estate, Floats
 
 NOTHING = 0
 # Single defects and look-alikes of series: share of all instances. An instance has at most one.
@@ -43,6 +43,8 @@ SYSTEMS_WITH_UNUSABLE_RECORDS = ("securities_trading", "asset_management")
 ALONE, FIRST_OF_TWO, SECOND_OF_TWO = range(3)
 _SHARE_OF_SECOND_SYSTEM = 0.6
 _MORE_THAN_SLOTS = 1 << 12
+# One of them at least is prime to the number of slots, so that a walk by it comes back only after all of them.
+_STEPS = (37, 41, 43, 47)
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,18 @@ def build_inventories(
 
 def _series_per_ci(estate: Estate, instances: int) -> tuple[Ints, Ints]:
     """How many series each CI has in its system and in the second one of shared hosts."""
-    room = np.array([len(slots_of_class(name)) for name in CI_CLASSES])[estate.reports_as]
+    old = estate.old_series != NO_OLD_SERIES
+    onboarded = ~estate.never_onboarded
+    room = np.where(onboarded, _current_slots(estate.reports_as) - estate.lacking, 0)
+    fewest = np.where(onboarded, estate.required + old, 0)
     shared = estate.second_system >= 0
     load = estate.weight * (1 + _SHARE_OF_SECOND_SYSTEM * shared)
     exact = estate.weight / load.sum() * instances
-    first = np.clip(np.floor(exact).astype(np.int64), 1, room)
-    second = np.where(shared, np.maximum(1, (first * _SHARE_OF_SECOND_SYSTEM).astype(np.int64)), 0)
+    first = np.clip(np.floor(exact).astype(np.int64), fewest, room)
+    second = np.where(shared, np.maximum(fewest, (first * _SHARE_OF_SECOND_SYSTEM).astype(np.int64)), 0)
     while (missing := instances - int(first.sum() + second.sum())) != 0:
         step = 1 if missing > 0 else -1
-        adjustable = np.flatnonzero(~shared & ((first < room) if step > 0 else (first > 1)))
+        adjustable = np.flatnonzero(~shared & ((first < room) if step > 0 else (first > fewest)))
         if len(adjustable) == 0:
             raise ValueError(f"{instances} instances do not fit this estate: its CIs hold {int(first.sum())}")
         first[adjustable[: abs(missing)]] += step
@@ -125,11 +130,19 @@ def _build_inventory(
     ci = np.repeat(cis, counts)
     position = np.arange(len(ci)) - np.repeat(np.cumsum(counts) - counts, counts)
     second = np.repeat(np.arange(len(cis)) >= len(own), counts)
-    slot = _slots(estate, ci, position)
+    delivered = estate.required[ci] - np.where(second & estate.second_complete[ci], 0, estate.lacking[ci])
+    slot = _slots(estate, ci, position, delivered)
+    last = position == np.repeat(counts, counts) - 1
+    old = last & (estate.old_series[ci] != NO_OLD_SERIES)
+    slot = np.where(old, _current_slots(estate.reports_as[ci]) + estate.old_series[ci], slot)
     metric = _metric_of_slot()[estate.reports_as[ci], slot]
 
     sharing = np.where(second, SECOND_OF_TWO, ALONE)
-    twin = ~second & (estate.second_system[ci] >= 0) & (position < second_counts[ci])
+    walked_by_second = (
+        second_counts[ci] - estate.required[ci] + np.where(estate.second_complete[ci], 0, estate.lacking[ci])
+    )
+    in_second = np.where(position < delivered, position < second_counts[ci], position - delivered < walked_by_second)
+    twin = ~second & (estate.second_system[ci] >= 0) & in_second
     sharing[twin] = FIRST_OF_TWO
     on_shared_host = estate.second_system[ci] >= 0
     variants = definitions.variants[metric]
@@ -163,13 +176,21 @@ def _keep_first_of_each_trait(inventory: Inventory) -> Inventory:
     return inventory
 
 
-def _slots(estate: Estate, ci: Ints, position: Ints) -> Ints:
-    """A CI's slots: a walk through those of its class, from its own start and without repetition."""
-    sizes = np.array([len(slots_of_class(name)) for name in CI_CLASSES])
-    steps = np.array([next(p for p in (37, 41, 43, 47) if size % p) for size in sizes])
-    reports_as = estate.reports_as[ci]
-    slot: Ints = (estate.offset[ci] + position * steps[reports_as]) % sizes[reports_as]
+def _slots(estate: Estate, ci: Ints, position: Ints, delivered: Ints) -> Ints:
+    """A CI's slots: the delivered ones of the baseline, then a walk through the others of its class.
+
+    The walk has a start of its own for each CI, and no repetition.
+    """
+    required = estate.required[ci]
+    size = _current_slots(estate.reports_as[ci]) - required
+    step = np.select([size % prime > 0 for prime in _STEPS], _STEPS)
+    walked = required + (estate.offset[ci] + (position - delivered) * step) % size
+    slot: Ints = np.where(position < delivered, position, walked)
     return slot
+
+
+def _current_slots(reports_as: Ints) -> Ints:
+    return np.array([current_slots(name) for name in CI_CLASSES])[reports_as]
 
 
 def _metric_of_slot() -> Ints:
@@ -213,7 +234,7 @@ def _draw_traits(
     trait = np.searchsorted(np.cumsum(shares), drawn, side="right") + 1
     trait = np.where(trait > len(shares), NOTHING, trait)
     allowed = _allowed_traits(definitions)[metric, np.where(trait == NOTHING, 0, trait)]
-    sound_unit = np.isin(definitions.kind[definition], [SOUND, OTHER_UNIT])
+    sound_unit = np.isin(definitions.kind[definition], [SOUND, OTHER_UNIT, COPIED_TYPE])
     alters = np.isin(trait, [TRAIT[name] for name in _ALTERING])
     allowed &= ~alters | (sound_unit & ~on_shared_host)
     application_only = trait == TRAIT["created_this_afternoon"]

@@ -41,14 +41,16 @@ class Truth:
     anomalies: list[pa.Table] = field(default_factory=list)
     look_alikes: list[pa.Table] = field(default_factory=list)
 
-    def add(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Add (anomaly type, subject key, defect) of rows."""
-        listed = [(system, dataset, kind, "row", key, defect) for kind, key, defect in rows]
+    def add(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]], subject_kind: str = "row") -> None:
+        """Add (anomaly type, subject key, defect) of subjects, mostly rows."""
+        listed = [(system, dataset, kind, subject_kind, key, defect) for kind, key, defect in rows]
         self.anomalies.append(_table(_COLUMNS, listed))
 
-    def add_look_alikes(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Add (kind, anomaly type resembled, subject key) of rows."""
-        listed = [(system, dataset, kind, like, "row", key) for kind, like, key in rows]
+    def add_look_alikes(
+        self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]], subject_kind: str = "row"
+    ) -> None:
+        """Add (kind, anomaly type resembled, subject key) of subjects, mostly rows."""
+        listed = [(system, dataset, kind, like, subject_kind, key) for kind, like, key in rows]
         self.look_alikes.append(_table(_LOOK_ALIKE_COLUMNS, listed))
 
     def add_instances(
@@ -66,7 +68,7 @@ class Truth:
         wrong = list(anomalies_of_instances(estate, inventory, profiles, self.day))
         anomalous = np.logical_or.reduce([where for _, _, where in wrong])
         sound = ~anomalous & ~refused(profiles)
-        alike = list(look_alikes_of_instances(inventory, profiles, sound))
+        alike = list(look_alikes_of_instances(inventory, profiles, self.day, sound))
         named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
         keys = instance_ids(con, system, identities, named)
         for anomaly_type, defect, where in wrong:

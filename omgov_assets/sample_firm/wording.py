@@ -22,6 +22,7 @@ _WORDS = {
     "http": "HTTP", "server": "服务", "request": "请求", "app": "应用", "job": "批处理", "log": "日志",
     "link": "线路", "status": "状态", "time": "时间", "clock": "时钟", "offset": "偏移",
     "temperature": "温度", "power": "功率", "fan": "风扇", "speed": "转速", "voltage": "电压", "hw": "硬件",
+    "idle": "空闲", "swap": "交换区", "wait": "等待", "heartbeat": "心跳", "score": "评分",
 }  # fmt: skip
 
 

@@ -49,10 +49,12 @@ def recount(home: Path, project: Path, day: date) -> set[Subject]:
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     _read_standard(con, project)
+    _read_baseline(con, project)
     _read_deliveries(con, home, day)
     refused = [found for system in SYSTEMS for found in _refused(con, home, system, day)]
     _read_cmdb(con, home, day)
     _resolve(con, project)
+    con.execute("SET VARIABLE day = $1::DATE", [day])
     con.execute("SET VARIABLE day_start = $1::TIMESTAMP AT TIME ZONE 'Asia/Shanghai'", [day])
     con.execute("SET VARIABLE day_end = getvariable('day_start') + INTERVAL 1 DAY")
     rows = con.execute(Path(__file__).with_name("recount.sql").read_text(encoding="utf-8")).fetchall()
@@ -139,11 +141,20 @@ _INSTANCES = {
         FROM raw""",
 }
 _DEFINITIONS = {
-    "securities_trading": "SELECT 指标编码, 计量单位, 采集间隔秒::BIGINT FROM raw",
-    "asset_management": """SELECT name, unit, replace("interval", 's', '')::BIGINT FROM raw""",
-    "investment_banking": "SELECT metric_code, unit_code, interval_ms // 1000 FROM raw",
-    "wealth_management": "SELECT METRIC_NAME, UNIT, INTERVAL_MIN * 60 + INTERVAL_SEC FROM raw",
-    "institutional_trading": """SELECT metric, unit, "periodSeconds" FROM raw""",
+    "securities_trading": """
+        SELECT 指标编码, 计量单位, 采集间隔秒::BIGINT,
+               map {'测量值': 'gauge', '累计值': 'counter', '增减值': 'updowncounter', '分布': 'histogram'}[指标类型],
+               map {'整数': 'int', '小数': 'double'}[数值类型]
+        FROM raw""",
+    "asset_management": """
+        SELECT name, unit, replace("interval", 's', '')::BIGINT, "type", value_type FROM raw""",
+    "investment_banking": """
+        SELECT metric_code, unit_code, interval_ms // 1000, lower(metric_type), if(is_integer, 'int', 'double')
+        FROM raw""",
+    "wealth_management": """
+        SELECT METRIC_NAME, UNIT, INTERVAL_MIN * 60 + INTERVAL_SEC, KIND, DATA_TYPE FROM raw""",
+    "institutional_trading": """
+        SELECT metric, unit, "periodSeconds", kind, map {'long': 'int', 'double': 'double'}["dataType"] FROM raw""",
 }
 _SAMPLES = {
     "securities_trading": f"""
@@ -164,7 +175,9 @@ _COLUMNS = {
         interval_s BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, sample_count BIGINT,
         sample_min DOUBLE, sample_max DOUBLE, sample_mean DOUBLE, sample_distinct BIGINT, unusable BOOLEAN,
         record_no BIGINT""",
-    "definitions": "system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT",
+    "definitions": """
+        system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT, instrument VARCHAR,
+        value_type VARCHAR""",
     "samples": """
         system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR, observed_at TIMESTAMPTZ,
         "value" DOUBLE""",
@@ -204,14 +217,34 @@ def _read_standard(con: duckdb.DuckDBPyConnection, project: Path) -> None:
         for path in sorted((project / "governance/standard/metric_definitions").glob("*.yaml"))
         for metric in yaml.safe_load(path.read_text(encoding="utf-8"))["metrics"]
     ]
-    fields = ("metric", "unit", "valid_min", "valid_max", "ci_classes", "required_attributes", "varies")
-    rows = [{field: m.get(field) for field in fields} for m in metrics]
+    fields = (
+        "metric", "unit", "valid_min", "valid_max", "ci_classes", "required_attributes", "varies", "instrument",
+        "value_type", "stability", "since", "grace_days",
+    )  # fmt: skip
+    # What a definition does not say: a metric varies, and has 90 days of grace when it is retired.
+    rows = [{field: m.get(field) for field in fields} | {"varies": m.get("varies", True)} for m in metrics]
     for row in rows:
         row |= {k: None if row[k] is None else float(row[k]) for k in ("valid_min", "valid_max")}
-    types = {"valid_min": pa.float64(), "valid_max": pa.float64(), "varies": pa.bool_()}
+        row |= {"grace_days": 90 if row["grace_days"] is None else row["grace_days"]}
+    types = {
+        "valid_min": pa.float64(), "valid_max": pa.float64(), "varies": pa.bool_(), "since": pa.date32(),
+        "grace_days": pa.int32(),
+    }  # fmt: skip
     lists = {"ci_classes", "required_attributes"}
     schema = pa.schema([(f, types.get(f, pa.list_(pa.string()) if f in lists else pa.string())) for f in fields])
     _store(con, "standard", pa.Table.from_pylist(rows, schema=schema))
+
+
+def _read_baseline(con: duckdb.DuckDBPyConnection, project: Path) -> None:
+    """Table ``baseline``: CI class, tier (as text; null for all tiers) and metric."""
+    text = (project / "governance/standard/baseline_metrics.yaml").read_text(encoding="utf-8")
+    rows = [
+        {"ci_class": rule["ci_class"], "tier": None if tier is None else str(tier), "metric": metric}
+        for rule in yaml.safe_load(text)["baselines"]
+        for tier in rule.get("tiers") or [None]
+        for metric in rule["metrics"]
+    ]
+    _store(con, "baseline", pa.Table.from_pylist(rows, pa.schema([(key, pa.string()) for key in rows[0]])))
 
 
 def _resolve(con: duckdb.DuckDBPyConnection, project: Path) -> None:

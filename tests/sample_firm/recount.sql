@@ -6,7 +6,8 @@ WITH instances AS MATERIALIZED (
         r.metric, r.unit, r.unit_status,
         i.sample_min * r.factor AS value_min, i.sample_max * r.factor AS value_max,
         list_sort(json_keys(i.attributes::JSON)) AS keys,
-        s.valid_min, s.valid_max, s.varies, s.unit AS standard_unit, s.ci_classes, s.required_attributes,
+        s.valid_min, s.valid_max, s.varies, s.stability, s.unit AS standard_unit,
+        getvariable('day') > s.since + s.grace_days AS is_over, s.ci_classes, s.required_attributes,
         epoch(least(i.last_seen_at, getvariable('day_end'))) - epoch(greatest(i.first_seen_at, getvariable('day_start'))) AS window_s
     FROM all_instances AS i
     LEFT JOIN resolved AS r ON r.system = i.system AND r.source_metric = i.source_metric AND r.source_unit IS NOT DISTINCT FROM i.source_unit
@@ -14,7 +15,8 @@ WITH instances AS MATERIALIZED (
     WHERE NOT i.unusable
 ),
 defined AS MATERIALIZED (
-    SELECT d.system, d.source_metric, d.source_unit, d.interval_s, r.metric, r.unit, r.unit_status, s.unit AS standard_unit
+    SELECT d.system, d.source_metric, d.source_unit, d.interval_s, r.metric, r.unit, r.unit_status, s.unit AS standard_unit,
+           (d.instrument, d.value_type) = (s.instrument, s.value_type) AS as_the_standard
     FROM definitions AS d
     LEFT JOIN resolved AS r ON r.system = d.system AND r.source_metric = d.source_metric AND r.source_unit IS NOT DISTINCT FROM d.source_unit
     LEFT JOIN standard AS s ON s.metric = r.metric
@@ -61,7 +63,9 @@ of_instances AS (
         if(active = 'false', 'owner_inactive', NULL),
         if(last_seen_at < getvariable('day_end') - to_seconds(2 * interval_s), 'stale_instance', NULL),
         if(last_seen_at > getvariable('day_end') + to_seconds(interval_s), 'future_timestamp', NULL),
-        if(last_seen_at IS NULL, 'never_reported', NULL)
+        if(last_seen_at IS NULL, 'never_reported', NULL),
+        if(stability = 'deprecated' AND is_over, 'deprecated_metric_in_use', NULL),
+        if(stability = 'withdrawn' AND is_over, 'withdrawn_metric_in_use', NULL)
     ]) AS anomaly_type
     FROM joined
     UNION ALL SELECT system, instance_id, 'duplicate_instance' FROM instances GROUP BY ALL HAVING count(*) > 1
@@ -75,10 +79,27 @@ of_definitions AS (
         if(interval_s IS NULL, 'definition_interval_missing', NULL),
         if(unit_status = 'unknown', 'definition_unit_unknown', NULL),
         if(unit_status = 'incompatible', 'definition_unit_incompatible', NULL),
-        if(metric IS NULL, 'unmapped_metric', NULL)
+        if(metric IS NULL, 'unmapped_metric', NULL),
+        if(NOT as_the_standard AND EXISTS (
+            FROM defined AS o WHERE o.metric = d.metric AND o.system <> d.system AND o.as_the_standard
+        ), 'definition_type_conflict', NULL)
     ]) AS anomaly_type
-    FROM defined
+    FROM defined AS d
     UNION ALL SELECT system, source_metric, 'definition_duplicate' FROM defined GROUP BY ALL HAVING count(*) > 1
+),
+missing AS MATERIALIZED (
+    SELECT c.ci_id, b.metric
+    FROM configuration_items AS c
+    JOIN baseline AS b ON b.ci_class = c.ci_class AND (b.tier IS NULL OR b.tier = c.tier)
+    WHERE c.status = 'in_use'
+    EXCEPT
+    SELECT ci_id, metric FROM instances
+),
+of_expected AS (
+    SELECT DISTINCT i.system, m.ci_id || '|' || m.metric AS subject_key FROM missing AS m JOIN instances AS i USING (ci_id)
+),
+of_unmonitored AS (
+    SELECT ci_id || '|' || metric AS subject_key FROM missing WHERE ci_id NOT IN (SELECT ci_id FROM instances)
 ),
 points AS (
     SELECT *, substr(md5(system || chr(31) || source_metric || chr(31) || ci_id || chr(31) || attributes), 1, 16)
@@ -106,3 +127,5 @@ SELECT DISTINCT system, 'metric_instances', anomaly_type, subject_key FROM of_in
 UNION ALL SELECT DISTINCT system, 'metric_definitions', anomaly_type, subject_key FROM of_definitions WHERE anomaly_type IS NOT NULL
 UNION ALL SELECT DISTINCT system, 'metric_samples', anomaly_type, subject_key FROM of_samples
 UNION ALL SELECT DISTINCT 'cmdb', 'configuration_items', anomaly_type, subject_key FROM of_items WHERE anomaly_type IS NOT NULL
+UNION ALL SELECT system, 'metric_instances', 'missing_baseline_metric', subject_key FROM of_expected
+UNION ALL SELECT 'cmdb', 'configuration_items', 'missing_baseline_metric', subject_key FROM of_unmonitored

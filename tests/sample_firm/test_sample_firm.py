@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import yaml
 from recount import recount
 
-from omgov_assets.sample_firm.catalogue import load_catalogue
+from omgov_assets.sample_firm.catalogue import BASELINE, CI_CLASSES, current_slots, load_catalogue, slots_of_class
 from omgov_assets.sample_firm.dialects import DIALECTS
 from omgov_assets.sample_firm.generate import FirmSummary, generate_firm
 
@@ -27,13 +27,14 @@ OF_INSTANCES = {
     "interval_mismatch", "unit_mismatch", "undefined_metric", "unknown_ci", "decommissioned_ci",
     "ci_class_mismatch", "owner_inactive", "unit_conflict", "interval_conflict",
     "attribute_conflict", "stale_instance", "future_timestamp", "never_reported",
-    "duplicate_instance", "refused_record",
+    "duplicate_instance", "refused_record", "deprecated_metric_in_use", "withdrawn_metric_in_use",
 }  # fmt: skip
 OF_OTHERS = {
     "definition_unit_missing", "definition_interval_missing", "definition_unit_unknown",
     "definition_unit_incompatible", "unmapped_metric", "definition_duplicate",
     "sample_value_missing", "sample_duplicate", "sample_outside_day", "ci_owner_missing",
-    "ci_site_missing", "ci_group_unknown", "ci_duplicate", "ci_unrelated",
+    "ci_site_missing", "ci_group_unknown", "ci_duplicate", "ci_unrelated", "definition_type_conflict",
+    "missing_baseline_metric",
 }  # fmt: skip
 
 
@@ -98,6 +99,88 @@ def test_no_look_alike_is_what_it_looks_like(home: Path) -> None:
             AND l.subject_key = t.subject_key AND l.resembles = t.anomaly_type"""
     )
     assert both == []
+
+
+def test_what_only_seems_to_violate_the_standard_or_the_baseline_is_there(home: Path) -> None:
+    kinds = {kind for (kind,) in query(f"SELECT DISTINCT kind FROM '{home}/truth/look_alikes/{DAY}.parquet'")}
+    assert kinds >= {
+        "deprecated_within_grace", "baseline_reported_elsewhere", "application_of_a_lower_tier",
+        "planned_without_baseline", "decommissioned_without_baseline",
+    }  # fmt: skip
+
+
+def test_only_expected_instances_are_not_rows(home: Path) -> None:
+    for folder, column in (("truth", "anomaly_type"), ("truth/look_alikes", "resembles")):
+        rows = query(f"SELECT DISTINCT subject_kind, {column} FROM '{home}/{folder}/{DAY}.parquet'")
+        assert {name for kind, name in rows if kind == "expected_instance"} == {"missing_baseline_metric"}
+        assert "missing_baseline_metric" not in {name for kind, name in rows if kind == "row"}
+        assert {kind for kind, _ in rows} == {"row", "expected_instance"}
+
+
+def test_the_smallest_firm_has_each_defect_of_standard_and_baseline(tmp_path: Path) -> None:
+    generate_firm(tmp_path, definitions=1, instances=10_000, days=1, first_day=DAY, seed=FRESH_SEED)
+    rows = query(f"SELECT system, anomaly_type, defect FROM '{tmp_path}/truth/{DAY}.parquet'")
+    of_the_largest = {name for system, name, _ in rows if system == DIALECTS[0].system}
+    assert of_the_largest >= {
+        "deprecated_metric_in_use", "withdrawn_metric_in_use", "definition_type_conflict"
+    }  # fmt: skip
+    missing = {(system == "cmdb", defect) for system, name, defect in rows if name == "missing_baseline_metric"}
+    assert missing - {(False, "unusable_record")} == {
+        (True, "ci_never_onboarded"), (False, "agent_without_baseline"), (False, "agent_reports_host_as_database"),
+    }  # fmt: skip
+
+
+def test_what_two_systems_lack_of_a_shared_host_is_missing_in_both(home: Path) -> None:
+    rows = query(
+        f"""SELECT subject_key, count(DISTINCT system) FROM '{home}/truth/{DAY}.parquet'
+        WHERE anomaly_type = 'missing_baseline_metric' GROUP BY ALL"""
+    )
+    assert {systems for _, systems in rows} == {1, 2}
+    assert all(key.startswith("HOST-") for key, systems in rows if systems == 2)
+
+
+def test_nearly_every_ci_reports_its_baseline(tmp_path: Path) -> None:
+    firm(tmp_path, instances=100_000)
+    ((missing,),) = query(
+        f"""SELECT count(DISTINCT subject_key) FROM '{tmp_path}/truth/{DAY}.parquet'
+        WHERE anomaly_type = 'missing_baseline_metric'"""
+    )
+    ((items,),) = query(
+        f"""SELECT count(DISTINCT ci_id) FROM '{tmp_path}/landing/cmdb/configuration_items/{DAY}/*.csv'
+        WHERE status = 'in_use' AND ci_class <> 'site'"""
+    )
+    assert 0.005 < missing / items < 0.03
+
+
+# 90 days after db.connection.wait.count was deprecated, 30 after network.device.fan.status was withdrawn.
+@pytest.mark.parametrize(
+    ("last_day", "anomaly_type", "name"),
+    [
+        (date(2026, 8, 2), "deprecated_metric_in_use", "db.connection.wait.count"),
+        (date(2026, 1, 31), "withdrawn_metric_in_use", "network.device.fan.status"),
+    ],
+)
+def test_a_retired_metric_is_an_anomaly_from_the_day_after_its_grace(
+    tmp_path: Path, project_root: Path, last_day: date, anomaly_type: str, name: str
+) -> None:
+    (metric,) = (metric for metric in load_catalogue() if metric.name == name)
+    next_day = last_day + timedelta(days=1)
+    assert not metric.is_over(last_day)
+    assert metric.is_over(next_day)
+    firm(tmp_path, first_day=last_day, instances=10_000, days=2)
+    before, after = ({row for row in truth_of(tmp_path, day) if row[2] == anomaly_type} for day in (last_day, next_day))
+    assert before < after
+    for day in (last_day, next_day):
+        assert set(truth_of(tmp_path, day)) == recount(tmp_path, project_root, day)
+
+
+@pytest.mark.parametrize("ci_class", CI_CLASSES)
+def test_slots_begin_with_the_baseline_and_end_with_retired_metrics(ci_class: str) -> None:
+    metrics = [load_catalogue()[slot.metric] for slot in slots_of_class(ci_class)]
+    assert tuple(metric.name for metric in metrics[: len(BASELINE[ci_class])]) == BASELINE[ci_class]
+    current = current_slots(ci_class)
+    assert [bool(metric.retired) for metric in metrics] == [False] * current + [True] * (len(metrics) - current)
+    assert len(metrics) > current
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_firm(tmp_path: Path) -> None:
@@ -174,7 +257,27 @@ def test_the_catalogue_agrees_with_the_metric_standard(project_root: Path) -> No
         assert (metric.valid_min, metric.valid_max) == (told.get("valid_min"), told.get("valid_max"))
         assert list(metric.ci_classes) == told["ci_classes"]
         assert list(metric.required_attributes) == told.get("required_attributes", [])
-        assert metric.varies == told["varies"]
+        assert metric.varies == told.get("varies", True)
+        stability = told.get("stability", "stable")
+        assert metric.retired == (stability if stability in {"deprecated", "withdrawn"} else "")
+        if metric.retired:
+            assert (metric.since, metric.grace_days) == (told["since"], told.get("grace_days", 90))
+
+
+def test_the_baseline_agrees_with_that_of_the_firm(project_root: Path) -> None:
+    text = (project_root / "governance/standard/baseline_metrics.yaml").read_text(encoding="utf-8")
+    decided = {
+        (rule["ci_class"], metric, tuple(rule.get("tiers", ())))
+        for rule in yaml.safe_load(text)["baselines"]
+        for metric in rule["metrics"]
+    }
+    of_tier_1 = "http.server.request.rate"
+    known = {
+        (ci_class, metric, (1,) if metric == of_tier_1 else ())
+        for ci_class, metrics in BASELINE.items()
+        for metric in metrics
+    }
+    assert known == decided
 
 
 def test_usual_values_lie_within_the_limits() -> None:

@@ -17,6 +17,9 @@ from omgov_assets.model_management.errors import GovernanceError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_GREATEST_DEPTH = 200
+_HARMLESS_DEPTH = 5_000
+
 
 def read_yaml(path: Path) -> Any:
     """A YAML document, loaded safely.
@@ -29,6 +32,7 @@ def read_yaml(path: Path) -> Any:
 
 def parse_yaml(text: str, path: Path, first_line: int = 1) -> Any:
     """YAML text of a file, or of a part of it that begins in ``first_line``. Raises ``GovernanceError``."""
+    _refuse_deep_nesting(text, path)
     loader = yaml.CSafeLoader(text)
     try:
         node = loader.get_single_node()
@@ -88,6 +92,26 @@ def content_hash(*parts: str) -> str:
         digest.update(part.encode("utf-8"))
         digest.update(b"\x1f")
     return digest.hexdigest()[:16]
+
+
+def _refuse_deep_nesting(text: str, path: Path) -> None:
+    """The composer recurses in C: some ten thousand levels would take the process down rather than raise."""
+    if sum(map(text.count, ("[", "{", "- ", ":"))) < _HARMLESS_DEPTH:
+        return
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > _GREATEST_DEPTH:
+                    mark = event.start_mark
+                    line = mark.line + 1 if mark else 1
+                    problem = f"nested more than {_GREATEST_DEPTH} levels deep"
+                    raise GovernanceError(path, f"line {line}", problem, "no governance file needs that; correct it")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+    except yaml.YAMLError:
+        return  # said with its line where the document is loaded
 
 
 def _fault(error: Any) -> tuple[str, str]:

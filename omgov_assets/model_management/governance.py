@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
 from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
@@ -41,7 +42,7 @@ class Firm(BaseModel):
 
 
 class Governance(BaseModel):
-    """What the firm decides: standard, contracts, systems."""
+    """What the firm decides: standard, baselines, contracts, systems."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -49,6 +50,7 @@ class Governance(BaseModel):
     firm: Firm
     units: UnitTable
     metrics: tuple[StandardMetric, ...]
+    baseline: tuple[BaselineRule, ...]
     contracts: dict[str, DataContract]
     systems: dict[str, BusinessSystem]
 
@@ -80,6 +82,7 @@ def load_governance(project: Path) -> Governance:
     firm = load_firm(project)
     units = UnitTable.load(folder / "standard" / "unit_spellings.yaml")
     metrics = load_standard_metrics(folder / "standard" / "metric_definitions", units)
+    baseline = load_baseline_metrics(folder / "standard" / "baseline_metrics.yaml", metrics)
     contracts = load_contracts(folder / "standard" / "data_contracts")
     names = {metric.metric for metric in metrics}
     systems_folder = folder / "systems"
@@ -91,4 +94,12 @@ def load_governance(project: Path) -> Governance:
         raise GovernanceError(
             systems_folder, "folder", "no business system", "add governance/systems/<system>/defs.yaml"
         )
-    return Governance(project=project, firm=firm, units=units, metrics=metrics, contracts=contracts, systems=systems)
+    return Governance(
+        project=project,
+        firm=firm,
+        units=units,
+        metrics=metrics,
+        baseline=baseline,
+        contracts=contracts,
+        systems=systems,
+    )

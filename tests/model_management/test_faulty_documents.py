@@ -100,7 +100,7 @@ def test_the_small_firm_itself_has_no_fault(firm: SmallFirm) -> None:
         ),
         (MODEL, replaced("kind: conform", "kind: conform\nauthor: x"), "header.author", "not known"),
         (MAPPINGS, added("metrics: []\n"), "metrics", "not known"),
-        (MAPPINGS, replaced("match: cpu", "mach: cpu"), "mappings[0].match", "required"),
+        (MAPPINGS, replaced("match: cpu", "mach: cpu"), "mappings[0].mach", "not known"),
         (SPELLINGS, added("spelling: {}\n"), "spelling", "not known"),
         # Key that stands twice
         (FIRM, added("name: again\n"), "name", "stands in line 1 and in line 5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ VALID = {
     "varies": True,
     "grade": 1,
     "stability": "stable",
+    "owner": "observability@example.com",
 }
+RETIRED = {"stability": "deprecated", "since": date(2026, 3, 1), "reason": "nobody reads it"}
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +97,23 @@ def test_metrics_come_sorted_and_cannot_be_changed(metrics: tuple[StandardMetric
             "not an attribute name",
         ),
         ({"unti": "%"}, "metrics[1].unti", "not permitted"),
+        ({"grade": 5}, "metrics[1].grade", "less than or equal to 4"),
+        ({"owner": None}, "metrics[1].owner", "string"),
+        ({"document": "x.yaml"}, "metrics[1].document", "not permitted"),
+        ({**RETIRED, "reason": None}, "metrics[1].stability", "without a successor or a reason"),
+        ({**RETIRED, "since": None}, "metrics[1].since", "since no day"),
+        ({**RETIRED, "since": "yesterday"}, "metrics[1].since", "date"),
+        ({**RETIRED, "grace_days": -1}, "metrics[1].grace_days", "greater than or equal to 0"),
+        ({**RETIRED, "renamed_to": "system.cpu.gone"}, "metrics[1].renamed_to", "not a standard metric"),
+        ({**RETIRED, "renamed_to": "system.cpu.other"}, "metrics[1].renamed_to", "in a circle"),
+        ({"renamed_to": VALID["metric"]}, "metrics[1].renamed_to", "is stable"),
+        ({"reason": "old"}, "metrics[1].reason", "is stable"),
+        ({"since": date(2026, 3, 1)}, "metrics[1].since", "is stable"),
+        (
+            {**RETIRED, "unit": "By", "renamed_to": VALID["metric"]},
+            "metrics[1].renamed_to",
+            "does not convert to",
+        ),
     ],
 )
 def test_a_mistake_names_file_key_and_remedy(
@@ -107,6 +127,35 @@ def test_a_mistake_names_file_key_and_remedy(
     assert (caught.value.path, caught.value.key) == (path, key)
     assert problem in caught.value.problem
     assert caught.value.remedy
+
+
+def test_renames_that_go_in_a_circle_over_several_metrics_are_refused(tmp_path: Path, units: UnitTable) -> None:
+    names = ["system.a.load", "system.b.load", "system.c.load"]
+    items = [
+        {**VALID, **RETIRED, "metric": name, "renamed_to": names[(number + 1) % 3]} for number, name in enumerate(names)
+    ]
+    (tmp_path / "host.yaml").write_text(yaml.safe_dump({"metrics": items}), encoding="utf-8")
+    with pytest.raises(
+        GovernanceError, match=r"circle: system\.a\.load -> system\.b\.load -> system\.c\.load -> system"
+    ):
+        load_standard_metrics(tmp_path, units)
+
+
+def test_a_rename_must_end_at_a_metric_that_may_be_used(tmp_path: Path, units: UnitTable) -> None:
+    gone = {**VALID, **RETIRED, "metric": "system.b.load", "stability": "withdrawn"}
+    old = {**VALID, **RETIRED, "metric": "system.a.load", "renamed_to": "system.b.load"}
+    (tmp_path / "host.yaml").write_text(yaml.safe_dump({"metrics": [old, gone]}), encoding="utf-8")
+    with pytest.raises(GovernanceError, match=r"metrics\[0\]\.renamed_to: ends at system\.b\.load, which is withdrawn"):
+        load_standard_metrics(tmp_path, units)
+
+
+def test_a_metric_has_the_owner_of_its_file_unless_it_names_one(tmp_path: Path, units: UnitTable) -> None:
+    unowned = {key: value for key, value in VALID.items() if key != "owner"}
+    own = {**VALID, "metric": "system.cpu.other", "owner": "cpu@example.com"}
+    document = {"owner": "hosts@example.com", "metrics": [unowned, own]}
+    (tmp_path / "host.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    other, cpu = load_standard_metrics(tmp_path, units)
+    assert (other.owner, cpu.owner, cpu.document) == ("cpu@example.com", "hosts@example.com", "host.yaml")
 
 
 def test_a_metric_defined_in_two_files_is_refused(tmp_path: Path, units: UnitTable) -> None:

@@ -1,7 +1,8 @@
 """The lake: Delta tables by day, written exactly, read through DuckDB views.
 
 Owns three decisions: a slice is *replaced*, never appended twice; a schema must match exactly before a byte is written
-(delta-rs casts silently); and what is committed is on disk (delta-rs does not fsync).
+(delta-rs casts silently); and what is committed is on disk (delta-rs does not fsync). Does not belong here: how a table
+follows a contract that changes (``schema_evolution``).
 """
 
 from __future__ import annotations
@@ -24,15 +25,12 @@ from deltalake.exceptions import CommitFailedError
 
 from omgov_assets.data_lake import sql
 from omgov_assets.data_lake.locks import sole_holder
+from omgov_assets.data_lake.schema_evolution import SchemaMismatchError, drift_of, evolve, same_type, scan, table_rows
 from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
 
 BATCH_ROWS = 65_536
 COMMIT_ATTEMPTS = 5
-
-
-class SchemaMismatchError(ValueError):
-    """Rows whose columns or types are not exactly those of the table's contract."""
 
 
 @dataclass(frozen=True)
@@ -126,16 +124,20 @@ class Lake:
         """Make a day of a table (all days where ``day`` is None) readable as a view of the connection.
 
         The view is pinned to the files of the table's last version; it is empty, with the right columns, where the
-        table or the day is absent.
+        table or the day is absent. A column is null in days that are older than it.
 
         Returns:
             The version that last changed the day: the same rows can be read at it, and it stays the same when other
             days are written. None where the table was never written.
+
+        Raises:
+            SchemaMismatchError: the table was written by another contract, which its rows cannot be read without.
         """
         schema = self.schema(table)
         delta = self.open(table)
         files = self._files(delta, table, day) if delta is not None else []
-        create_view(con, view, _scan(schema, files))
+        drift = drift_of(delta, schema, self._path(table)) if delta is not None and files else None
+        create_view(con, view, scan(schema, files, drift))
         if delta is None:
             return None
         return _last_version_of(self._path(table), delta.version(), day) if day else delta.version()
@@ -171,7 +173,8 @@ class Lake:
             The Delta version written.
 
         Raises:
-            SchemaMismatchError: columns or types differ from the contract.
+            SchemaMismatchError: columns or types differ from the contract, or the contract has changed in a way that
+                the table cannot follow; see ``schema_evolution``.
         """
         schema = self.schema(table)
         path = self._path(table)
@@ -183,10 +186,11 @@ class Lake:
         with sole_holder(self.root.parent, table.replace("/", ".")):
             for attempt in range(COMMIT_ATTEMPTS):
                 delta = self._opened_now(table) or self._create(table, schema)
+                exact_rows = _exact_rows(rows, schema)
                 try:
                     write_deltalake(
                         delta,
-                        _exact_rows(rows, schema),
+                        self._following(delta, table, schema, exact_rows),
                         mode="overwrite",
                         predicate=predicate,
                         commit_properties=properties,
@@ -199,6 +203,16 @@ class Lake:
             version = DeltaTable(path).version()
             _sync_commit(path, version)
         return version
+
+    def _following(
+        self, delta: DeltaTable, table: str, schema: TableSchema, rows: pa.RecordBatchReader
+    ) -> pa.RecordBatchReader:
+        """The rows as the table takes them, after it has followed the changes of its contract."""
+        path = self._path(table)
+        drift = drift_of(delta, schema, path)
+        for version in evolve(delta, schema, drift, path):
+            _sync_commit(path, version)
+        return table_rows(rows, drift)
 
     def _opened_now(self, table: str) -> DeltaTable | None:
         """A handle of its own for a writer, which changes the handle it writes through."""
@@ -236,20 +250,6 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     return tuple(row)
 
 
-def _scan(schema: TableSchema, files: list[Path]) -> str:
-    columns = ", ".join(
-        f"{sql.identifier(column.name)}::{column.sql_type} AS {sql.identifier(column.name)}"
-        for column in schema.columns
-    )
-    if not files:
-        nulls = ", ".join(f"NULL AS {sql.identifier(name)}" for name in schema.names)
-        return f"SELECT {columns} FROM (SELECT {nulls}) WHERE false"  # noqa: S608 - identifiers are quoted
-    paths = ", ".join(sql.literal(str(file)) for file in files)
-    types = {column.name: column.sql_type for column in schema.columns}
-    hive = ", ".join(f"{sql.literal(name)}: {types[name]}" for name in schema.partition_by)
-    return f"SELECT {columns} FROM read_parquet([{paths}], hive_partitioning = true, hive_types = {{{hive}}})"  # noqa: S608
-
-
 def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -> pa.RecordBatchReader:
     """The rows as a stream in contract order; nothing is cast but the spellings of one and the same Arrow type."""
     missing = [name for name in schema.names if name not in _columns(rows)]
@@ -262,7 +262,7 @@ def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -
     else:
         reader = rows.select(schema.names).to_reader(BATCH_ROWS)
     for found, expected in zip(reader.schema, schema.arrow, strict=True):
-        if not _same_type(found.type, expected.type):
+        if not same_type(found.type, expected.type):
             raise SchemaMismatchError(
                 f"{schema.name}.{found.name}: type {found.type} where the contract says {expected.type}"
             )
@@ -271,17 +271,6 @@ def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -
 
 def _columns(rows: pa.Table | duckdb.DuckDBPyRelation) -> list[str]:
     return list(rows.columns) if isinstance(rows, duckdb.DuckDBPyRelation) else rows.column_names
-
-
-def _same_type(found: pa.DataType, expected: pa.DataType) -> bool:
-    if pa.types.is_list(expected) or pa.types.is_large_list(expected):
-        return bool(pa.types.is_list(found) and _same_type(found.value_type, expected.value_type))
-    if pa.types.is_string(expected):
-        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
-    if pa.types.is_timestamp(expected):
-        # DuckDB names the zone of its session, which is always UTC here.
-        return bool(pa.types.is_timestamp(found) and found.unit == "us" and found.tz in {"UTC", "Etc/UTC"})
-    return bool(found == expected)
 
 
 def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

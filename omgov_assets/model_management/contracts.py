@@ -1,10 +1,12 @@
 """Data contracts (ODCS v3.1): the columns that a business system delivers and that a standard dataset has.
 
-Does not belong here: reading a delivery against its contract (``admission``).
+Does not belong here: the standard's JSON schema (``odcs``), what a change of a contract means (``contract_changes``),
+reading a delivery against its contract (``admission``).
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
+from omgov_assets.model_management.odcs import UNKNOWN_KEY, check_odcs
 
+# Classification levels, from open to most confidential.
+Grade = Literal["1", "2", "3", "4"]
 SqlType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"]
+
+# Semantic versioning; a contract that is published is no pre-release.
+VERSION_PATTERN = r"^(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})\.(0|[1-9]\d{0,5})$"
 
 _SHARED_KEYS = frozenset({
     "id", "name", "description", "tags", "authoritativeDefinitions", "customProperties",
@@ -32,6 +40,7 @@ _COLUMN_KEYS = _ELEMENT_KEYS | {
     "transformLogic", "transformDescription", "examples",
     "criticalDataElement", "items",
 }  # fmt: skip
+_ACTED_ON_PROPERTIES = frozenset({"timestampFormat", "origin"})
 
 
 class CustomProperty(BaseModel):
@@ -51,7 +60,9 @@ class ContractColumn(BaseModel):
     sql_type: SqlType = Field(alias="physicalType")
     required: bool = False
     key: bool = Field(default=False, alias="primaryKey")
-    classification: str | None = None
+    unique: bool = False
+    partition: bool = Field(default=False, alias="partitioned")
+    classification: Grade | None = None
     description: str = ""
     custom_properties: tuple[CustomProperty, ...] = Field(default=(), alias="customProperties")
 
@@ -72,7 +83,12 @@ class ContractColumn(BaseModel):
 
 
 class DataContract(BaseModel):
-    """A data contract of one dataset: its columns in order, and a hash of its text."""
+    """A data contract of one dataset: its columns in order, and hashes of its text and of what omgov does not act on.
+
+    Attributes:
+        remainder_hash: hash of all that the document says beside its version and its columns.
+        column_remainder_hashes: hash by column of all that the document says of it beside what is read here.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -80,6 +96,8 @@ class DataContract(BaseModel):
     version: str
     columns: tuple[ContractColumn, ...]
     content_hash: str
+    remainder_hash: str
+    column_remainder_hashes: dict[str, str]
     path: Path
 
     @property
@@ -95,8 +113,7 @@ class _SchemaObject(BaseModel):
 
 class _Document(BaseModel):
     api_version: Literal["v3.0.2", "v3.1.0"] = Field(alias="apiVersion")
-    kind: Literal["DataContract"]
-    version: str
+    version: str = Field(pattern=VERSION_PATTERN)
     schema_: tuple[_SchemaObject, ...] = Field(alias="schema", min_length=1, max_length=1)
 
 
@@ -104,11 +121,12 @@ def load_contract(path: Path) -> DataContract:
     """Read one ``*.odcs.yaml``.
 
     Raises:
-        GovernanceError: missing or malformed file, unknown key or type, a column named twice, another dataset than the
-            file's name says.
+        GovernanceError: missing or malformed file, unknown key or type, a document that is no ODCS, a version that is
+            not semantic, a column named twice, another dataset than the file's name says.
     """
     text = read_yaml(path)
     _refuse_unknown_keys(text, path)
+    check_odcs(text, path)
     document = parse(_Document, text, path)
     table = document.schema_[0]
     expected = path.name.removesuffix(".odcs.yaml")
@@ -127,6 +145,8 @@ def load_contract(path: Path) -> DataContract:
         version=document.version,
         columns=table.properties,
         content_hash=content_hash(path.read_text(encoding="utf-8")),
+        remainder_hash=_remainder_hash(text),
+        column_remainder_hashes={column["name"]: _column_remainder_hash(column) for column in _columns(text)},
         path=path,
     )
 
@@ -141,8 +161,29 @@ def _refuse_unknown_keys(document: Any, path: Path) -> None:
     for where, level, known in levels:
         for key in level if isinstance(level, dict) else ():
             if key not in known:
-                problem, remedy = "the key is not known in ODCS v3.1", "correct its spelling or remove it"
-                raise GovernanceError(path, f"{where}{key}", problem, remedy)
+                raise GovernanceError(path, f"{where}{key}", *UNKNOWN_KEY)
+
+
+def _columns(document: dict[str, Any]) -> list[dict[str, Any]]:
+    columns: list[dict[str, Any]] = document["schema"][0]["properties"]
+    return columns
+
+
+def _remainder_hash(document: dict[str, Any]) -> str:
+    table = {key: value for key, value in document["schema"][0].items() if key != "properties"}
+    rest = {key: value for key, value in document.items() if key not in {"version", "schema"}}
+    return _hash_of({**rest, "schema": table})
+
+
+def _column_remainder_hash(column: dict[str, Any]) -> str:
+    acted_on = {field.alias or name for name, field in ContractColumn.model_fields.items()}
+    rest = {key: value for key, value in column.items() if key not in acted_on}
+    own = [entry for entry in column.get("customProperties", ()) if entry["property"] not in _ACTED_ON_PROPERTIES]
+    return _hash_of({**rest, "customProperties": own})
+
+
+def _hash_of(value: Any) -> str:
+    return content_hash(json.dumps(value, sort_keys=True, default=str))
 
 
 def _entries(level: Any, key: str) -> list[Any]:

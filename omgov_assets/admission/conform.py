@@ -32,6 +32,7 @@ _RESOLUTION_SCHEMA = pa.schema(
         ("unit_status", pa.string()),
         ("factor", pa.float64()),
         ("shift", pa.float64()),
+        ("attributes", pa.map_(pa.string(), pa.string())),
     ]
 )
 
@@ -98,8 +99,11 @@ def standardise(
         has_unit = any(column.name == "source_unit" for column in dataset.standard_contract.conform_columns)
         resolution = _resolution(con, governance, system, has_unit)
         con.execute("CREATE OR REPLACE TEMP TABLE resolution AS SELECT * FROM resolution")
+        implied = any(one.is_valid for one in resolution["attributes"])
         del resolution
         if any(column.name == "attributes" for column in dataset.standard_contract.columns):
+            if implied:
+                con.execute(read_sql(Path(__file__).with_name("implied_attributes.sql")))
             query = read_sql(Path(__file__).with_name("canonical_attributes.sql"))
             con.execute(f"CREATE OR REPLACE TEMP TABLE canonical_attributes AS {query}")
     query = read_sql(Path(__file__).with_name(f"standardise_{template}.sql"))
@@ -111,11 +115,13 @@ def standardise(
 def _resolution(
     con: duckdb.DuckDBPyConnection, governance: Governance, system: BusinessSystem, has_unit: bool
 ) -> pa.Table:
-    """One row per distinct source metric and unit: standard metric, UCUM unit, conversion to the standard's unit."""
+    """One row per distinct source metric and unit: standard metric, UCUM unit, conversion to the standard's unit, and
+    the attributes that the metric's name implies. What the mappings leave in doubt is unmapped.
+    """
     unit_column = "source_unit" if has_unit else "NULL::VARCHAR"
     pairs = con.execute(f"SELECT DISTINCT source_metric, {unit_column} FROM conformed ORDER BY ALL").fetchall()  # noqa: S608
-    mapped = resolve(system.mappings, {source_metric for source_metric, _ in pairs})
     standard = {metric.metric: metric for metric in governance.metrics}
+    mapped = resolve(system.mappings, (source_metric for source_metric, _ in pairs), standard.keys())
     units = governance.units
     rows: dict[str, list[object]] = {name: [] for name in _RESOLUTION_SCHEMA.names}
     for source_metric, source_unit in pairs:
@@ -136,6 +142,7 @@ def _resolution(
             status,
             conversion.factor if conversion else None,
             conversion.offset if conversion else None,
+            list(mapping.attributes.items()) if mapping and mapping.attributes else None,
         )
         for name, value in zip(rows, values, strict=True):
             rows[name].append(value)

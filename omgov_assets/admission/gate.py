@@ -29,6 +29,9 @@ from omgov_assets.model_management.governance import Governance
 
 Decision = Literal["admitted", "partial", "refused"]
 
+# The dataset's contract broke with the one published before it, under the same major version.
+CONTRACT_NOT_PUBLISHED = "contract_not_published"
+
 _HERE = Path(__file__).parent
 
 
@@ -179,6 +182,9 @@ def admit_batch(
     batch_id = digest[:16]
     history = ledger_entries(con, lake, None, system.name, dataset.name)
     known = find_batch(history, day, batch_id)
+    # What the published contract admitted stays, until a contract is published that says otherwise.
+    if known and known["decision"] != "refused" and fault is not None and fault.code == CONTRACT_NOT_PUBLISHED:
+        return known
     lost = False
     if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
         lost = not _is_held(con, lake, known)

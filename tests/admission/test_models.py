@@ -165,3 +165,44 @@ def test_values_are_converted_to_the_unit_of_the_standard(firm: SmallFirm) -> No
         ("H5", "system.cpu.utilization", None, "missing", None),
         ("H6", None, "%", "ok", None),
     ]
+
+
+def test_attributes_that_the_name_of_a_metric_implies_become_attributes_of_the_series(firm: SmallFirm) -> None:
+    (firm.system_folder / "metric_mappings.yaml").write_text(
+        "mappings:\n"
+        "  - regex: 'disk_(?P<device>[a-z]+)_(?P<way>read|write)'\n"
+        "    metric: system.disk.io\n"
+        "    unit: By/s\n"
+        '    attributes: {device: "{device}", direction: "{way}"}\n'
+        "  - {match: cpu, metric: system.cpu.utilization}\n"
+    )
+    firm.deliver(
+        SYSTEM,
+        DATASET,
+        [
+            instance(metric="disk_sda_read"),
+            instance(metric="disk_sdb_write", device="told otherwise"),
+            instance(metric="cpu", device="sda"),
+            instance(metric="cpu"),
+        ],
+    )
+    firm.collect(SYSTEM, DAY, DATASET)
+    rows = firm.rows(TABLE, "source_metric, metric, attributes, instance_id")
+    assert [row[:3] for row in rows] == [
+        ("cpu", "system.cpu.utilization", '{"device":"sda"}'),
+        ("cpu", "system.cpu.utilization", "{}"),
+        ("disk_sda_read", "system.disk.io", '{"device":"sda","direction":"read"}'),
+        ("disk_sdb_write", "system.disk.io", '{"device":"sdb","direction":"write"}'),
+    ]
+    assert len({row[3] for row in rows}) == 4
+
+
+def test_a_metric_that_two_patterns_claim_is_left_unmapped(firm: SmallFirm) -> None:
+    (firm.system_folder / "metric_mappings.yaml").write_text(
+        "mappings:\n"
+        "  - {match: 'cpu_*', metric: system.cpu.utilization}\n"
+        "  - {match: '*_idle', metric: system.cpu.user.utilization}\n"
+    )
+    firm.deliver(SYSTEM, DATASET, [instance(metric="cpu_idle"), instance(metric="cpu_busy")])
+    firm.collect(SYSTEM, DAY, DATASET)
+    assert firm.rows(TABLE, "source_metric, metric") == [("cpu_busy", "system.cpu.utilization"), ("cpu_idle", None)]

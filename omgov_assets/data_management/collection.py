@@ -18,12 +18,13 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
-from omgov_assets.admission.gate import admit_batch
+from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_batch
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource
+from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
 from omgov_assets.model_management.governance import Governance
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart")
@@ -62,8 +63,10 @@ def collect_system(
                 except UnreadableSourceError as fault:
                     archive = fault.archive
                     admit_batch(con, lake, governance, system, dataset, day, archive, archive.parent, fault)
+            reason = refusal_of(refused_contracts(con, lake, day), system.name, name)
+            refused = RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
             for path in delivered_files(folder):
-                admit_batch(con, lake, governance, system, dataset, day, path, settings.landing)
+                admit_batch(con, lake, governance, system, dataset, day, path, settings.landing, refused)
             collected[name] = close_admission(con, lake, system.name, name, day)
     return collected
 

@@ -7,7 +7,7 @@ import io
 import lzma
 import os
 import tarfile
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, build_small_firm, csv_te
 
 from omgov_assets.data_management.collection import delivered_files
 from omgov_assets.model_management.business_systems import DeliverySource
+from omgov_assets.model_management.contract_publication import publish_data_contracts
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
@@ -181,3 +182,30 @@ def test_a_standing_source_stays_below_its_root(firm: SmallFirm, file: str) -> N
     declare_source(firm, file=file)
     with pytest.raises(GovernanceError, match=r"defs\.yaml: attributes\.datasets\.metric_definitions\.source\.file: "):
         _ = firm.governance
+
+
+def test_deliveries_under_a_contract_that_was_not_published_are_refused_until_its_version_says_so(
+    firm: SmallFirm,
+) -> None:
+    def publish(day: date) -> None:
+        publish_data_contracts(firm.lake, firm.governance, day, {})
+
+    publish(DAY)
+    firm.deliver(SYSTEM, DATASET, CONTENT)
+    [before] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
+    contract = firm.system_folder / f"{DATASET}.odcs.yaml"
+    broken = contract.read_text().replace("      - name: unit\n", "      - name: unit\n        required: true\n")
+    assert broken != contract.read_text()
+    contract.write_text(broken)
+    publish(DAY)
+    assert firm.collect(SYSTEM, DAY, DATASET)[DATASET] == [before], "what was admitted under the published one stays"
+    tomorrow = DAY + timedelta(days=1)
+    publish(tomorrow)
+    firm.deliver(SYSTEM, DATASET, CONTENT + b"mem,%,60\n", tomorrow)
+    [refused] = firm.collect(SYSTEM, tomorrow, DATASET)[DATASET]
+    assert (refused["decision"], refused["reason_code"]) == ("refused", "contract_not_published")
+    assert contract.name in refused["reason"]
+    contract.write_text(broken.replace("version: 1.0.0", "version: 2.0.0"))
+    publish(tomorrow)
+    [admitted] = firm.collect(SYSTEM, tomorrow, DATASET)[DATASET]
+    assert (admitted["decision"], admitted["rows_admitted"]) == ("admitted", 2)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
+from omgov_assets.cli.control import control_app
+from omgov_assets.cli.mappings import mappings_app
+from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
+from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 
@@ -22,13 +26,11 @@ app = typer.Typer(
 )
 lake_app = typer.Typer(help="The lake itself.", no_args_is_help=True)
 app.add_typer(lake_app, name="lake")
-
-Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
-Project = Annotated[
-    Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")
-]
-Day = Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default the last one in the lake.")]
-Output = Annotated[Format, typer.Option("--format", help="How to print.")]
+app.add_typer(control_app, name="control")
+app.add_typer(standard_app, name="standard")
+app.add_typer(mappings_app, name="mappings")
+app.add_typer(catalogue_app, name="catalogue")
+app.command("import-catalogue")(import_catalogue)
 
 RANKED = {
     "anomaly_type": "anomaly_type",
@@ -63,7 +65,7 @@ def sample_firm(
         definitions=definitions,
         instances=instances,
         days=days,
-        first_day=_day(day),
+        first_day=parsed_day(day),
         seed=seed,
         progress=notice,
     )
@@ -81,7 +83,7 @@ def run(
     """Govern a day: collect, admit, check, analyse, report. Running a day again changes nothing that is right."""
     from omgov_assets.cli.night import govern
 
-    chosen = _day(day) if day else None
+    chosen = parsed_day(day) if day else None
     raise typer.Exit(govern(Settings.from_environment(home, project), chosen, inventory=inventory))
 
 
@@ -99,8 +101,8 @@ def rankings(
 
     if by not in RANKED:
         fail(f"--by {by}: no such dimension; choose one of {', '.join(RANKED)}")
-    lake = _lake(home, project)
-    chosen = _day_or_last(lake, "quality/anomaly_rankings", day)
+    lake = lake_of(home, project)
+    chosen = day_or_last(lake, "quality/anomaly_rankings", day)
     rows = read_rankings(lake, RANKED[by], top, chosen)
     if output is Format.TABLE:
         rows = [_ranking_row(row) for row in rows]
@@ -120,7 +122,7 @@ def evaluate(
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = _day_or_last(lake, "quality/anomalies", day)
+    chosen = day_or_last(lake, "quality/anomalies", day)
     folder = truth or settings.truth
     if not (folder / f"{chosen}.parquet").is_file():
         fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
@@ -138,8 +140,8 @@ def explain(
     """Why is this flagged: policy, observed, expected, and the source file and record it came from."""
     from omgov_assets.quality_analysis.explain import explain_subject
 
-    lake = _lake(home, project)
-    chosen = _day_or_last(lake, "quality/anomalies", day)
+    lake = lake_of(home, project)
+    chosen = day_or_last(lake, "quality/anomalies", day)
     rows = explain_subject(lake, chosen, subject)
     if not rows:
         fail(f"{subject}: no violation of that subject on {chosen}; try another --day")
@@ -167,7 +169,7 @@ def try_file(
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = _day_or_last(lake, "control/standard_metrics", day)
+    chosen = day_or_last(lake, "control/standard_metrics", day)
     raise typer.Exit(try_delivery(settings, lake, system, dataset, file, chosen, output))
 
 
@@ -178,7 +180,7 @@ def report(day: Day = None, home: Home = None, project: Project = None) -> None:
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    typer.echo(write_report(lake, _day_or_last(lake, "quality/anomalies", day), settings.report))
+    typer.echo(write_report(lake, day_or_last(lake, "quality/anomalies", day), settings.report))
 
 
 @lake_app.command("doctor")
@@ -186,7 +188,7 @@ def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = 
     """Look for torn commits, missing files and rows that the ledger knows but the lake does not hold."""
     from omgov_assets.admission.reconciliation import examine_lake
 
-    findings = examine_lake(_lake(home, project))
+    findings = examine_lake(lake_of(home, project))
     emit(findings, output, "Findings", "the lake is sound")
     raise typer.Exit(PLATFORM_FAILURE if findings else 0)
 
@@ -203,24 +205,3 @@ def _ranking_row(row: dict[str, Any]) -> dict[str, Any]:
         "rate": "" if row["rate"] is None else f"{row['rate']:.1%}",
         "change": "" if row["change"] is None else f"{row['change']:+,}",
     }
-
-
-def _lake(home: Path | None, project: Path | None) -> Lake:
-    settings = Settings.from_environment(home, project)
-    return Lake(settings.lake, settings.dataset_contracts)
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        fail(f"{text!r} is not a day; write it as YYYY-MM-DD")
-
-
-def _day_or_last(lake: Lake, table: str, text: str | None) -> date:
-    if text is not None:
-        return _day(text)
-    days: list[Any] = lake.days(table)
-    if not days:
-        fail(f"{lake.root} holds no {table} yet; run `omgov run --day YYYY-MM-DD` first, or give --day")
-    return date.fromisoformat(str(days[-1]))

@@ -1,29 +1,70 @@
-"""Control information as assets: which standard, mappings and policies a day was judged by."""
+"""Control information as assets: which standard, contracts, mappings, models and policies a day was judged by."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, governance_of, policy_set_of
 from omgov_assets.components.lake_resource import LakeResource
-from omgov_assets.model_management.control import publish_metric_mappings, publish_standard_metrics
+from omgov_assets.data_lake.schemas import platform_tables
+from omgov_assets.model_management.contract_publication import DATA_CONTRACTS, publish_data_contracts
+from omgov_assets.model_management.control import (
+    METRIC_DEFINITIONS,
+    deleted_metrics,
+    publish_baseline_metrics,
+    publish_documents,
+    publish_metric_mappings,
+    publish_processing_models,
+    publish_standard_metrics,
+    published_rows,
+)
+from omgov_assets.model_management.control_diff import Difference, Publication, publication
+from omgov_assets.model_management.provenance import provenance_of
 from omgov_assets.quality_policy.publication import publish_quality_policies
+
+DESCRIPTIONS = {
+    "documents": "The files of governance/ and expectations/ as published that day: version, hash, author, commit.",
+    "standard_metrics": "The metric standard as published that day.",
+    "baseline_metrics": "What every configuration item of a class must report, as published that day.",
+    "data_contracts": "The data contracts as published that day, and those that were refused.",
+    "metric_mappings": "The rules that map source metrics to the standard, as published that day.",
+    "processing_models": "The processing models as published that day.",
+    "quality_policies": "The quality policies as published that day.",
+}
+CONTRACTS_CHECK = "consistency"
+NAMED_DIFFERENCES = 20
+LONGEST_VALUE = 200
 
 
 def build_control_information() -> dg.AssetsDefinition:
     """The multi-asset that publishes ``control/*``."""
-    descriptions = {
-        "standard_metrics": "The metric standard as published that day.",
-        "metric_mappings": "The rules that map source metrics to the standard, as published that day.",
-        "quality_policies": "The quality policies as published that day.",
-    }
+    contracts = dg.AssetKey(DATA_CONTRACTS.split("/"))
+    contracts_check = dg.AssetCheckKey(contracts, CONTRACTS_CHECK)
 
     @dg.multi_asset(
         name="control_information",
         specs=[
-            dg.AssetSpec(["control", name], group_name="control", description=text, kinds={"deltalake", "yaml"})
-            for name, text in descriptions.items()
+            dg.AssetSpec(
+                ["control", name],
+                group_name="control",
+                description=text,
+                kinds={"deltalake", "yaml"},
+                metadata={"dagster/column_schema": platform_column_schema(f"control/{name}")},
+            )
+            for name, text in DESCRIPTIONS.items()
+        ],
+        check_specs=[
+            dg.AssetCheckSpec(
+                CONTRACTS_CHECK,
+                asset=contracts,
+                # Deliveries wait for it; a refused contract is of severity WARN and keeps nothing else from running.
+                blocking=True,
+                description="Every data contract follows from the one published before it.",
+                partitions_def=daily_partitions(),
+            )
         ],
         partitions_def=daily_partitions(),
         can_subset=True,
@@ -32,23 +73,136 @@ def build_control_information() -> dg.AssetsDefinition:
     )
     def control_information(
         context: dg.AssetExecutionContext, lake: LakeResource
-    ) -> Iterator[dg.MaterializeResult[Any]]:
+    ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         day = day_of(context)
-        project = lake.settings.project
-        governance = governance_of(project)
-        policy_sets = [
-            policy_set_of(project, system.name, dataset)
-            for system in governance.systems.values()
-            for dataset in system.datasets
-        ]
-        publishers: dict[str, Callable[[], int]] = {
-            "standard_metrics": lambda: publish_standard_metrics(lake.lake, governance, day),
-            "metric_mappings": lambda: publish_metric_mappings(lake.lake, governance, day),
-            "quality_policies": lambda: publish_quality_policies(lake.lake, policy_sets, day),
-        }
-        for name, publish in publishers.items():
-            key = dg.AssetKey(["control", name])
-            if key in context.selected_asset_keys:
-                yield dg.MaterializeResult(asset_key=key, metadata={"dagster/row_count": publish()})
+        chosen = {key.path[-1] for key in context.selected_asset_keys}
+        publishers = _publishers(lake, day) if chosen else {}
+        for name in DESCRIPTIONS:
+            if name not in chosen:
+                continue
+            warnings = publishers[name]()
+            for warning in warnings:
+                context.log.warning(warning)
+            yield dg.MaterializeResult(
+                asset_key=dg.AssetKey(["control", name]),
+                metadata=_metadata(publication(lake.lake, name, day), warnings),
+            )
+        if contracts_check in context.selected_asset_check_keys:
+            yield _contracts_result(contracts_check, published_rows(lake.lake, DATA_CONTRACTS, day), day)
 
     return control_information
+
+
+def platform_column_schema(table: str) -> dg.TableSchema:
+    """Columns of a table that omgov itself fills, by its contract, for the asset's page."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column.sql_type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=not column.required),
+                tags={"grade": str(column.grade)},
+            )
+            for column in platform_tables()[table].columns
+        ]
+    )
+
+
+def _publishers(resource: LakeResource, day: date) -> dict[str, Callable[[], list[str]]]:
+    """By asset: what publishes it and gives warnings for people."""
+    lake, project = resource.lake, resource.settings.project
+    governance = governance_of(project)
+    provenance = provenance_of(project)
+    policy_sets = [
+        policy_set_of(project, system.name, dataset)
+        for system in governance.systems.values()
+        for dataset in system.datasets
+    ]
+
+    def publish_metrics() -> list[str]:
+        publish_standard_metrics(lake, governance, day, provenance)
+        return [
+            f"{row['metric']} is gone from {METRIC_DEFINITIONS} and is published as withdrawn since {row['since']}: "
+            f"define it there again, with stability withdrawn and a reason (it stood in {row['document']})"
+            for row in deleted_metrics(lake, governance, day)
+        ]
+
+    def silently(publish: Callable[[], object]) -> Callable[[], list[str]]:
+        def published() -> list[str]:
+            publish()
+            return []
+
+        return published
+
+    return {
+        "standard_metrics": publish_metrics,
+        "data_contracts": silently(partial(publish_data_contracts, lake, governance, day, provenance)),
+        "quality_policies": silently(partial(publish_quality_policies, lake, policy_sets, day, project, provenance)),
+        **{
+            name: silently(partial(publish, lake, governance, day, provenance))
+            for name, publish in (
+                ("documents", publish_documents),
+                ("baseline_metrics", publish_baseline_metrics),
+                ("metric_mappings", publish_metric_mappings),
+                ("processing_models", publish_processing_models),
+            )
+        },
+    }
+
+
+def _metadata(published: Publication, warnings: list[str]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "dagster/row_count": published.rows,
+        "content_hash": published.content_hash,
+        "authors": ", ".join(published.authors) or "not known",
+        "compared_with": published.compared_with.isoformat() if published.compared_with else "never published before",
+        **{change: published.number_of(change) for change in ("added", "removed", "changed")},
+    }
+    if published.differences:
+        shown = published.differences[:NAMED_DIFFERENCES]
+        metadata["what_changed"] = dg.MetadataValue.table([_record(difference) for difference in shown])
+    if warnings:
+        metadata["warnings"] = dg.MetadataValue.md("\n".join(f"- {warning}" for warning in warnings))
+    return metadata
+
+
+def _record(difference: Difference) -> dg.TableRecord:
+    return dg.TableRecord(
+        {
+            "change": difference.change,
+            "key": difference.key,
+            "field": difference.field,
+            "before": (difference.before or "")[:LONGEST_VALUE],
+            "after": (difference.after or "")[:LONGEST_VALUE],
+        }
+    )
+
+
+def _contracts_result(check: dg.AssetCheckKey, rows: list[dict[str, Any]], day: date) -> dg.AssetCheckResult:
+    """The verdict on the contracts of a day: failed where one was refused, and where none was published at all."""
+    refused = [row for row in rows if row["decision"] == "refused"]
+    metadata: dict[str, Any] = {"contracts": len(rows), "refused": len(refused), "day": day.isoformat()}
+    # A published contract has a reason where its version says less than its change.
+    remarks = [row for row in rows if row["decision"] == "published" and row["reason"]]
+    for name, found in (("refused_contracts", refused), ("remarks", remarks)):
+        if found:
+            metadata[name] = dg.MetadataValue.table([_contract_record(row) for row in found])
+    if not rows:
+        sentence = f"not evaluated: no data contract was published for {day}"
+    elif refused:
+        sentence = f"{len(refused)} of {len(rows)} data contracts refused: {refused[0]['reason']}"
+    else:
+        sentence = f"all {len(rows)} data contracts published"
+    return dg.AssetCheckResult(
+        asset_key=check.asset_key,
+        check_name=check.name,
+        passed=bool(rows) and not refused,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=sentence,
+        metadata=metadata,
+    )
+
+
+def _contract_record(row: dict[str, Any]) -> dg.TableRecord:
+    return dg.TableRecord({name: row[name] or "" for name in ("system", "dataset", "version", "reason", "document")})

@@ -16,10 +16,11 @@ from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 
 CHECKED = {
     f"{SYSTEM}/metric_instances": [
-        "accuracy", "completeness", "conformity", "consistency", "timeliness", "uniqueness",
+        "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness",
     ],
     f"{SYSTEM}/metric_definitions": ["completeness", "conformity", "consistency", "coverage", "uniqueness"],
-    "cmdb/configuration_items": ["completeness", "consistency", "uniqueness"],
+    "cmdb/configuration_items": ["completeness", "consistency", "coverage", "uniqueness"],
+    "control/data_contracts": ["consistency"],
 }  # fmt: skip
 
 
@@ -52,7 +53,11 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
         "cmdb/configuration_items",
         "cmdb/owners",
         "cmdb/support_groups",
+        "control/baseline_metrics",
+        "control/data_contracts",
+        "control/documents",
         "control/metric_mappings",
+        "control/processing_models",
         "control/quality_policies",
         "control/standard_metrics",
         "quality/anomalies",

@@ -1,0 +1,56 @@
+"""What the commands have in common: their options, and reading a day and a lake from them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from omgov_assets.cli.output import Format, fail
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
+
+Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
+Project = Annotated[
+    Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")
+]
+Day = Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default the last one in the lake.")]
+Output = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+
+def lake_of(home: Path | None, project: Path | None) -> Lake:
+    """The lake that the options or the environment name."""
+    settings = Settings.from_environment(home, project)
+    return Lake(settings.lake, settings.dataset_contracts)
+
+
+def parsed_day(text: str) -> date:
+    """A business day as it is written on the command line; ends the command where it is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        fail(f"{text!r} is not a day; write it as YYYY-MM-DD")
+
+
+def day_or_last(lake: Lake, table: str, text: str | None) -> date:
+    """The day that was asked for, or the last one that a table holds."""
+    if text is not None:
+        return parsed_day(text)
+    days = lake.days(table)
+    if not days:
+        fail(f"{lake.root} holds no {table} yet; run `omgov run --day YYYY-MM-DD` first, or give --day")
+    return days[-1]
+
+
+def published_day(lake: Lake, text: str | None, table: str) -> date:
+    """As ``day_or_last``, where a day that the table does not hold has nothing to show."""
+    day = day_or_last(lake, table, text)
+    days = lake.days(table)
+    if day not in days:
+        held = (
+            f"it was from {days[0]} to {days[-1]}" if days else "it never was: run `omgov run --day YYYY-MM-DD` first"
+        )
+        fail(f"{table} was not published for {day}; {held}")
+    return day

@@ -78,7 +78,7 @@ ui: $(VENV)/.installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the sam
 	@echo "==> http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
-bench: $(VENV)/.installed-dev ## side-by-side measurements
+bench: $(VENV)/.installed-bench ## side-by-side measurements
 	@ls benchmarks/bench_*.py >/dev/null
 	@for benchmark in benchmarks/bench_*.py; do echo "==> $$benchmark"; $(BIN)/python $$benchmark; done
 
@@ -110,6 +110,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "==> Installing the tools for tests and style"
 	@$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	@$(PIP) install -c constraints.txt -e '.[bench]'
 	@touch $@
 
 $(VENV)/.installed-screenshots: $(VENV)/.installed

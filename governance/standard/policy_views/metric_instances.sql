@@ -58,6 +58,15 @@ SELECT
     s.valid_min AS standard_min,
     s.valid_max AS standard_max,
     s.varies AS standard_varies,
+    -- Instances of a retired metric are tolerated for the days of grace.
+    CASE
+        WHEN s.stability = 'deprecated' AND i.day > s.since + s.grace_days::INTEGER
+        THEN 'deprecated since ' || s.since || coalesce('; use ' || s.renamed_to, '')
+    END AS deprecated_in_use,
+    CASE
+        WHEN s.stability = 'withdrawn' AND i.day > s.since + s.grace_days::INTEGER
+        THEN 'withdrawn since ' || s.since || coalesce('; use ' || s.renamed_to, '')
+    END AS withdrawn_in_use,
     c.ci_class,
     c.status AS ci_status,
     c.owner_id AS ci_owner_id,

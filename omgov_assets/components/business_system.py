@@ -11,15 +11,22 @@ from typing import Any
 import dagster as dg
 
 from omgov_assets.components.check_results import check_result
+from omgov_assets.components.column_schema import dataset_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, governance_of, policy_set_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.data_management.collection import collect_system
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
+from omgov_assets.quality_policy.check_history import earlier_results
 from omgov_assets.quality_policy.evaluation import evaluate_dataset
 from omgov_assets.quality_policy.policies import PolicySet
+from omgov_assets.quality_policy.violations import VIOLATIONS
 
-CONTROL_KEYS = [dg.AssetKey(["control", name]) for name in ("standard_metrics", "metric_mappings", "quality_policies")]
+VIOLATIONS_KEY = dg.AssetKey(VIOLATIONS.split("/"))
+CONTROL_KEYS = [
+    dg.AssetKey(["control", name])
+    for name in ("standard_metrics", "metric_mappings", "quality_policies", "data_contracts", "baseline_metrics")
+]
 
 
 class BusinessSystemComponent(dg.Component, dg.Model, dg.Resolvable):
@@ -62,7 +69,7 @@ def _deliveries(system: BusinessSystem) -> dg.AssetsDefinition:
             description=_description(system, dataset),
             owners=[system.owner] if "@" in system.owner else None,
             kinds={"deltalake", dataset.transport.format},
-            metadata={"dagster/column_schema": _column_schema(dataset)},
+            metadata=dataset_columns(dataset.standard_contract),
         )
         for name, dataset in system.datasets.items()
     ]
@@ -73,6 +80,8 @@ def _deliveries(system: BusinessSystem) -> dg.AssetsDefinition:
         partitions_def=daily_partitions(),
         can_subset=True,
         pool=LAKE_POOL,
+        # Before any policy of any system: policies compare systems with each other.
+        op_tags={"dagster/priority": "1"},
         description=f"Takes the day's deliveries of {system.title} through the gate into the lake.",
     )
     def deliveries(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
@@ -93,20 +102,22 @@ def _deliveries(system: BusinessSystem) -> dg.AssetsDefinition:
 
 
 def _policy_checks(system: BusinessSystem, policy_sets: dict[str, PolicySet]) -> dg.AssetChecksDefinition:
+    # What a policy requires of the whole firm cannot be a dependency: checks wait for the blocking checks of what they
+    # depend on, so that those of two systems would wait for each other. The deliveries' priority sees to the order.
     elsewhere = sorted(
         {
-            requirement
+            table
             for policy_set in policy_sets.values()
             for policy in policy_set.policies
-            for requirement in policy.meta.requires
-            if not requirement.startswith(("{system}/", f"{system.name}/"))
+            for table in policy.required_tables(system.name, {})
+            if not table.startswith(f"{system.name}/")
         }
     )
     specs = [
         dg.AssetCheckSpec(
             name=dimension,
             asset=dataset_key(system.name, dataset),
-            additional_deps=[dg.AssetKey(requirement.split("/")) for requirement in elsewhere],
+            additional_deps=[dg.AssetKey(table.split("/")) for table in elsewhere],
             # Downstream waits for blocking checks alone; bad data is of severity WARN, so that it runs on bad days too.
             blocking=True,
             description=f"Policies of {dimension} on {system.name}/{dataset}.",
@@ -126,6 +137,7 @@ def _policy_checks(system: BusinessSystem, policy_sets: dict[str, PolicySet]) ->
     def policies(context: dg.AssetCheckExecutionContext, lake: LakeResource) -> Iterator[dg.AssetCheckResult]:
         day = day_of(context)
         governance = governance_of(lake.settings.project)
+        earlier = earlier_results(lake.lake, system.name, day)
         for dataset, policy_set in policy_sets.items():
             wanted = [
                 dimension
@@ -138,7 +150,14 @@ def _policy_checks(system: BusinessSystem, policy_sets: dict[str, PolicySet]) ->
             results = evaluate_dataset(lake.lake, governance, policy_set, day, None if complete else wanted)
             for dimension in wanted:
                 of_dimension = [r for r in results if r.policy.meta.quality_dimension == dimension]
-                yield check_result(policy_set, dimension, of_dimension, day)
+                yield check_result(policy_set, dimension, of_dimension, day, earlier)
+        if VIOLATIONS_KEY not in context.job_def.asset_layer.selected_asset_keys:
+            # The stream has changed without its asset: what hangs on it is shown as out of date.
+            context.op_execution_context.log_event(
+                dg.AssetMaterialization(
+                    VIOLATIONS_KEY, description=f"Checks of {system.name} alone.", partition=context.partition_key
+                )
+            )
 
     return policies
 
@@ -148,21 +167,6 @@ def _description(system: BusinessSystem, dataset: SourceDataset) -> str:
     return (
         f"{dataset.name} of {system.title}, one partition per business day. Delivered as {dataset.transport.format}, "
         f"conformed by model version {dataset.model.header.version} to contract {contract.dataset} {contract.version}."
-    )
-
-
-def _column_schema(dataset: SourceDataset) -> dg.TableSchema:
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=column.sql_type,
-                description=column.description,
-                constraints=dg.TableColumnConstraints(nullable=not column.required),
-                tags={"grade": column.classification or "4"},
-            )
-            for column in dataset.standard_contract.columns
-        ]
     )
 
 

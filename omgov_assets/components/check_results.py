@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from omgov_assets.quality_policy.check_history import EarlierResults
 from omgov_assets.quality_policy.evaluation import PolicyResult
 from omgov_assets.quality_policy.policies import PolicySet
 from omgov_assets.quality_policy.violations import VIOLATIONS
@@ -17,20 +18,27 @@ from omgov_assets.quality_policy.violations import VIOLATIONS
 SAMPLE_KEYS = 20
 
 
-def check_result(policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date) -> dg.AssetCheckResult:
+def check_result(
+    policy_set: PolicySet, dimension: str, results: list[PolicyResult], day: date, earlier: EarlierResults
+) -> dg.AssetCheckResult:
     """The check result of one quality dimension of a dataset; anything but all passed is a failed check."""
     not_evaluated = [result for result in results if result.verdict == "not_evaluated"]
     broken = [result for result in results if result.verdict == "error"]
     failed = [result for result in results if result.verdict == "failed"]
     metadata: dict[str, Any] = {
-        "policies": dg.MetadataValue.table([_record(result) for result in results]),
+        **(
+            {"policies": dg.MetadataValue.table([_record(result, policy_set.dataset, earlier) for result in results])}
+            if results
+            else {}
+        ),
         "failed_policies": len(failed),
         "failed_rows": sum(result.failed or 0 for result in failed),
         "not_evaluated": len(not_evaluated),
         "errors": len(broken),
         "day": day.isoformat(),
+        "compared_with": earlier.day.isoformat() if earlier.day else "no earlier day",
         "policy_hash": policy_set.policy_hash,
-        "data_version": str(results[0].data_version),
+        "data_version": str(results[0].data_version) if results else "none",
         "all_rows": dg.MetadataValue.md(_query(policy_set, dimension, day)),
     }
     recovery = list(dict.fromkeys(result.policy.meta.recovery for result in failed if result.policy.meta.recovery))
@@ -49,8 +57,9 @@ def check_result(policy_set: PolicySet, dimension: str, results: list[PolicyResu
     )
 
 
-def _record(result: PolicyResult) -> dg.TableRecord:
-    share = 100.0 * result.failed / result.evaluated if result.failed is not None and result.evaluated else 0.0
+def _record(result: PolicyResult, dataset: str, earlier: EarlierResults) -> dg.TableRecord:
+    share = result.failed / result.evaluated if result.failed is not None and result.evaluated else None
+    before = earlier.failed_shares.get((dataset, result.policy.policy_id))
     return dg.TableRecord(
         {
             "policy": result.policy.policy_id,
@@ -59,8 +68,10 @@ def _record(result: PolicyResult) -> dg.TableRecord:
             "verdict": result.verdict,
             "evaluated": result.evaluated if result.evaluated is not None else "",
             "failed": result.failed if result.failed is not None else "",
-            "failed_percent": round(share, 3),
+            "failed_percent": "" if share is None else round(100 * share, 3),
+            "failed_percent_before": "" if before is None else round(100 * before, 3),
             "expected": result.policy.meta.expected,
+            "engine": result.engine,
             "reason": result.reason or "",
         }
     )
@@ -83,6 +94,8 @@ def _sentence(
             f"{len(failed)} of {len(results)} policies failed; most rows: {worst.policy.meta.anomaly_type} "
             f"({worst.failed:,} of {worst.evaluated:,})"
         )
+    if not results:
+        return "no policy of this dimension is in force"
     return "; ".join(parts) or f"all {len(results)} policies passed"
 
 

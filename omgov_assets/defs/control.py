@@ -1,15 +1,17 @@
 """Control information as assets: which standard, contracts, mappings, models and policies a day was judged by."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, governance_of, policy_set_of
 from omgov_assets.components.lake_resource import LakeResource
-from omgov_assets.data_lake.schemas import platform_tables
 from omgov_assets.model_management.contract_publication import DATA_CONTRACTS, publish_data_contracts
 from omgov_assets.model_management.control import (
     METRIC_DEFINITIONS,
@@ -23,7 +25,9 @@ from omgov_assets.model_management.control import (
 )
 from omgov_assets.model_management.control_diff import Difference, Publication, publication
 from omgov_assets.model_management.provenance import provenance_of
-from omgov_assets.quality_policy.publication import publish_quality_policies
+from omgov_assets.quality_policy.policies import PolicySet
+from omgov_assets.quality_policy.policy_validation import examine_policies
+from omgov_assets.quality_policy.publication import QUALITY_POLICIES, publish_quality_policies
 
 DESCRIPTIONS = {
     "documents": "The files of governance/ and expectations/ as published that day: version, hash, author, commit.",
@@ -35,6 +39,7 @@ DESCRIPTIONS = {
     "quality_policies": "The quality policies as published that day.",
 }
 CONTRACTS_CHECK = "consistency"
+POLICIES_CHECK = "conformity"
 NAMED_DIFFERENCES = 20
 LONGEST_VALUE = 200
 
@@ -43,6 +48,7 @@ def build_control_information() -> dg.AssetsDefinition:
     """The multi-asset that publishes ``control/*``."""
     contracts = dg.AssetKey(DATA_CONTRACTS.split("/"))
     contracts_check = dg.AssetCheckKey(contracts, CONTRACTS_CHECK)
+    policies_check = dg.AssetCheckKey(dg.AssetKey(QUALITY_POLICIES.split("/")), POLICIES_CHECK)
 
     @dg.multi_asset(
         name="control_information",
@@ -52,18 +58,25 @@ def build_control_information() -> dg.AssetsDefinition:
                 group_name="control",
                 description=text,
                 kinds={"deltalake", "yaml"},
-                metadata={"dagster/column_schema": platform_column_schema(f"control/{name}")},
+                metadata=platform_columns(f"control/{name}"),
             )
             for name, text in DESCRIPTIONS.items()
         ],
         check_specs=[
             dg.AssetCheckSpec(
-                CONTRACTS_CHECK,
-                asset=contracts,
-                # Deliveries wait for it; a refused contract is of severity WARN and keeps nothing else from running.
+                key.name,
+                asset=key.asset_key,
+                # Deliveries wait for it; what is at fault is of severity WARN and keeps nothing else from running.
                 blocking=True,
-                description="Every data contract follows from the one published before it.",
+                description=description,
                 partitions_def=daily_partitions(),
+            )
+            for key, description in (
+                (contracts_check, "Every data contract follows from the one published before it."),
+                (
+                    policies_check,
+                    "Every quality policy can be met, names columns that are there, and contradicts no other.",
+                ),
             )
         ],
         partitions_def=daily_partitions(),
@@ -89,24 +102,10 @@ def build_control_information() -> dg.AssetsDefinition:
             )
         if contracts_check in context.selected_asset_check_keys:
             yield _contracts_result(contracts_check, published_rows(lake.lake, DATA_CONTRACTS, day), day)
+        if policies_check in context.selected_asset_check_keys:
+            yield _policies_result(policies_check, lake, day)
 
     return control_information
-
-
-def platform_column_schema(table: str) -> dg.TableSchema:
-    """Columns of a table that omgov itself fills, by its contract, for the asset's page."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=column.name,
-                type=column.sql_type,
-                description=column.description,
-                constraints=dg.TableColumnConstraints(nullable=not column.required),
-                tags={"grade": str(column.grade)},
-            )
-            for column in platform_tables()[table].columns
-        ]
-    )
 
 
 def _publishers(resource: LakeResource, day: date) -> dict[str, Callable[[], list[str]]]:
@@ -114,11 +113,7 @@ def _publishers(resource: LakeResource, day: date) -> dict[str, Callable[[], lis
     lake, project = resource.lake, resource.settings.project
     governance = governance_of(project)
     provenance = provenance_of(project)
-    policy_sets = [
-        policy_set_of(project, system.name, dataset)
-        for system in governance.systems.values()
-        for dataset in system.datasets
-    ]
+    policy_sets = _policy_sets(project)
 
     def publish_metrics() -> list[str]:
         publish_standard_metrics(lake, governance, day, provenance)
@@ -149,6 +144,33 @@ def _publishers(resource: LakeResource, day: date) -> dict[str, Callable[[], lis
             )
         },
     }
+
+
+def _policy_sets(project: Path) -> list[PolicySet]:
+    return [
+        policy_set_of(project, system.name, dataset)
+        for system in governance_of(project).systems.values()
+        for dataset in system.datasets
+    ]
+
+
+def _policies_result(key: dg.AssetCheckKey, resource: LakeResource, day: date) -> dg.AssetCheckResult:
+    project = resource.settings.project
+    governance = governance_of(project)
+    findings = examine_policies(resource.lake, governance, _policy_sets(project), day)
+    metadata: dict[str, Any] = {"day": day.isoformat(), "faults": len(findings)}
+    if findings:
+        metadata["findings"] = dg.MetadataValue.table([dg.TableRecord(asdict(finding)) for finding in findings])
+    return dg.AssetCheckResult(
+        asset_key=key.asset_key,
+        check_name=key.name,
+        passed=not findings,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(findings)} faults; {findings[0].policy_id}: {findings[0].problem}; {findings[0].remedy}"
+        if findings
+        else "no policy is at fault",
+        metadata=metadata,
+    )
 
 
 def _metadata(published: Publication, warnings: list[str]) -> dict[str, Any]:

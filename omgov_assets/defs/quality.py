@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from omgov_assets.components.business_system import dataset_key
+from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.model_management.governance import Governance
@@ -37,7 +38,12 @@ def _violations(governance: Governance) -> dg.AssetsDefinition:
         name="violations",
         specs=[
             dg.AssetSpec(
-                table.split("/"), deps=datasets, group_name=GROUP, description=description, kinds={"deltalake"}
+                table.split("/"),
+                deps=datasets,
+                group_name=GROUP,
+                description=description,
+                kinds={"deltalake"},
+                metadata=platform_columns(table),
             )
             for table, description in (
                 (VIOLATIONS, "One subject failing one policy: the one stream that the gate and all policies write."),
@@ -71,6 +77,7 @@ def _violations(governance: Governance) -> dg.AssetsDefinition:
 def _anomalies() -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomalies"],
+        metadata=platform_columns("quality/anomalies"),
         deps=[dg.AssetKey(VIOLATIONS.split("/"))],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
@@ -88,6 +95,7 @@ def _anomalies() -> dg.AssetsDefinition:
 def _statistics(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomaly_statistics"],
+        metadata=platform_columns("quality/anomaly_statistics"),
         deps=[dg.AssetKey(["quality", "anomalies"])],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
@@ -105,6 +113,7 @@ def _statistics(governance: Governance) -> dg.AssetsDefinition:
 def _rankings(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomaly_rankings"],
+        metadata=platform_columns("quality/anomaly_rankings"),
         deps=[dg.AssetKey(["quality", "anomaly_statistics"])],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},

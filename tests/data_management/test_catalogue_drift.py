@@ -6,7 +6,6 @@ import csv
 import io
 import tarfile
 from collections import defaultdict
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -128,7 +127,7 @@ def test_an_imported_file_compares_like_the_catalogue_it_came_from(tmp_path: Pat
         project_root / "governance" / "standard" / "data_contracts" / "metric_definitions.odcs.yaml"
     )
     entries = [metric("a"), metric("b", unit=None), metric("b", unit="kB", text=None)]
-    write_definitions(tmp_path / "x.parquet", entries, contract, date(2026, 11, 20))
+    write_definitions(tmp_path / "x.parquet", entries, contract)
     imported = read_snapshot(tmp_path / "x.parquet", None)
     assert compare(entries, imported) == []
     assert compare(imported, entries) == []

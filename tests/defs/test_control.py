@@ -106,9 +106,14 @@ def test_a_deleted_metric_is_a_warning_on_the_page_of_the_standard(firm: SmallFi
     assert "withdrawn since 2026-11-21" in found["warnings"]
 
 
+def contracts_evaluation(result: dg.ExecuteInProcessResult) -> dg.AssetCheckEvaluation:
+    (evaluation,) = (found for found in result.get_asset_check_evaluations() if found.asset_key == CONTRACTS)
+    return evaluation
+
+
 def test_contracts_that_follow_from_those_before_pass_the_check(firm: SmallFirm) -> None:
     for day in (DAY, NEXT_DAY):
-        (evaluation,) = publish(day).get_asset_check_evaluations()
+        evaluation = contracts_evaluation(publish(day))
         assert evaluation.passed
         assert (evaluation.asset_key, evaluation.check_name) == (CONTRACTS, "consistency")
         assert "data contracts published" in str(evaluation.description)
@@ -117,7 +122,7 @@ def test_contracts_that_follow_from_those_before_pass_the_check(firm: SmallFirm)
 def test_a_refused_contract_fails_the_check_with_a_warning_that_names_it(firm: SmallFirm) -> None:
     publish()
     edit(firm, f"systems/{SYSTEM}/metric_instances.odcs.yaml", "physicalType: DOUBLE", "physicalType: VARCHAR")
-    (evaluation,) = publish(NEXT_DAY).get_asset_check_evaluations()
+    evaluation = contracts_evaluation(publish(NEXT_DAY))
     assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
     (record,) = evaluation.metadata["refused_contracts"].records
     assert (record.data["system"], record.data["dataset"]) == (SYSTEM, "metric_instances")
@@ -130,7 +135,7 @@ def test_a_new_major_version_of_a_changed_contract_is_published(firm: SmallFirm)
     path = f"systems/{SYSTEM}/metric_instances.odcs.yaml"
     edit(firm, path, "physicalType: DOUBLE", "physicalType: VARCHAR")
     edit(firm, path, "version: 1.0.0", "version: 2.0.0")
-    (evaluation,) = publish(NEXT_DAY).get_asset_check_evaluations()
+    evaluation = contracts_evaluation(publish(NEXT_DAY))
     assert evaluation.passed
     assert evaluation.metadata["refused"].value == 0
 
@@ -140,8 +145,7 @@ def test_inventory_governance_judges_the_contracts_that_are_published_and_publis
         job = build_defs().resolve_job_def(INVENTORY)
         console = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
         result = job.execute_in_process(partition_key=DAY.isoformat(), run_config=console)
-        (evaluation,) = (e for e in result.get_asset_check_evaluations() if e.asset_key == CONTRACTS)
-        return evaluation
+        return contracts_evaluation(result)
 
     evaluation = contracts_check()
     assert not evaluation.passed
@@ -155,3 +159,20 @@ def test_one_table_can_be_published_alone(firm: SmallFirm) -> None:
     publish(selection=dg.AssetSelection.assets(dg.AssetKey(["control", "documents"])))
     assert firm.lake.days("control/documents") == [DAY]
     assert not firm.lake.days("control/standard_metrics")
+
+
+def test_a_policy_that_nothing_can_pass_fails_the_check_of_the_policies(firm: SmallFirm) -> None:
+    def policies_evaluation(day: date) -> dg.AssetCheckEvaluation:
+        key = dg.AssetKey(["control", "quality_policies"])
+        (found,) = (one for one in publish(day).get_asset_check_evaluations() if one.asset_key == key)
+        return found
+
+    assert policies_evaluation(DAY).passed
+    suite = firm.settings.project / "expectations" / "metric_instances.json"
+    suite.write_text(suite.read_text(encoding="utf-8").replace('"min_value": 0.5', '"min_value": 0.5, "max_value": 0'))
+    firm_module.governance_of.cache_clear()
+    firm_module.policy_set_of.cache_clear()
+    evaluation = policies_evaluation(NEXT_DAY)
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+    (record,) = evaluation.metadata["findings"].records
+    assert (record.data["code"], record.data["policy_id"]) == ("empty_range", "metric_instances.samples_complete")

@@ -21,6 +21,7 @@ CHECKED = {
     f"{SYSTEM}/metric_definitions": ["completeness", "conformity", "consistency", "coverage", "uniqueness"],
     "cmdb/configuration_items": ["completeness", "consistency", "coverage", "uniqueness"],
     "control/data_contracts": ["consistency"],
+    "control/quality_policies": ["conformity"],
 }  # fmt: skip
 
 
@@ -140,6 +141,14 @@ def test_one_dimension_of_one_dataset_can_be_checked_alone(firm: SmallFirm) -> N
     alone = everything.get_subset(asset_selection=set(), asset_check_selection={key})
     result = alone.execute_in_process(partition_key=DAY.isoformat())
     assert list(verdicts(result)) == [f"{SYSTEM}/metric_instances:timeliness"]
+    changed = [event.asset_key for event in result.all_events if event.is_step_materialization]
+    assert changed == [dg.AssetKey(["quality", "violations"])], "downstream is shown as out of date"
+
+
+def test_a_night_closes_the_stream_of_violations_once(firm: SmallFirm) -> None:
+    firm.deliver_all()
+    closed = [event for event in govern().all_events if event.is_step_materialization]
+    assert [event.asset_key.path for event in closed].count(["quality", "violations"]) == 1
 
 
 def test_the_nightly_schedule_governs_yesterday(firm: SmallFirm) -> None:

@@ -12,6 +12,7 @@ from omgov_assets.cli.control import control_app
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
+from omgov_assets.cli.policies import check, policies_app
 from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -29,8 +30,10 @@ app.add_typer(lake_app, name="lake")
 app.add_typer(control_app, name="control")
 app.add_typer(standard_app, name="standard")
 app.add_typer(mappings_app, name="mappings")
+app.add_typer(policies_app, name="policies")
 app.add_typer(catalogue_app, name="catalogue")
 app.command("import-catalogue")(import_catalogue)
+app.command("check")(check)
 
 RANKED = {
     "anomaly_type": "anomaly_type",

@@ -1,8 +1,9 @@
 """The rows that policies judge: a dataset's day, seen through its policy view, as table ``checked``.
 
 A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>``
-of the same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems) and ``control.<table>``. Variables
-``system``, ``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
+of the same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems), ``control.<table>`` and ``shared.<name>``,
+a query of ``policy_views/shared/`` that is run once however many policies refer to it. Variables ``system``,
+``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -20,11 +22,12 @@ from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, qualified
 from omgov_assets.model_management.governance import Governance
-from omgov_assets.quality_policy.policies import Policy, PolicySet
+from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
 
 CHECKED = "checked"
 SUBJECT_COLUMNS = ("source_metric", "metric", "ci_id", "collector", "_batch_id", "_record_no")
 
+_NO_VIEW = "SELECT * FROM dataset"
 _REFERENCE = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
 
 
@@ -61,14 +64,11 @@ def prepare_checked_rows(
     if candidate is not None:
         create_view(con, "dataset", f"SELECT * FROM {identifier(candidate)}")  # noqa: S608
     schema = lake.schema(table)
-    query = policy_set.view_sql or "SELECT * FROM dataset"
-    texts = [query, *(json.dumps(policy.kwargs) for policy in policy_set.policies)]
-    _register_referenced(con, lake, governance, policy_set.system, day, " ".join(texts))
-    set_day_variables(con, governance, policy_set.system, day)
+    query = policy_set.view_sql or _NO_VIEW
+    available = list(_bound_columns(con, lake, governance, policy_set, day, shared_as="TABLE"))
+    wanted = _needed_columns(available, schema, policy_set.policies)
+    selected = ", ".join(identifier(name) for name in wanted)
     try:
-        available = [name for name, *_ in con.execute(f"DESCRIBE {query}").fetchall()]
-        wanted = _needed_columns(available, schema, policy_set.policies)
-        selected = ", ".join(identifier(name) for name in wanted)
         con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
@@ -79,6 +79,20 @@ def prepare_checked_rows(
             "each row once"
         )
     return CheckedRows(schema, version, found, tuple(wanted))
+
+
+def checked_columns(
+    con: duckdb.DuckDBPyConnection, lake: Lake, governance: Governance, policy_set: PolicySet, day: date
+) -> dict[str, str]:
+    """Columns that policies on a dataset can name, with their DuckDB types; nothing is read.
+
+    Raises:
+        PolicyViewError: the policy view does not bind.
+    """
+    # Columns are the contracts': over tables that are not there, views bind without opening a file.
+    nothing = Lake(lake.root / ".nothing", lake.dataset_contracts)
+    nothing.register(con, "dataset", f"{policy_set.system}/{policy_set.dataset}", day)
+    return _bound_columns(con, nothing, governance, policy_set, day, shared_as="VIEW")
 
 
 def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, system: str, day: date) -> None:
@@ -92,11 +106,14 @@ def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, sy
         con.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
-def missing_requirements(lake: Lake, policies: Iterable[Policy], system: str, day: date) -> dict[str, list[str]]:
+def missing_requirements(
+    lake: Lake, governance: Governance, policies: Iterable[Policy], system: str, day: date
+) -> dict[str, list[str]]:
     """Datasets that policies need and that hold nothing for the day, by policy id; policies that lack nothing are left
     out.
     """
-    needed = {p.policy_id: [name.replace("{system}", system) for name in p.meta.requires] for p in policies}
+    datasets = {name: business.datasets.keys() for name, business in governance.systems.items()}
+    needed = {policy.policy_id: policy.required_tables(system, datasets) for policy in policies}
     held = {name: lake.has_day(name, day) for names in needed.values() for name in names}
     absent = {policy_id: [name for name in names if not held[name]] for policy_id, names in needed.items()}
     return {policy_id: names for policy_id, names in absent.items() if names}
@@ -121,9 +138,51 @@ def _register_referenced(
                 create_view(con, f"firm.{name}", union)
 
 
+def _bound_columns(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    governance: Governance,
+    policy_set: PolicySet,
+    day: date,
+    shared_as: Literal["TABLE", "VIEW"],
+) -> dict[str, str]:
+    query = policy_set.view_sql or _NO_VIEW
+    texts = [query, *policy_set.shared_views.values(), *map(policy_text, policy_set.policies)]
+    _register_referenced(con, lake, governance, policy_set.system, day, " ".join(texts))
+    set_day_variables(con, governance, policy_set.system, day)
+    try:
+        _make_shared_views(con, policy_set, shared_as)
+        return {name: sql_type for name, sql_type, *_ in con.execute(f"DESCRIBE {query}").fetchall()}
+    except duckdb.Error as error:
+        table = f"{policy_set.system}/{policy_set.dataset}"
+        raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
+
+
+def _make_shared_views(
+    con: duckdb.DuckDBPyConnection, policy_set: PolicySet, shared_as: Literal["TABLE", "VIEW"]
+) -> None:
+    """As tables their rows are kept: policies count them, read those that fail and count what they judged."""
+    if policy_set.shared_views:
+        con.execute("CREATE SCHEMA IF NOT EXISTS shared")
+    pending = dict(policy_set.shared_views)
+    while pending:
+        for name, query in pending.items():
+            if not any(other != name and f"shared.{other}" in query for other in pending):
+                con.execute(f"CREATE OR REPLACE {shared_as} shared.{identifier(name)} AS {query}")
+                del pending[name]
+                break
+        else:
+            raise PolicyViewError(f"shared views refer to each other in a circle: {', '.join(sorted(pending))}")
+
+
 def _needed_columns(available: list[str], schema: TableSchema, policies: tuple[Policy, ...]) -> list[str]:
-    """Key and subject columns, and every column that an argument of a policy mentions; all for free SQL."""
-    if any("{batch}" in json.dumps(policy.kwargs) for policy in policies):
+    """Key and subject columns, and every column that a policy mentions; all where free SQL takes `*`."""
+    mentioned = " ".join(map(policy_text, policies))
+    if "{batch}" in mentioned and "*" in mentioned.replace("count(*)", ""):
         return available
-    mentioned = json.dumps([[policy.kwargs, policy.meta.observed] for policy in policies], ensure_ascii=False)
-    return [name for name in available if name in schema.key or name in SUBJECT_COLUMNS or name in mentioned]
+    return [
+        name
+        for name in available
+        # As the name stands in JSON, with its quotes escaped.
+        if name in schema.key or name in SUBJECT_COLUMNS or json.dumps(name, ensure_ascii=False)[1:-1] in mentioned
+    ]

@@ -1,31 +1,94 @@
-"""Great Expectations' SQL engine as DuckDB needs it: one kept connection, and regular expressions.
+"""Great Expectations' SQL engine as DuckDB needs it: one kept connection, its types by name, literals without loss.
 
-Built inside functions, since the import of Great Expectations costs four seconds. Does not belong here: which
-policies are evaluated.
+Imports Great Expectations, which costs four seconds: import this module inside functions only. Does not belong here:
+how DuckDB computes a metric (``duckdb_metrics_for_gx``), which policies are evaluated.
 """
 
 from __future__ import annotations
 
 import atexit
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 import duckdb
+import duckdb_engine
+import sqlalchemy
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+
+from omgov_assets.data_lake.sql import identifier, literal
+
+# At exit nanobind would report "leaks" of its classes, on forty lines of stderr, unless the module goes first.
+atexit.register(duckdb_engine.__dict__.clear)
+
+
+class SqlType:
+    """A column's type as DuckDB writes it. Each type is a class of its own, since GX compares with ``isinstance``."""
+
+    def __str__(self) -> str:
+        return type(self).__name__
+
+
+class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+    """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
+
+    kept: sqlalchemy.Connection | None = None
+    column_types: list[dict[str, Any]] | None = None
+    value_tables: frozenset[str] = frozenset()
+
+    def __init__(self, engine: sqlalchemy.Engine, table: str) -> None:
+        super().__init__(engine=engine)
+        self.table = table
+        # GX looks up a type by its name as an attribute of the dialect's module.
+        self.dialect_module = _TypeNames("duckdb")
+
+    @contextmanager
+    def get_connection(self) -> Iterator[sqlalchemy.Connection]:
+        """The one connection."""
+        if self.kept is None:
+            self.kept = self.engine.connect()
+        yield self.kept
+
+    def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
+        """The rows that a metric looks at; GX itself cannot filter by a column whose name has a quote in it."""
+        conditions = domain_kwargs.get("filter_conditions") or []
+        records: Any = super().get_domain_records({k: v for k, v in domain_kwargs.items() if k != "filter_conditions"})
+        for condition in conditions:
+            name = condition.condition.removeprefix('col("').removesuffix('").notnull()')
+            source = records.subquery() if isinstance(records, sqlalchemy.Select) else records
+            present = sqlalchemy.column(name).is_not(None)
+            records = sqlalchemy.select(sqlalchemy.text("*")).select_from(source).where(present)
+        return records
+
+    def described_columns(self) -> list[dict[str, Any]]:
+        """Names and types of the table's columns, as GX describes columns; asked for once."""
+        if self.column_types is None:
+            described = self.execute_query(sqlalchemy.text(f"DESCRIBE {identifier(self.table)}")).fetchall()
+            self.column_types = [
+                {"name": str(name), "type": sql_type_class(str(sql_type))()} for name, sql_type, *_ in described
+            ]
+        return self.column_types
+
+    def sql_type(self, column: str) -> str:
+        """Type of a column as DuckDB writes it; empty where there is no such column."""
+        return next((str(entry["type"]) for entry in self.described_columns() if entry["name"] == column), "")
 
 
 @contextmanager
-def execution_engine(con: duckdb.DuckDBPyConnection) -> Iterator[Any]:
-    """A GX execution engine over a connection, to which the tables and views of the connection are known."""
-    import sqlalchemy
+def execution_engine(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[DuckDBExecutionEngine]:
+    """A GX execution engine over a table; it knows the tables, views and variables of the connection."""
+    from omgov_assets.quality_policy import duckdb_metrics_for_gx  # noqa: F401 - registers the metrics
 
     engine = sqlalchemy.create_engine(
         "duckdb:///:memory:",
-        creator=lambda: _connection_class()(con.cursor()),
+        creator=lambda: _QueriesOfTheirOwn(_with_variables(con)),
         poolclass=sqlalchemy.pool.StaticPool,
     )
-    opened = _engine_class()(engine=engine)
+    engine.dialect.statement_compiler = _compiler_with_exact_literals(engine.dialect.statement_compiler)
+    opened = DuckDBExecutionEngine(engine, table)
     try:
         yield opened
     finally:
@@ -35,110 +98,67 @@ def execution_engine(con: duckdb.DuckDBPyConnection) -> Iterator[Any]:
 
 
 @cache
-def _engine_class() -> Any:
-    """The engine class; its metrics are registered with GX once per process."""
-    import sqlalchemy
-    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
-
-    class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-        """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
-
-        kept: sqlalchemy.Connection | None = None
-        column_types: Any = None
-
-        @contextmanager
-        def get_connection(self) -> Iterator[sqlalchemy.Connection]:
-            if self.kept is None:
-                self.kept = self.engine.connect()
-            yield self.kept
-
-    _register_column_types(DuckDBExecutionEngine)
-    _register_regex_metrics(DuckDBExecutionEngine)
-    return DuckDBExecutionEngine
+def sql_type_class(name: str) -> type[SqlType]:
+    """The class of a type; ``DECIMAL(9,2)`` is a subclass of ``DECIMAL``."""
+    base, bracket, _ = name.partition("(")
+    return type(name, (sql_type_class(base) if bracket else SqlType,), {})
 
 
-@cache
-def _connection_class() -> Any:
-    import duckdb_engine
+class _TypeNames(ModuleType):
+    """Types by any name that DuckDB knows, aliases included."""
 
-    # Importing it makes nanobind report "leaks" at exit, on forty lines of stderr, unless its module goes first.
-    atexit.register(duckdb_engine.__dict__.clear)
+    name = "duckdb"
 
-    class QueriesOfTheirOwn(duckdb_engine.ConnectionWrapper):
-        """Begins no transaction: within one, a query that fails would leave all queries after it aborted."""
-
-        def begin(self) -> None:
-            """Begin nothing."""
-
-        def commit(self) -> None:
-            """There is nothing to commit."""
-
-        def rollback(self) -> None:
-            """There is nothing to roll back."""
-
-    return QueriesOfTheirOwn
+    def __getattr__(self, name: str) -> type[SqlType]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            with duckdb.connect() as scratch:
+                canonical = str(scratch.sqltype(name))
+        except duckdb.Error as error:
+            raise AttributeError(name) from error
+        # Of a type that was named without its parameters, DuckDB gives the default ones.
+        return sql_type_class(canonical if "(" in name else canonical.partition("(")[0])
 
 
-def _register_column_types(engine: Any) -> None:
-    """Reflect the columns of the one table that an engine looks at once, where GX would for each of its passes."""
-    from great_expectations.expectations.metrics.metric_provider import metric_value
-    from great_expectations.expectations.metrics.table_metrics.table_column_types import ColumnTypes
+class _QueriesOfTheirOwn(duckdb_engine.ConnectionWrapper):
+    """Begins no transaction: within one, a query that fails would leave all queries after it aborted."""
 
-    reflect = ColumnTypes._sqlalchemy
+    def begin(self) -> None:
+        """Begin nothing."""
 
-    class ReflectedOnce(ColumnTypes):
-        @metric_value(engine=engine)
-        def _duckdb(cls, execution_engine: Any, *arguments: Any, **named: Any) -> Any:  # noqa: N805 - GX binds the class
-            if execution_engine.column_types is None:
-                execution_engine.column_types = reflect(cls, execution_engine, *arguments, **named)
-            return execution_engine.column_types
+    def commit(self) -> None:
+        """There is nothing to commit."""
+
+    def rollback(self) -> None:
+        """There is nothing to roll back."""
 
 
-def _register_regex_metrics(engine: Any) -> None:
-    """Say how DuckDB matches regular expressions (RE2, anywhere in the text), which GX does not know."""
-    import sqlalchemy
-    from great_expectations.expectations.metrics.map_metric_provider import (
-        ColumnMapMetricProvider,
-        column_condition_partial,
-    )
+def _with_variables(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A second connection to the same database, where the variables have to be set once more."""
+    cursor = con.cursor()
+    for (name,) in con.execute("SELECT name FROM duckdb_variables()").fetchall():
+        row = con.execute("SELECT getvariable($name)", {"name": name}).fetchone()
+        cursor.execute(f"SET VARIABLE {identifier(name)} = $value", {"value": row and row[0]})
+    return cursor
 
-    def matches(column: Any, regex: str) -> Any:
-        return sqlalchemy.func.regexp_matches(column, regex)
 
-    def combined(column: Any, regex_list: list[str], match_on: str) -> Any:
-        if not regex_list or match_on not in {"any", "all"}:
-            raise ValueError("regex_list must name a regular expression, and match_on be any or all")
-        together = sqlalchemy.or_ if match_on == "any" else sqlalchemy.and_
-        return together(*(matches(column, regex) for regex in regex_list))
+def _compiler_with_exact_literals(compiler: type[Any]) -> type[Any]:
+    """A compiler whose literals are the values that GX bound when it counted."""
 
-    class Matches(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.match_regex"
-        condition_value_keys = ("regex",)
+    class ExactLiterals(compiler):  # type: ignore[misc]
+        def render_literal_value(self, value: Any, type_: Any) -> str:
+            if isinstance(value, float):
+                return _float_literal(value)
+            # SQLAlchemy takes a backslash for an escape character, which it is not in DuckDB.
+            return literal(value) if isinstance(value, str) else cast(str, super().render_literal_value(value, type_))
 
-        @column_condition_partial(engine=engine)
-        def _duckdb(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805 - GX binds the class
-            return matches(column, regex)
+    return ExactLiterals
 
-    class MatchesNot(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.not_match_regex"
-        condition_value_keys = ("regex",)
 
-        @column_condition_partial(engine=engine)
-        def _duckdb(cls, column: Any, regex: str, **_: Any) -> Any:  # noqa: N805 - GX binds the class
-            return sqlalchemy.not_(matches(column, regex))
-
-    class MatchesList(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.match_regex_list"
-        condition_value_keys = ("regex_list", "match_on")
-
-        @column_condition_partial(engine=engine)
-        def _duckdb(cls, column: Any, regex_list: list[str], match_on: str = "any", **_: Any) -> Any:  # noqa: N805
-            return combined(column, regex_list, match_on)
-
-    class MatchesListNot(ColumnMapMetricProvider):
-        condition_metric_name = "column_values.not_match_regex_list"
-        condition_value_keys = ("regex_list",)
-
-        @column_condition_partial(engine=engine)
-        def _duckdb(cls, column: Any, regex_list: list[str], **_: Any) -> Any:  # noqa: N805
-            return sqlalchemy.not_(combined(column, regex_list, "any"))
+def _float_literal(value: float) -> str:
+    if not math.isfinite(value):
+        return f"'{value}'::DOUBLE"
+    # Without an exponent it would be a DECIMAL.
+    text = repr(value)
+    return text if "e" in text else f"{text}e0"

@@ -1,29 +1,55 @@
 """Great Expectations on DuckDB: verdicts and counts by GX's SQL engine, and the SQL of the rows that it counted.
 
-GX is the authority: the row conditions are asked of the same metric providers that GX counts with. Everything that
-imports GX stands inside a function, since the import costs four seconds.
+GX is the authority: the row conditions are asked of the same metric providers that GX counts with. What no SQL engine
+can say is evaluated by GX on pandas, over the columns that the policy names. Everything that imports GX stands inside
+a function, since the import costs four seconds.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
+from omgov_assets.data_lake.lake import one_row
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.quality_policy.checked_rows import CHECKED
-from omgov_assets.quality_policy.duckdb_engine_for_gx import execution_engine
+from omgov_assets.quality_policy.expectation_configurations import first_line, gx_configurations
 from omgov_assets.quality_policy.policies import Policy
+from omgov_assets.quality_policy.value_tables import with_value_tables
 
 if TYPE_CHECKING:
     from great_expectations.validator.validator import Validator
 
+Engine = Literal["duckdb", "pandas"]
+
 # Counts alone: GX would otherwise also fetch sample values, which the harvest makes unnecessary.
 _RESULT_FORMAT = {"result_format": {"result_format": "BASIC", "partial_unexpected_count": 0}}
+
+# Table ``checked`` as it is judged where numbers in it are NaN: to GX on pandas NaN is missing, in SQL it is a number.
+_WITHOUT_NAN = "checked_without_nan"
+
+# Expectations that GX has a condition of on pandas only, but judges in SQL by the type of the column.
+_BY_COLUMN_TYPE = frozenset({"column_values.of_type", "column_values.in_type_list"})
+
+# Metrics that ask for the text of a value, which DuckDB and Python write differently for some types.
+_OF_TEXT = frozenset(
+    f"column_values.{name}"
+    for name in (
+        "match_regex",
+        "match_regex_list",
+        "match_strftime_format",
+        "not_match_regex",
+        "not_match_regex_list",
+        "value_length.between",
+        "value_length.equals",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +63,8 @@ class Verdict:
         row_query: SQL of the failing rows of ``checked``; None for expectations on the dataset as a whole.
         observed: observed value of an expectation on the dataset as a whole.
         error: why the policy broke.
+        engine: where GX evaluated it.
+        missing: rows that the expectation ignores as missing.
     """
 
     policy: Policy
@@ -46,74 +74,76 @@ class Verdict:
     row_query: str | None = None
     observed: str | None = None
     error: str | None = None
+    engine: Engine = "duckdb"
+    missing: int | None = None
 
 
 @dataclass(frozen=True)
 class _Condition:
-    """Which rows GX looks at, and the SQLAlchemy expression that holds for the failing ones."""
+    """Which rows GX looks at, and what holds for the failing ones: SQLAlchemy's expression, or a series of pandas."""
 
     domain_kwargs: Any
     expression: Any
 
 
+@dataclass(frozen=True)
+class _Broken:
+    """In place of GX's result, where GX raised an error instead of reporting one."""
+
+    expectation_config: Any
+    error: Exception
+
+    @property
+    def exception_info(self) -> dict[str, Any]:
+        """The error as GX reports one."""
+        named = f"{type(self.error).__name__}: {self.error}"
+        return {"raised_exception": True, "exception_message": str(self.error), "exception_traceback": named}
+
+
 def preload() -> None:
     """Import Great Expectations, which takes seconds, ahead of the first evaluation; harmless to call from a thread."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    import duckdb_engine  # noqa: F401
-    import great_expectations.expectations.core
     import great_expectations.validator.validator  # noqa: F401
+
+    from omgov_assets.quality_policy import custom_expectations, pandas_fallback  # noqa: F401
 
 
 def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> list[Verdict]:
     """Evaluate policies on table ``checked`` of the connection; a policy that breaks disturbs no other.
+
+    The row queries hold as long as the table and what else the connection knows stay as they are.
 
     Returns:
         One verdict per policy, in the order given.
     """
     if not policies:
         return []
-    configurations, verdicts = _configurations(policies)
+    # GX prints its advice on suites, where commands print their results.
+    with redirect_stdout(sys.stderr):
+        return _evaluate(con, policies)
+
+
+def _evaluate(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> list[Verdict]:
+    shortened, value_tables = with_value_tables(con, list(policies))
+    by_id = {policy.policy_id: policy for policy in policies}
+    configurations, broken = gx_configurations(shortened)
+    verdicts = {policy_id: Verdict(by_id[policy_id], None, error=reason) for policy_id, reason in broken.items()}
     with _validator(con) as validator:
-        results: list[Any] = validator.graph_validate(
-            configurations=list(configurations.values()), runtime_configuration=_RESULT_FORMAT
-        )
-        conditions = _conditions(validator, results)
-        for result in results:
-            # GX answers in an order of its own as soon as one expectation breaks: match by the policy's id.
-            policy_id = result.expectation_config.meta["policy_id"]
-            policy = next(policy for policy in policies if policy.policy_id == policy_id)
-            verdicts[policy_id] = _verdict(validator, policy, result, conditions.get(policy_id))
+        engine: Any = validator.execution_engine
+        engine.value_tables = value_tables
+        engines = {policy_id: _engine_of(engine, configuration) for policy_id, configuration in configurations.items()}
+        in_sql = [
+            configuration for policy_id, configuration in configurations.items() if engines[policy_id] == "duckdb"
+        ]
+        for policy_id, result, condition in _results(validator, in_sql):
+            verdicts[policy_id] = _verdict(validator, by_id[policy_id], result, condition)
+        for policy_id, name in engines.items():
+            if name == "pandas":
+                verdicts[policy_id] = _verdict_on_pandas(con, engine, by_id[policy_id])
     return [
         verdicts.get(policy.policy_id, Verdict(policy, None, error="Great Expectations gave no result"))
         for policy in policies
     ]
-
-
-def _configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[str, Verdict]]:
-    """GX configurations by policy id, and verdicts for those that GX does not accept at all."""
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    from great_expectations.exceptions import GreatExpectationsError
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-    from great_expectations.expectations.metadata_types import FailureSeverity
-
-    configurations: dict[str, Any] = {}
-    broken: dict[str, Verdict] = {}
-    for policy in policies:
-        try:
-            configuration = ExpectationConfiguration(
-                type=policy.type,
-                kwargs=dict(policy.kwargs),
-                meta={"policy_id": policy.policy_id},
-                severity=FailureSeverity(policy.severity),
-            )
-            configuration.to_domain_obj()
-        except (GreatExpectationsError, ValueError, TypeError, KeyError) as error:
-            broken[policy.policy_id] = Verdict(
-                policy, None, error=f"not a valid expectation: {_invalid_because(error)}"
-            )
-        else:
-            configurations[policy.policy_id] = configuration
-    return configurations, broken
 
 
 @contextmanager
@@ -122,35 +152,180 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
     from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
     from great_expectations.validator.validator import Validator
 
-    with execution_engine(con) as engine:
-        batch_data: Any = SqlAlchemyBatchData(execution_engine=engine, table_name=CHECKED, create_temp_table=False)
+    from omgov_assets.quality_policy.duckdb_engine_for_gx import execution_engine
+
+    table = _judged_table(con)
+    with execution_engine(con, table) as engine:
+        batch_data: Any = SqlAlchemyBatchData(execution_engine=engine, table_name=table, create_temp_table=False)
         validator = Validator(execution_engine=engine, batches=[Batch(data=batch_data)])
         validator.metrics_calculator.show_progress_bars = False
         yield validator
+
+
+def _judged_table(con: duckdb.DuckDBPyConnection) -> str:
+    """``checked`` itself, or a view of it with NULL for NaN where there is any."""
+    described = con.execute(f"DESCRIBE {CHECKED}").fetchall()
+    floats = [identifier(name) for name, sql_type, *_ in described if sql_type in {"DOUBLE", "FLOAT"}]
+    found = ", ".join(f"coalesce(bool_or(isnan({name})), false)" for name in floats)
+    if not floats or not any(one_row(con, f"SELECT {found} FROM {CHECKED}")):  # noqa: S608 - quoted
+        return CHECKED
+    replaced = ", ".join(f"nullif({name}, 'NaN') AS {name}" for name in floats)
+    con.execute(f"CREATE OR REPLACE VIEW {_WITHOUT_NAN} AS SELECT * REPLACE ({replaced}) FROM {CHECKED}")  # noqa: S608
+    return _WITHOUT_NAN
+
+
+def _engine_of(engine: Any, configuration: Any) -> Engine:
+    """Where GX can evaluate an expectation: in SQL wherever SQL says the same as pandas."""
+    from great_expectations.execution_engine import PandasExecutionEngine
+
+    from omgov_assets.quality_policy.duckdb_metrics_for_gx import has_exact_text
+    from omgov_assets.quality_policy.strptime_in_sql import is_said_in_sql
+
+    expectation = configuration.to_domain_obj()
+    metric = getattr(expectation, "map_metric", None)
+    if metric in _BY_COLUMN_TYPE:
+        return "duckdb"
+    names = [f"{metric}.condition"] if metric else list(expectation.metric_dependencies)
+    if not all(_has_metric(name, engine) for name in names):
+        return "pandas" if all(_has_metric(name, PandasExecutionEngine()) for name in names) else "duckdb"
+    if metric in _OF_TEXT:
+        sql_type = engine.sql_type(expectation.column)
+        if sql_type and not has_exact_text(sql_type):
+            return "pandas"
+    if metric == "column_values.match_strftime_format" and not is_said_in_sql(expectation.strftime_format):
+        return "pandas"
+    return "duckdb"
+
+
+def _has_metric(name: str, engine: Any) -> bool:
+    from great_expectations.exceptions import MetricProviderError
+    from great_expectations.expectations.registry import get_metric_provider
+
+    try:
+        get_metric_provider(name, engine)
+    except MetricProviderError:
+        return False
+    return True
+
+
+def _results(validator: Validator, configurations: Sequence[Any]) -> Iterator[tuple[str, Any, _Condition | None]]:
+    """GX's results with the policies' ids, and the conditions of the rows that it counted."""
+    results = [result for part in _told_apart(configurations) for result in _validated(validator, part)]
+    conditions = _conditions(validator, [result for result in results if not isinstance(result, _Broken)])
+    for result in results:
+        # GX answers in an order of its own as soon as one expectation breaks: match by the policy's id.
+        policy_id = result.expectation_config.meta["policy_id"]
+        yield policy_id, result, conditions.get(policy_id)
+
+
+def _told_apart(configurations: Sequence[Any]) -> list[list[Any]]:
+    """Parts in which GX does not take one expectation's metric for another's: it asks for quantiles by column alone."""
+    parts: list[list[Any]] = []
+    asked: dict[str, int] = {}
+    for configuration in configurations:
+        part = 0
+        if configuration.type == "expect_column_quantile_values_to_be_between":
+            column = str(configuration.kwargs.get("column"))
+            part = asked[column] = asked.get(column, -1) + 1
+        while len(parts) <= part:
+            parts.append([])
+        parts[part].append(configuration)
+    return parts
+
+
+def _validated(validator: Validator, configurations: list[Any]) -> list[Any]:
+    """GX's results; where GX breaks off, each expectation by itself, so that only the one that breaks is without."""
+    from great_expectations.exceptions import GreatExpectationsError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    library = GreatExpectationsError, SQLAlchemyError, duckdb.Error
+    python = ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError
+    try:
+        results: list[Any] = validator.graph_validate(
+            configurations=configurations, runtime_configuration=_RESULT_FORMAT
+        )
+    except (*library, *python) as error:
+        if len(configurations) == 1:
+            return [_Broken(configurations[0], error)]
+        return [result for configuration in configurations for result in _validated(validator, [configuration])]
+    return results
 
 
 def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Condition | None) -> Verdict:
     error = _error_of(result)
     if error is not None:
         return Verdict(policy, None, error=error)
+    query = getattr(result.expectation_config.to_domain_obj(), "unexpected_rows_query", None)
+    if query is not None:
+        failed = int(result.result["observed_value"])
+        table = getattr(validator.execution_engine, "table", CHECKED)
+        return Verdict(policy, bool(result.success), None, failed, query.format(batch=table) if failed else None)
+    verdict = _counted(policy, result)
+    if not verdict.failed or verdict.evaluated is None or verdict.error is not None:
+        return verdict
+    if condition is None:
+        return _without_condition(verdict)
+    return replace(verdict, row_query=_row_query(validator, condition))
+
+
+def _verdict_on_pandas(con: duckdb.DuckDBPyConnection, engine: Any, policy: Policy) -> Verdict:
+    from omgov_assets.quality_policy.pandas_fallback import frame, keep_failing_rows, pandas_validator
+
+    # The rows of the row condition are chosen in SQL: pandas would run it as Python.
+    unconditional = {k: v for k, v in policy.kwargs.items() if k not in {"row_condition", "condition_parser"}}
+    try:
+        rows = frame(con, engine.table, set(_texts(unconditional)), _row_condition(engine, policy))
+    except duckdb.Error as error:
+        return Verdict(policy, None, error=first_line(error), engine="pandas")
+    configurations, _ = gx_configurations([policy.model_copy(update={"kwargs": unconditional})])
+    [(_, result, condition)] = _results(pandas_validator(rows), list(configurations.values()))
+    verdict = replace(_counted(policy, result), engine="pandas")
+    if not verdict.failed or verdict.evaluated is None or verdict.error is not None:
+        return verdict
+    if condition is None:
+        return _without_condition(verdict)
+    return replace(verdict, row_query=keep_failing_rows(con, policy.policy_id, condition.expression))
+
+
+def _row_condition(engine: Any, policy: Policy) -> str:
+    """GX's SQL of a policy's row condition."""
+    configurations, _ = gx_configurations([policy])
+    condition = configurations[policy.policy_id].to_domain_obj().row_condition
+    if condition is None:
+        return "true"
+    return _compiled(engine, engine.get_domain_records({"row_condition": condition}).whereclause)
+
+
+def _texts(arguments: Any) -> Iterator[str]:
+    """Every text in some arguments: among them are the names of all columns that the policy reads."""
+    if isinstance(arguments, str):
+        yield arguments
+    elif isinstance(arguments, Mapping):
+        for value in arguments.values():
+            yield from _texts(value)
+    elif isinstance(arguments, Iterable):
+        for value in arguments:
+            yield from _texts(value)
+
+
+def _counted(policy: Policy, result: Any) -> Verdict:
+    """The verdict without the rows."""
+    error = _error_of(result)
+    if error is not None:
+        return Verdict(policy, None, error=error)
     outcome = result.result
-    if policy.type == "unexpected_rows_expectation":
-        failed = int(outcome["observed_value"])
-        return Verdict(policy, bool(result.success), None, failed, _free_query(policy) if failed else None)
     if not _counts_rows(outcome):
         observed = outcome.get("observed_value")
         text = None if observed is None else str(observed)
         return Verdict(policy, bool(result.success), None, 0 if result.success else 1, None, text)
     # GX sums over the rows of the row condition: where there are none, the sum is null.
     failed = int(outcome["unexpected_count"] or 0)
-    evaluated = int(outcome["element_count"]) - int(outcome.get("missing_count") or 0)
-    if failed == 0:
-        return Verdict(policy, bool(result.success), evaluated, 0)
-    if condition is None:
-        return Verdict(
-            policy, None, evaluated, failed, error="Great Expectations gives no condition of the failing rows"
-        )
-    return Verdict(policy, bool(result.success), evaluated, failed, _row_query(validator, policy, condition))
+    missing = int(outcome.get("missing_count") or 0)
+    return Verdict(policy, bool(result.success), int(outcome["element_count"]) - missing, failed, missing=missing)
+
+
+def _without_condition(verdict: Verdict) -> Verdict:
+    return replace(verdict, success=None, error="Great Expectations gives no condition of the failing rows")
 
 
 def _counts_rows(outcome: Any) -> bool:
@@ -184,7 +359,7 @@ def _conditions(validator: Validator, results: Sequence[Any]) -> dict[str, _Cond
     }
 
 
-def _row_query(validator: Validator, policy: Policy, condition: _Condition) -> str:
+def _row_query(validator: Validator, condition: _Condition) -> str:
     """SQL of the rows that GX counted as failing."""
     import sqlalchemy
 
@@ -194,29 +369,7 @@ def _row_query(validator: Validator, policy: Policy, condition: _Condition) -> s
     if not isinstance(domain, sqlalchemy.Select):
         domain = sqlalchemy.select(sqlalchemy.text("*")).select_from(domain)
     rows = _compiled(engine, domain)
-    duplicates = _duplicates(policy, rows)
-    if duplicates is not None:
-        return duplicates
     return f"SELECT * FROM ({rows}) WHERE {_compiled(engine, condition.expression)}"  # noqa: S608 - GX's own SQL
-
-
-def _duplicates(policy: Policy, rows: str) -> str | None:
-    """Uniqueness is the one family whose GX condition stands in a subquery of its own: said directly here."""
-    if policy.type not in {"expect_column_values_to_be_unique", "expect_compound_columns_to_be_unique"}:
-        return None
-    names = [identifier(name) for name in policy.columns]
-    keys = ", ".join(names)
-    # GX compares with `=`: a key that is null in part equals no other.
-    present = " AND ".join(f"{name} IS NOT NULL" for name in names)
-    same = " AND ".join(f"r.{name} = d.{name}" for name in names)
-    return (
-        f"SELECT r.* FROM ({rows}) AS r JOIN (SELECT {keys} FROM ({rows}) WHERE {present} "  # noqa: S608
-        f"GROUP BY ALL HAVING count(*) > 1) AS d ON {same}"
-    )
-
-
-def _free_query(policy: Policy) -> str:
-    return str(policy.kwargs["unexpected_rows_query"]).replace("{batch}", CHECKED)
 
 
 def _compiled(engine: Any, expression: Any) -> str:
@@ -230,20 +383,6 @@ def _error_of(result: Any) -> str | None:
     raised = next((entry for entry in entries if entry.get("raised_exception")), None)
     if raised is None:
         return None
-    message = _first_line(raised.get("exception_message"))
+    message = first_line(raised.get("exception_message"))
     # The message of a KeyError is the key alone: the traceback ends with the error's name before it.
-    return message if " " in message else _first_line(str(raised.get("exception_traceback")).strip().splitlines()[-1])
-
-
-def _invalid_because(error: Exception) -> str:
-    """The first reason of a validation error, which says itself only how many there are."""
-    reasons = error.errors() if callable(getattr(error, "errors", None)) else []  # type: ignore[attr-defined]
-    if not reasons:
-        return _first_line(error)
-    where = ".".join(str(part) for part in reasons[0]["loc"] if part != "__root__")
-    return f"{where}: {reasons[0]['msg']}" if where else str(reasons[0]["msg"])
-
-
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    return message if " " in message else first_line(str(raised.get("exception_traceback")).strip().splitlines()[-1])

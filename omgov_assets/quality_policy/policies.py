@@ -7,20 +7,39 @@ needs no Great Expectations. Does not belong here: evaluating (``evaluation``).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omgov_assets.model_management.documents import content_hash, parse, read_json
+from omgov_assets.model_management.documents import content_hash, parse, read_json, read_text
 from omgov_assets.model_management.errors import GovernanceError
 
 QualityDimension = Literal[
     "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness"
 ]
 Severity = Literal["critical", "warning", "info"]
+
+
+_SHARED_VIEW = re.compile(r"\bshared\.([a-z][a-z0-9_]*)\b")
+
+
+class PolicySubject(BaseModel):
+    """What fails a policy written as a query, where that is no row of the dataset.
+
+    Attributes:
+        kind: kind of the subject.
+        key: columns of the query that identify it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["expected_instance"]
+    key: tuple[str, ...] = Field(min_length=1)
 
 
 class PolicyMeta(BaseModel):
@@ -32,8 +51,13 @@ class PolicyMeta(BaseModel):
         quality_dimension: ODCS quality dimension.
         expected: what is expected, in words.
         recovery: what to do now.
-        requires: datasets (``<system>/<dataset>``, ``{system}`` for the own) without which it is not evaluated.
+        requires: datasets (``<system>/<dataset>``, ``{system}`` for the own, ``firm`` for every system that delivers
+            the dataset) without which it is not evaluated.
         observed: columns that show what was observed, where the judged column only holds a verdict.
+        subject: what fails, where the policy is a query whose rows are no rows of the dataset.
+        population: query that counts the subjects judged, of such a policy.
+        effective_from: first business day on which the policy is in force; None for always.
+        effective_until: last business day on which it is in force; None for always.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +69,10 @@ class PolicyMeta(BaseModel):
     recovery: str = ""
     requires: tuple[str, ...] = ()
     observed: tuple[str, ...] = ()
+    subject: PolicySubject | None = None
+    population: str | None = None
+    effective_from: date | None = None
+    effective_until: date | None = None
 
 
 class Policy(BaseModel):
@@ -72,6 +100,19 @@ class Policy(BaseModel):
         named = [self.kwargs[key] for key in ("column", "column_A", "column_B") if key in self.kwargs]
         return [str(name) for name in [*named, *self.kwargs.get("column_list", [])]]
 
+    def in_force(self, day: date) -> bool:
+        """Whether the policy judges a business day."""
+        return (self.meta.effective_from or day) <= day <= (self.meta.effective_until or day)
+
+    def required_tables(self, system: str, datasets: Mapping[str, Collection[str]]) -> list[str]:
+        """Tables without which the policy is not evaluated on a system; ``datasets`` are what each system delivers."""
+        tables: list[str] = []
+        for requirement in self.meta.requires:
+            owner, _, dataset = requirement.replace("{system}", system).partition("/")
+            owners = [name for name, names in datasets.items() if dataset in names] if owner == "firm" else [owner]
+            tables += [f"{name}/{dataset}" for name in owners]
+        return list(dict.fromkeys(tables))
+
     @property
     def observed_columns(self) -> list[str]:
         """Columns whose values are stored as what was observed."""
@@ -95,13 +136,17 @@ class _Suite(BaseModel):
 
 @dataclass(frozen=True)
 class PolicySet:
-    """All policies that apply to one dataset of one system, with a hash of them and of the view they see."""
+    """All policies that apply to one dataset of one system, with a hash of them and of the views they see.
+
+    ``view_sql`` is the dataset's policy view; ``shared_views`` are the named queries that it or a policy refers to.
+    """
 
     system: str
     dataset: str
     policies: tuple[Policy, ...]
     view_sql: str | None
     policy_hash: str
+    shared_views: dict[str, str] = field(default_factory=dict)
 
     @property
     def dimensions(self) -> list[QualityDimension]:
@@ -133,12 +178,16 @@ def load_policy_set(project: Path, system: str, dataset: str) -> PolicySet:
             seen[policy.policy_id] = path
             policies.append(policy)
     view_sql = _policy_view(project, system, dataset)
+    shared_views = _shared_views(project, [view_sql or "", *map(policy_text, policies)])
     return PolicySet(
         system=system,
         dataset=dataset,
         policies=tuple(policies),
         view_sql=view_sql,
-        policy_hash=content_hash(view_sql or "", *(policy.model_dump_json() for policy in policies)),
+        policy_hash=content_hash(
+            view_sql or "", *shared_views.values(), *(policy.model_dump_json() for policy in policies)
+        ),
+        shared_views=shared_views,
     )
 
 
@@ -170,6 +219,26 @@ def check_suite_files(project: Path, systems: dict[str, Iterable[str]]) -> None:
 def policy_arguments(policy: Policy) -> str:
     """The expectation's arguments as JSON text."""
     return json.dumps(policy.kwargs, ensure_ascii=False, sort_keys=True)
+
+
+def policy_text(policy: Policy) -> str:
+    """Everything in a policy that may name columns, tables or views."""
+    meta = policy.meta
+    return json.dumps([policy.kwargs, meta.observed, meta.population], ensure_ascii=False)
+
+
+def _shared_views(project: Path, texts: list[str]) -> dict[str, str]:
+    """The queries of ``policy_views/shared/`` that texts refer to as ``shared.<name>``, and those these refer to."""
+    views: dict[str, str] = {}
+    pending = sorted({name for text in texts for name in _SHARED_VIEW.findall(text)})
+    while pending:
+        name = pending.pop()
+        if name in views:
+            continue
+        path = project / "governance" / "standard" / "policy_views" / "shared" / f"{name}.sql"
+        views[name] = read_text(path).strip().removesuffix(";")
+        pending += _SHARED_VIEW.findall(views[name])
+    return views
 
 
 def _policy_view(project: Path, system: str, dataset: str) -> str | None:

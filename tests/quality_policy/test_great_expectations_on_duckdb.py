@@ -10,6 +10,7 @@ import pytest
 from policy_cases import all_of, compare, is_null, policy
 
 from omgov_assets.quality_policy import great_expectations_run as run
+from omgov_assets.quality_policy.expectation_configurations import _GX_CONDITION, gx_configurations
 from omgov_assets.quality_policy.policies import Policy
 
 
@@ -25,7 +26,7 @@ def validator() -> Iterator[Any]:
 
 
 def configuration(case: Policy) -> Any:
-    configurations, broken = run._configurations([case])
+    configurations, broken = gx_configurations([case])
     assert broken == {}
     return configurations[case.policy_id]
 
@@ -41,6 +42,12 @@ def validated(validator: Any, *cases: Policy) -> list[Any]:
 
 BETWEEN = policy("between", "expect_column_values_to_be_between", column="n", max_value=10)
 NOT_NULL = policy("not_null", "expect_column_values_to_not_be_null", column="n")
+OWN_METRICS = {
+    "column_values.last_seen_within_intervals",
+    "column_values.ci_consistent_with_cmdb",
+    "column_values.unit_equals_standard",
+    "column_values.vary",
+}
 UNKNOWN_COLUMN = policy("unknown_column", "expect_column_values_to_not_be_null", column="absent")
 
 
@@ -94,7 +101,7 @@ def test_an_expectation_on_the_dataset_counts_no_elements(validator: Any) -> Non
 @pytest.mark.parametrize(
     ("case", "expected"),
     [
-        (BETWEEN, "n IS NOT NULL AND n > 10.0"),
+        (BETWEEN, "n IS NOT NULL AND n > 10.0e0"),
         (NOT_NULL, "n IS NULL"),
         (policy("p", "expect_column_values_to_be_null", column="n"), "n IS NOT NULL"),
         (
@@ -141,6 +148,58 @@ def test_the_domain_of_a_condition_holds_row_condition_and_ignored_rows(validato
     pair = {"column_A": "n", "column_B": "m"}
     assert domain(**pair, ignore_row_if="either_value_is_missing").endswith("WHERE NOT (n IS NULL OR m IS NULL)")
     assert domain(**pair, ignore_row_if="both_values_are_missing").endswith("WHERE NOT (n IS NULL AND m IS NULL)")
+
+
+def test_gx_takes_the_quantiles_of_one_expectation_for_those_of_another(validator: Any) -> None:
+    cases = [
+        policy(f"p{n}", "expect_column_quantile_values_to_be_between", column="n",
+               quantile_ranges={"quantiles": [quantile], "value_ranges": [[None, None]]})
+        for n, quantile in enumerate((0.0, 1.0))
+    ]  # fmt: skip
+    together = [result.result["observed_value"]["values"] for result in validated(validator, *cases)]
+    apart = [result.result["observed_value"]["values"] for case in cases for result in validated(validator, case)]
+    assert (together, apart) == ([[5], [5]], [[5], [50]])
+    parts = run._told_apart([configuration(case) for case in [*cases, NOT_NULL]])
+    assert [[item.meta["policy_id"] for item in part] for part in parts] == [["p0", "not_null"], ["p1"]]
+
+
+def test_gx_breaks_off_where_an_expectation_does_not_say_what_it_needs(validator: Any) -> None:
+    broken = policy(
+        "p", "expect_column_kl_divergence_to_be_less_than", column="n", threshold=1, partition_object={"bins": [1]}
+    )
+    with pytest.raises(ValueError, match="Invalid partition_object"):
+        validated(validator, NOT_NULL, broken)
+    results = run._validated(validator, [configuration(NOT_NULL), configuration(broken)])
+    assert [run._error_of(result) for result in results] == [None, "Invalid partition_object provided"]
+
+
+def test_gx_drops_what_its_grammar_of_row_conditions_cannot_read(validator: Any) -> None:
+    from great_expectations.expectations.expectation import _convert_string_to_condition
+
+    condition = _convert_string_to_condition('col("n") > 5 and col("n") < 9')
+    assert condition == _convert_string_to_condition('col("n") > 5')
+    assert _GX_CONDITION.fullmatch('col("n") > 5')
+    assert not _GX_CONDITION.fullmatch('col("n") > 5 and col("n") < 9')
+
+
+def test_every_condition_of_gx_core_asks_for_no_sample_values(validator: Any) -> None:
+    from great_expectations.expectations.registry import _registered_metrics, get_metric_provider
+
+    for name in [name for name in _registered_metrics if name.endswith(".unexpected_values")]:
+        if name.removesuffix(".unexpected_values") not in OWN_METRICS:
+            assert get_metric_provider(name, validator.execution_engine)[0].__name__ == "UnexpectedRows"
+
+
+@pytest.mark.parametrize(
+    ("value", "literal"),
+    [(0.1, "0.1e0"), (1e300, "1e+300"), (float("inf"), "'inf'::DOUBLE"), ("it's a \\d %", "'it''s a \\d %'"), (7, "7")],
+)
+def test_a_literal_is_the_value_that_was_counted_with(validator: Any, value: Any, literal: str) -> None:
+    import sqlalchemy
+
+    assert run._compiled(validator.execution_engine, sqlalchemy.literal(value)) == literal
+    [found] = duckdb.execute(f"SELECT {literal} = ?", [value]).fetchone() or ()
+    assert found is True
 
 
 def test_gx_itself_knows_no_regular_expression_on_duckdb() -> None:

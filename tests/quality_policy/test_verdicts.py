@@ -234,7 +234,11 @@ SOUND = [
             policy("b", "unexpected_rows_expectation", unexpected_rows_query="SELECT * FROM absent"),
             "absent does not exist",
         ),
-        (policy("b", "expect_column_values_to_be_of_type", column="n", type_="DOUBLE"), "KeyError: 'type'"),
+        (policy("b", "expect_column_sum_to_be_between", column="unit", max_value=1), "sum(VARCHAR)"),
+        (
+            policy("b", "expect_column_kl_divergence_to_be_less_than", column="n", threshold=1, partition_object={}),
+            "Invalid partition_object",
+        ),
     ],
 )
 @pytest.mark.parametrize("position", [0, 3, 7])
@@ -254,7 +258,6 @@ def test_a_policy_that_breaks_disturbs_no_other(
     assert [failing(con, verdict) for verdict in verdicts] == [[2], [4], [2, 5], [], [2, 6], [3], []]
 
 
-@pytest.mark.filterwarnings("ignore:Passing a string to the row_condition:DeprecationWarning")
 def test_a_row_condition_that_is_a_text_is_an_error(con: duckdb.DuckDBPyConnection) -> None:
     text = policy("text", **(BETWEEN | {"max_value": 1, "row_condition": "m > 1"}))
     broken, sound = evaluate_policies(con, [text, SOUND[0]])
@@ -306,3 +309,40 @@ def test_gx_is_the_authority_so_that_a_changed_metric_changes_verdict_and_rows(
     assert (after.success, after.failed, failing(con, after)) == (False, 3, [1, 4, 6])
     monkeypatch.undo()
     assert evaluate_policies(con, [case])[0].failed == 1
+
+
+def test_gx_on_pandas_is_the_authority_for_what_sql_cannot_say(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from great_expectations.expectations import registry
+
+    case = policy("p", "expect_column_values_to_be_increasing", column="n")
+    [before] = evaluate_policies(con, [case])
+    assert (before.engine, before.success, before.evaluated, failing(con, before)) == ("pandas", False, 4, [4, 6])
+
+    providers = registry._registered_metrics["column_values.increasing.condition"]["providers"]
+    metric_class, condition = providers["PandasExecutionEngine"]
+
+    @functools.wraps(condition)
+    def inverted(*args: Any, **kwargs: Any) -> Any:
+        unexpected, *domain = condition(*args, **kwargs)
+        return (~unexpected, *domain)
+
+    monkeypatch.setitem(providers, "PandasExecutionEngine", (metric_class, inverted))
+    [after] = evaluate_policies(con, [case])
+    assert (after.success, failing(con, after)) == (False, [1, 2])
+
+
+def test_what_sql_cannot_say_reads_only_the_rows_and_columns_that_it_judges(
+    con: duckdb.DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from omgov_assets.quality_policy import pandas_fallback
+
+    original = pandas_fallback.pandas_validator
+    frames = []
+    monkeypatch.setattr(pandas_fallback, "pandas_validator", lambda rows: frames.append(rows) or original(rows))
+    kwargs = {"column": "n", "row_condition": all_of(compare("ok", "==", True), is_null("m", null=False))}
+    [verdict] = evaluate_policies(con, [policy("p", "expect_column_values_to_be_increasing", **kwargs)])
+    assert (verdict.engine, verdict.evaluated, failing(con, verdict)) == ("pandas", 2, [6])
+    [rows] = frames
+    assert (list(rows.columns), list(rows.index)) == (["n"], [0, 5])

@@ -65,13 +65,13 @@ class Lake:
         self.memory_limit = memory_limit
 
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """A DuckDB connection of its own: in UTC, memory-limited, spilling beside the lake, closed on error."""
         spill = self.root.parent / "tmp"
         spill.mkdir(parents=True, exist_ok=True)
         con = duckdb.connect(
             config={
-                "memory_limit": self.memory_limit,
+                "memory_limit": memory_limit or self.memory_limit,
                 "temp_directory": str(spill),
                 "autoinstall_known_extensions": "false",
                 "autoload_known_extensions": "false",

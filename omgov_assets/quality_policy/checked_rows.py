@@ -25,6 +25,8 @@ from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
 
 CHECKED = "checked"
+CHECKED_TABLE = "checked_table"
+ROW_NUMBER = "_row_number"
 SUBJECT_COLUMNS = ("source_metric", "metric", "ci_id", "collector", "_batch_id", "_record_no")
 
 _NO_VIEW = "SELECT * FROM dataset"
@@ -37,12 +39,17 @@ class PolicyViewError(Exception):
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """What was made ready for the policies: schema of the dataset, its version, and the columns of ``checked``."""
+    """What was made ready for the policies: schema of the dataset, its version, and the columns of ``checked``.
+
+    Where it is ``numbered``, ``checked`` has the further column ``ROW_NUMBER``: the row's ``rowid`` in
+    ``CHECKED_TABLE``.
+    """
 
     schema: TableSchema
     data_version: int | None
     rows: int
     columns: tuple[str, ...]
+    numbered: bool
 
 
 def prepare_checked_rows(
@@ -69,16 +76,20 @@ def prepare_checked_rows(
     wanted = _needed_columns(available, schema, policy_set.policies)
     selected = ", ".join(identifier(name) for name in wanted)
     try:
-        con.execute(f"CREATE OR REPLACE TABLE {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
+        con.execute(f"CREATE OR REPLACE TABLE {CHECKED_TABLE} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
+    # A policy on the columns as a whole must not see one that the dataset does not have.
+    numbered = not any(_judges_columns(policy) for policy in policy_set.policies)
+    number = f", rowid AS {ROW_NUMBER}" if numbered else ""
+    create_view(con, CHECKED, f"SELECT *{number} FROM {CHECKED_TABLE}")  # noqa: S608 - names of this module
     expected, found = one_row(con, "SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM checked)")
     if expected != found:
         raise PolicyViewError(
             f"the policy view of {table} gives {found} rows for {expected} rows of the dataset: it must give "
             "each row once"
         )
-    return CheckedRows(schema, version, found, tuple(wanted))
+    return CheckedRows(schema, version, found, tuple(wanted), numbered)
 
 
 def checked_columns(
@@ -158,6 +169,10 @@ def _bound_columns(
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
 
 
+def _judges_columns(policy: Policy) -> bool:
+    return policy.type.startswith("expect_table_column")
+
+
 def _make_shared_views(
     con: duckdb.DuckDBPyConnection, policy_set: PolicySet, shared_as: Literal["TABLE", "VIEW"]
 ) -> None:
@@ -177,6 +192,8 @@ def _make_shared_views(
 
 def _needed_columns(available: list[str], schema: TableSchema, policies: tuple[Policy, ...]) -> list[str]:
     """Key and subject columns, and every column that a policy mentions; all where free SQL takes `*`."""
+    if any(map(_judges_columns, policies)):
+        return available
     mentioned = " ".join(map(policy_text, policies))
     if "{batch}" in mentioned and "*" in mentioned.replace("count(*)", ""):
         return available

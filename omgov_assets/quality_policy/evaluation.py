@@ -20,6 +20,8 @@ from omgov_assets.data_lake.sql import OneOf, identifier, literal
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.checked_rows import (
     CHECKED,
+    CHECKED_TABLE,
+    ROW_NUMBER,
     CheckedRows,
     PolicyViewError,
     missing_requirements,
@@ -31,6 +33,9 @@ from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES,
 
 # Failing subjects of a policy that a check shows; all of them are in ``quality/violations``.
 SAMPLES = 20
+
+# Great Expectations itself holds 300 MB beside it.
+MEMORY_LIMIT = "500MB"
 
 VerdictName = Literal["passed", "failed", "not_evaluated", "error"]
 
@@ -84,7 +89,7 @@ def evaluate_dataset(
         for policy in policy_set.policies
         if policy.in_force(day) and (dimensions is None or policy.meta.quality_dimension in dimensions)
     ]
-    with lake.connect() as con:
+    with lake.connect(MEMORY_LIMIT) as con:
         results = _with_samples(con, judge_rows(con, lake, governance, policy_set, policies, day))
         _store_violations(con, lake, policy_set, results, day, complete=dimensions is None)
         _store_results(lake, policy_set, results, day, complete=dimensions is None)
@@ -165,29 +170,89 @@ def _harvest(
 ) -> dict[str, int | str]:
     """Insert the failing rows of all policies into ``harvested``; their numbers by policy id, or why there are none.
 
-    One statement for all takes half the time of one for each; where it breaks, each shows which one it is.
+    The numbers of failing rows are found by the columns of each condition alone, and what is said of the rows is read
+    once for all policies: half the time of reading whole rows for each. Where that breaks, each policy is harvested
+    for itself and shows which one it is.
     """
     found: dict[str, int | str] = {verdict.policy.policy_id: 0 for verdict in verdicts}
-    selections: dict[str, str] = {}
-    for verdict in verdicts:
-        if verdict.success is not None and verdict.failed:
-            try:
-                selections[verdict.policy.policy_id] = _violations(con, verdict, rows, policy_set, day)
-            except duckdb.Error as error:
-                found[verdict.policy.policy_id] = str(error).splitlines()[0]
-    if not selections:
-        return found
+    failing = [verdict for verdict in verdicts if verdict.success is not None and verdict.failed]
+    together = [verdict for verdict in failing if _is_numbered(con, verdict, rows)]
+    alone = [verdict for verdict in failing if verdict not in together]
     insert = "INSERT INTO harvested BY NAME"
-    try:
-        con.execute(f"{insert} {' UNION ALL BY NAME '.join(selections.values())}")
-    except duckdb.Error:
-        for policy_id, selection in selections.items():
-            try:
-                con.execute(f"{insert} {selection}")
-            except duckdb.Error as error:
-                found[policy_id] = str(error).splitlines()[0]
+    if together:
+        try:
+            con.execute(f"{insert} {_numbered_violations(together, rows, policy_set, day)}")
+        except duckdb.Error:
+            alone = failing
+    for verdict in alone:
+        try:
+            con.execute(f"{insert} {_violations(con, verdict, rows, policy_set, day)}")
+        except duckdb.Error as error:
+            found[verdict.policy.policy_id] = str(error).splitlines()[0]
     counted = con.execute("SELECT policy_id, count(*) FROM harvested GROUP BY ALL").fetchall()
     return found | {policy_id: count for policy_id, count in counted if not isinstance(found[policy_id], str)}
+
+
+def _is_numbered(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows) -> bool:
+    """Whether the failing rows of a policy are rows of ``checked`` with their numbers."""
+    if not rows.numbered or verdict.row_query is None or verdict.policy.meta.subject is not None:
+        return False
+    try:
+        return any(name == ROW_NUMBER for name, *_ in con.execute(f"DESCRIBE {verdict.row_query}").fetchall())
+    except duckdb.Error:
+        return False  # harvested for itself, it says why
+
+
+def _numbered_violations(verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, day: date) -> str:
+    """SELECT of the failing rows of policies as violations, by their numbers."""
+    numbers = " UNION ALL ".join(
+        f"SELECT {at} AS policy_no, {ROW_NUMBER} AS row_no FROM ({verdict.row_query})"  # noqa: S608 - GX's own SQL
+        for at, verdict in enumerate(verdicts)
+    )
+    said = [_said_of(verdict.policy, policy_set, rows, day) for verdict in verdicts]
+    facts = ", ".join(f"({at}, {', '.join(values.values())})" for at, values in enumerate(said))
+    names = ", ".join(identifier(name) for name in said[0])
+    observed = " ".join(
+        f"WHEN {at} THEN {_observed(verdict.policy, rows.schema, rows.columns)}" for at, verdict in enumerate(verdicts)
+    )
+    subject = ", ".join(
+        f"{value} AS {identifier(name)}" for name, value in _row_subject(rows.schema, rows.columns).items()
+    )
+    return (
+        f"SELECT facts.* EXCLUDE (policy_no), {subject}, CASE policy_no {observed} END AS observed "  # noqa: S608 - quoted
+        f"FROM ({numbers}) AS failing JOIN {CHECKED_TABLE} AS c ON c.rowid = failing.row_no "
+        f"JOIN (VALUES {facts}) AS facts(policy_no, {names}) USING (policy_no)"
+    )
+
+
+def _said_of(policy: Policy, policy_set: PolicySet, rows: CheckedRows, day: date) -> dict[str, str]:
+    """What a violation says of its policy, as SQL."""
+    return {
+        "day": f"{literal(day)}::DATE",
+        "system": literal(policy_set.system),
+        "dataset": literal(policy_set.dataset),
+        "policy_id": literal(policy.policy_id),
+        "anomaly_type": literal(policy.meta.anomaly_type),
+        "quality_dimension": literal(policy.meta.quality_dimension),
+        "severity": literal(policy.severity),
+        "column_name": literal(policy.column_name),
+        "expected": literal(policy.meta.expected),
+        "policy_hash": literal(policy_set.policy_hash),
+        "data_version": f"{literal(rows.data_version)}::BIGINT",
+    }
+
+
+def _row_subject(schema: TableSchema, columns: Collection[str]) -> dict[str, str]:
+    """What a violation says of its row, as SQL."""
+    subject = {"subject_kind": literal("row"), "subject_key": _subject_key(schema)}
+    for target, column in (
+        *((name, name) for name in ("source_metric", "metric", "ci_id", "collector")),
+        ("batch_id", "_batch_id"),
+        ("record_no", "_record_no"),
+    ):
+        if column in columns:
+            subject[target] = identifier(column)
+    return subject
 
 
 def _violations(
@@ -204,34 +269,14 @@ def _violations(
     if verdict.row_query is not None:
         source = f"({verdict.row_query})"
         columns: Collection[str] = rows.columns
-        subject = {"subject_kind": literal("row"), "subject_key": _subject_key(rows.schema)}
         if policy.meta.subject is not None:
             columns = [name for name, *_ in con.execute(f"DESCRIBE {verdict.row_query}").fetchall()]
+        subject = _row_subject(rows.schema, columns)
+        if policy.meta.subject is not None:
             key = ", ".join(f"{identifier(name)}::VARCHAR" for name in policy.meta.subject.key)
-            subject = {"subject_kind": literal(policy.meta.subject.kind), "subject_key": f"concat_ws('|', {key})"}
-        for target, column in (
-            *((name, name) for name in ("source_metric", "metric", "ci_id", "collector")),
-            ("batch_id", "_batch_id"),
-            ("record_no", "_record_no"),
-        ):
-            if column in columns:
-                subject[target] = identifier(column)
+            subject |= {"subject_kind": literal(policy.meta.subject.kind), "subject_key": f"concat_ws('|', {key})"}
         observed = _observed(policy, rows.schema, columns)
-    fixed = {
-        "day": f"{literal(day)}::DATE",
-        "system": literal(policy_set.system),
-        "dataset": literal(policy_set.dataset),
-        "policy_id": literal(policy.policy_id),
-        "anomaly_type": literal(policy.meta.anomaly_type),
-        "quality_dimension": literal(policy.meta.quality_dimension),
-        "severity": literal(policy.severity),
-        "column_name": literal(policy.column_name),
-        "observed": observed,
-        "expected": literal(policy.meta.expected),
-        "policy_hash": literal(policy_set.policy_hash),
-        "data_version": literal(rows.data_version),
-        **subject,
-    }
+    fixed = {**_said_of(policy, policy_set, rows, day), "observed": observed, **subject}
     named = ", ".join(f"{value} AS {identifier(name)}" for name, value in fixed.items())
     return f"SELECT {named} FROM {source}"  # noqa: S608 - quoted
 

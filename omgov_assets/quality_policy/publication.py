@@ -43,6 +43,8 @@ def publish_quality_policies(
                     "expectation_type": policy.type,
                     "kwargs": policy_arguments(policy),
                     "expected": policy.meta.expected,
+                    "effective_from": policy.meta.effective_from,
+                    "effective_until": policy.meta.effective_until,
                     "document": document,
                     "author": author_of(provenance, document),
                     "policy_hash": policy_set.policy_hash,

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from omgov_assets.data_management.catalogues.entries import CatalogueEntry, CatalogueFile, Finding
-from omgov_assets.data_management.catalogues.texts import decoded, quoted
+from omgov_assets.data_management.catalogues.texts import quoted
 from omgov_assets.data_management.catalogues.yaml_nodes import (
     Mapping,
     Node,
     Scalar,
     Sequence,
-    UnreadableYamlError,
-    yaml_documents,
+    yaml_documents_of,
 )
 
 _FILE = re.compile(r"app-.*\.ya?ml")
@@ -44,14 +43,9 @@ class HertzBeatReader:
 
     def read(self, file: CatalogueFile) -> Iterator[CatalogueEntry | Finding]:
         """Entries and findings in the order of their lines."""
-        text = decoded(file)
-        if isinstance(text, Finding):
-            yield text
-            return
-        try:
-            documents = yaml_documents(text)
-        except UnreadableYamlError as error:
-            yield Finding("unparsable_file", file.name, error.line, None, str(error), refused=True)
+        documents = yaml_documents_of(file)
+        if isinstance(documents, Finding):
+            yield documents
             return
         for document in documents:
             yield from _App(file.name).read(document)

@@ -14,14 +14,13 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from omgov_assets.data_management.catalogues.entries import CatalogueEntry, CatalogueFile, Finding
-from omgov_assets.data_management.catalogues.texts import decoded, quoted
+from omgov_assets.data_management.catalogues.texts import quoted
 from omgov_assets.data_management.catalogues.yaml_nodes import (
     Mapping,
     Node,
     Scalar,
     Sequence,
-    UnreadableYamlError,
-    yaml_documents,
+    yaml_documents_of,
 )
 
 _INSTRUMENTS = frozenset({"gauge", "counter", "updowncounter", "histogram"})
@@ -40,14 +39,9 @@ class OpenTelemetryReader:
 
     def read(self, file: CatalogueFile) -> Iterator[CatalogueEntry | Finding]:
         """Entries and findings in the order of their lines."""
-        text = decoded(file)
-        if isinstance(text, Finding):
-            yield text
-            return
-        try:
-            documents = yaml_documents(text)
-        except UnreadableYamlError as error:
-            yield Finding("unparsable_file", file.name, error.line, None, str(error), refused=True)
+        documents = yaml_documents_of(file)
+        if isinstance(documents, Finding):
+            yield documents
             return
         for document in documents:
             yield from _document(document, file.name)

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from omgov_assets.data_management.catalogues.entries import CatalogueFile, Finding
+from omgov_assets.data_management.catalogues.texts import decoded
+
 _MOST_NODES = 1_000_000
 _DEEPEST = 64
 # Long texts count for more than one node, so that aliases of one cannot multiply it without end.
@@ -63,6 +66,17 @@ class UnreadableYamlError(ValueError):
     def __init__(self, line: int, problem: str) -> None:
         super().__init__(problem)
         self.line = line
+
+
+def yaml_documents_of(file: CatalogueFile) -> list[Node] | Finding:
+    """The root nodes of a file's documents, or the finding that it cannot be read."""
+    text = decoded(file)
+    if isinstance(text, Finding):
+        return text
+    try:
+        return yaml_documents(text)
+    except UnreadableYamlError as error:
+        return Finding("unparsable_file", file.name, error.line, None, str(error), refused=True)
 
 
 def yaml_documents(text: str) -> list[Node]:

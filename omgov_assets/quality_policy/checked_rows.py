@@ -117,6 +117,24 @@ def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, sy
         con.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 
+class PopulationError(Exception):
+    """A policy's ``meta.population`` that is no query that counts."""
+
+
+def population_of(con: duckdb.DuckDBPyConnection, policy: Policy) -> int | None:
+    """How many subjects a policy judged, by its own query over ``checked``; None where it has none.
+
+    Raises:
+        PopulationError: the query does not run, or gives no number.
+    """
+    if policy.meta.population is None:
+        return None
+    try:
+        return int(one_row(con, policy.meta.population.replace("{batch}", CHECKED))[0])
+    except (duckdb.Error, ValueError, TypeError) as error:
+        raise PopulationError(f"meta.population is no query that counts: {str(error).splitlines()[0]}") from error
+
+
 def missing_requirements(
     lake: Lake, governance: Governance, policies: Iterable[Policy], system: str, day: date
 ) -> dict[str, list[str]]:

@@ -13,18 +13,19 @@ from typing import Any, Literal, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text, partial_mask
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import OneOf, identifier, literal
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.checked_rows import (
-    CHECKED,
     CHECKED_TABLE,
     ROW_NUMBER,
     CheckedRows,
     PolicyViewError,
+    PopulationError,
     missing_requirements,
+    population_of,
     prepare_checked_rows,
 )
 from omgov_assets.quality_policy.great_expectations_run import Engine, Verdict, evaluate_policies
@@ -150,10 +151,10 @@ def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows,
     evaluated: int | None = rows.rows if verdict.evaluated is None else verdict.evaluated
     failed = verdict.failed or 0
     try:
-        if policy.meta.population is not None:
-            evaluated = int(one_row(con, policy.meta.population.replace("{batch}", CHECKED))[0])
-    except (duckdb.Error, ValueError, TypeError) as error:
-        evaluated, reason = None, f"meta.population is no query that counts: {str(error).splitlines()[0]}"
+        population = population_of(con, policy)
+        evaluated = evaluated if population is None else population
+    except PopulationError as error:
+        evaluated, reason = None, str(error)
     if isinstance(harvested, str):
         reason = f"the failing rows cannot be read: {masked_quotes(harvested)}"
     elif harvested != failed:

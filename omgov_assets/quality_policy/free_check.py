@@ -22,7 +22,7 @@ from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text,
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.documents import content_hash, parse, read_json
 from omgov_assets.model_management.errors import GovernanceError
-from omgov_assets.quality_policy.checked_rows import CHECKED
+from omgov_assets.quality_policy.checked_rows import CHECKED, PopulationError, population_of
 from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
 from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments, policy_text
 
@@ -244,12 +244,11 @@ def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: int, masked:
         reason = reason or "Great Expectations gave no reason"
         return FreeResult(policy, "error", verdict.evaluated, verdict.failed, observed, reason, engine)
     evaluated = rows if verdict.evaluated is None else verdict.evaluated
-    if policy.meta.population is not None:
-        try:
-            evaluated = int(one_row(con, policy.meta.population.replace("{batch}", CHECKED))[0])
-        except (duckdb.Error, ValueError, TypeError) as error:
-            reason = f"meta.population is no query that counts: {str(error).splitlines()[0]}"
-            return FreeResult(policy, "error", None, verdict.failed, observed, reason, engine)
+    try:
+        population = population_of(con, policy)
+    except PopulationError as error:
+        return FreeResult(policy, "error", None, verdict.failed, observed, str(error), engine)
+    evaluated = evaluated if population is None else population
     return FreeResult(
         policy, "passed" if verdict.success else "failed", evaluated, verdict.failed, observed, None, engine
     )

@@ -29,7 +29,7 @@ from omgov_assets.data_lake.schema_evolution import SchemaMismatchError, drift_o
 from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
 
-BATCH_ROWS = 65_536
+BATCH_ROWS = 16_384
 COMMIT_ATTEMPTS = 5
 
 

@@ -1,4 +1,4 @@
-"""The rows that policies judge: a dataset's day, seen through its policy view, as table ``checked``.
+"""The rows that policies judge: a dataset's day, seen through its policy view, as ``checked``.
 
 A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>``
 of the same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems), ``control.<table>`` and ``shared.<name>``,
@@ -25,8 +25,6 @@ from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
 
 CHECKED = "checked"
-CHECKED_TABLE = "checked_table"
-ROW_NUMBER = "_row_number"
 SUBJECT_COLUMNS = ("source_metric", "metric", "ci_id", "collector", "_batch_id", "_record_no")
 
 _NO_VIEW = "SELECT * FROM dataset"
@@ -39,17 +37,12 @@ class PolicyViewError(Exception):
 
 @dataclass(frozen=True)
 class CheckedRows:
-    """What was made ready for the policies: schema of the dataset, its version, and the columns of ``checked``.
-
-    Where it is ``numbered``, ``checked`` has the further column ``ROW_NUMBER``: the row's ``rowid`` in
-    ``CHECKED_TABLE``.
-    """
+    """What was made ready for the policies: schema of the dataset, its version, and the columns of ``checked``."""
 
     schema: TableSchema
     data_version: int | None
     rows: int
     columns: tuple[str, ...]
-    numbered: bool
 
 
 def prepare_checked_rows(
@@ -60,8 +53,10 @@ def prepare_checked_rows(
     day: date,
     candidate: str | None = None,
 ) -> CheckedRows:
-    """Fill table ``checked`` with the rows of the day, or of table ``candidate``, and the columns that the policies
-    name.
+    """Make ``checked`` of the rows of the day, or of table ``candidate``, with the columns that the policies name.
+
+    Where a policy view joins other tables, its rows are kept as a table; else the files are read as often as asked,
+    which takes less time than keeping their rows, and no memory.
 
     Raises:
         PolicyViewError: the policy view does not run or multiplies or loses rows.
@@ -75,21 +70,18 @@ def prepare_checked_rows(
     available = list(_bound_columns(con, lake, governance, policy_set, day, shared_as="TABLE"))
     wanted = _needed_columns(available, schema, policy_set.policies)
     selected = ", ".join(identifier(name) for name in wanted)
+    kind = "TABLE" if policy_set.view_sql else "VIEW"
     try:
-        con.execute(f"CREATE OR REPLACE TABLE {CHECKED_TABLE} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
+        con.execute(f"CREATE OR REPLACE {kind} {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
         raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
-    # A policy on the columns as a whole must not see one that the dataset does not have.
-    numbered = not any(_judges_columns(policy) for policy in policy_set.policies)
-    number = f", rowid AS {ROW_NUMBER}" if numbered else ""
-    create_view(con, CHECKED, f"SELECT *{number} FROM {CHECKED_TABLE}")  # noqa: S608 - names of this module
     expected, found = one_row(con, "SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM checked)")
     if expected != found:
         raise PolicyViewError(
             f"the policy view of {table} gives {found} rows for {expected} rows of the dataset: it must give "
             "each row once"
         )
-    return CheckedRows(schema, version, found, tuple(wanted), numbered)
+    return CheckedRows(schema, version, found, tuple(wanted))
 
 
 def checked_columns(

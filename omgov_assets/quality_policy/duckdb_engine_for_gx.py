@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import Any, cast
+from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 import duckdb
 import duckdb_engine
@@ -35,9 +37,10 @@ class SqlType:
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     """Keeps its connection: DuckDB streams results, and GX closes a connection before it fetches."""
 
-    kept: sqlalchemy.Connection | None = None
+    open_connection: sqlalchemy.Connection | None = None
     column_types: list[dict[str, Any]] | None = None
     value_tables: frozenset[str] = frozenset()
+    nan_columns: tuple[str, ...] = ()
 
     def __init__(self, engine: sqlalchemy.Engine, table: str) -> None:
         super().__init__(engine=engine)
@@ -48,9 +51,9 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     @contextmanager
     def get_connection(self) -> Iterator[sqlalchemy.Connection]:
         """The one connection."""
-        if self.kept is None:
-            self.kept = self.engine.connect()
-        yield self.kept
+        if self.open_connection is None:
+            self.open_connection = self.engine.connect()
+        yield self.open_connection
 
     def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
         """The rows that a metric looks at; GX itself cannot filter by a column whose name has a quote in it."""
@@ -62,6 +65,10 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
             present = sqlalchemy.column(name).is_not(None)
             records = sqlalchemy.select(sqlalchemy.text("*")).select_from(source).where(present)
         return records
+
+    def sql_of(self, expression: sqlalchemy.ClauseElement) -> str:
+        """SQL of a query or an expression, with its values."""
+        return _with_values(expression, self.engine)
 
     def described_columns(self) -> list[dict[str, Any]]:
         """Names and types of the table's columns, as GX describes columns; asked for once."""
@@ -92,9 +99,28 @@ def execution_engine(con: duckdb.DuckDBPyConnection, table: str) -> Iterator[Duc
     try:
         yield opened
     finally:
-        if opened.kept is not None:
-            opened.kept.close()
+        if opened.open_connection is not None:
+            opened.open_connection.close()
         engine.dispose()
+
+
+def kept_rows(engine: sqlalchemy.Engine, query: sqlalchemy.Select[Any]) -> sqlalchemy.TableClause:
+    """The rows of a query as a table, made once: GX asks for a condition to count by, and it is asked for the rows."""
+    sql = _with_values(query, engine)
+    tables = _kept_tables.setdefault(engine, {})
+    if sql not in tables:
+        name = f"kept_{uuid4().hex}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"CREATE TABLE {name} AS {sql}")
+        tables[sql] = name
+    return sqlalchemy.table(tables[sql])
+
+
+_kept_tables: WeakKeyDictionary[sqlalchemy.Engine, dict[str, str]] = WeakKeyDictionary()
+
+
+def _with_values(expression: sqlalchemy.ClauseElement, engine: sqlalchemy.Engine) -> str:
+    return str(expression.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True}))
 
 
 @cache

@@ -26,7 +26,7 @@ from great_expectations.expectations.metrics.query_metric_provider import QueryM
 from great_expectations.expectations.metrics.table_metric_provider import TableMetricProvider
 from sqlalchemy import ColumnElement
 
-from omgov_assets.quality_policy.duckdb_engine_for_gx import DuckDBExecutionEngine
+from omgov_assets.quality_policy.duckdb_engine_for_gx import DuckDBExecutionEngine, kept_rows
 from omgov_assets.quality_policy.strptime_in_sql import matches_strftime_format
 
 # ruff: noqa: N805 - GX binds the class
@@ -251,7 +251,7 @@ class MatchesStrftimeFormat(ColumnMapMetricProvider):
 # --- Uniqueness: one condition for the count and for the rows, where GX's own stands in a subquery of its own --------
 
 
-def _repeated(columns: Sequence[ColumnElement[Any]], table: Any) -> Any:
+def _repeated(columns: Sequence[ColumnElement[Any]], table: Any, engine: sqlalchemy.Engine) -> Any:
     """Keys that occur more than once; a key that is null in part equals no other, as in GX's SQL."""
     source = table.subquery() if isinstance(table, sqlalchemy.Select) else table
     names: list[ColumnElement[Any]] = [sqlalchemy.column(str(column.name)) for column in columns]
@@ -264,16 +264,15 @@ def _repeated(columns: Sequence[ColumnElement[Any]], table: Any) -> Any:
         .where(*given)
         .group_by(key_hash)
         .having(sqlalchemy.func.count() > 1)
-        .correlate(None)
     )
-    return (
-        sqlalchemy.select(key_of(names))
+    keys = (
+        sqlalchemy.select(*names)
         .select_from(source)
         .where(*given, key_hash.in_(candidates))
         .group_by(*names)
         .having(sqlalchemy.func.count() > 1)
-        .correlate(None)
     )
+    return sqlalchemy.select(key_of(names)).select_from(kept_rows(engine, keys))
 
 
 def key_of(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
@@ -287,8 +286,8 @@ class Unique(ColumnMapMetricProvider):
     condition_metric_name = "column_values.unique"
 
     @column_condition_partial(engine=DuckDBExecutionEngine)
-    def _duckdb(cls, column: Any, _table: Any, **_: Any) -> Any:
-        return column.not_in(_repeated([column], _table))
+    def _duckdb(cls, column: Any, _table: Any, _sqlalchemy_engine: Any, **_: Any) -> Any:
+        return column.not_in(_repeated([column], _table, _sqlalchemy_engine))
 
 
 class CompoundUnique(MulticolumnMapMetricProvider):
@@ -298,8 +297,8 @@ class CompoundUnique(MulticolumnMapMetricProvider):
     condition_domain_keys = ("batch_id", "table", "column_list", "row_condition", "condition_parser", "ignore_row_if")
 
     @multicolumn_condition_partial(engine=DuckDBExecutionEngine)  # type: ignore[untyped-decorator]
-    def _duckdb(cls, column_list: Any, _table: Any, **_: Any) -> Any:
-        return key_of(column_list).not_in(_repeated(column_list, _table))
+    def _duckdb(cls, column_list: Any, _table: Any, _sqlalchemy_engine: Any, **_: Any) -> Any:
+        return key_of(column_list).not_in(_repeated(column_list, _table, _sqlalchemy_engine))
 
 
 # By these names GX knows conditions that bring a FROM clause of their own, and would leave out the table's. It reads

@@ -19,8 +19,7 @@ from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import OneOf, identifier, literal
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.checked_rows import (
-    CHECKED_TABLE,
-    ROW_NUMBER,
+    SUBJECT_COLUMNS,
     CheckedRows,
     PolicyViewError,
     PopulationError,
@@ -28,6 +27,7 @@ from omgov_assets.quality_policy.checked_rows import (
     population_of,
     prepare_checked_rows,
 )
+from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.great_expectations_run import Engine, Verdict, evaluate_policies
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_arguments
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES, replace_violations
@@ -36,7 +36,7 @@ from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES,
 SAMPLES = 20
 
 # Great Expectations itself holds 300 MB beside it.
-MEMORY_LIMIT = "500MB"
+MEMORY_LIMIT = "300MB"
 
 VerdictName = Literal["passed", "failed", "not_evaluated", "error"]
 
@@ -171,18 +171,16 @@ def _harvest(
 ) -> dict[str, int | str]:
     """Insert the failing rows of all policies into ``harvested``; their numbers by policy id, or why there are none.
 
-    The numbers of failing rows are found by the columns of each condition alone, and what is said of the rows is read
-    once for all policies: half the time of reading whole rows for each. Where that breaks, each policy is harvested
-    for itself and shows which one it is.
+    Where one pass for all of them breaks, each policy is harvested for itself and shows which one it is.
     """
     found: dict[str, int | str] = {verdict.policy.policy_id: 0 for verdict in verdicts}
     failing = [verdict for verdict in verdicts if verdict.success is not None and verdict.failed]
-    together = [verdict for verdict in failing if _is_numbered(con, verdict, rows)]
+    together = [verdict for verdict in failing if verdict.row_condition and verdict.policy.meta.subject is None]
     alone = [verdict for verdict in failing if verdict not in together]
     insert = "INSERT INTO harvested BY NAME"
     if together:
         try:
-            con.execute(f"{insert} {_numbered_violations(together, rows, policy_set, day)}")
+            con.execute(f"{insert} {_violations_in_one_pass(together, rows, policy_set, day)}")
         except duckdb.Error:
             alone = failing
     for verdict in alone:
@@ -194,36 +192,20 @@ def _harvest(
     return found | {policy_id: count for policy_id, count in counted if not isinstance(found[policy_id], str)}
 
 
-def _is_numbered(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows) -> bool:
-    """Whether the failing rows of a policy are rows of ``checked`` with their numbers."""
-    if not rows.numbered or verdict.row_query is None or verdict.policy.meta.subject is not None:
-        return False
-    try:
-        return any(name == ROW_NUMBER for name, *_ in con.execute(f"DESCRIBE {verdict.row_query}").fetchall())
-    except duckdb.Error:
-        return False  # harvested for itself, it says why
-
-
-def _numbered_violations(verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, day: date) -> str:
-    """SELECT of the failing rows of policies as violations, by their numbers."""
-    numbers = " UNION ALL ".join(
-        f"SELECT {at} AS policy_no, {ROW_NUMBER} AS row_no FROM ({verdict.row_query})"  # noqa: S608 - GX's own SQL
-        for at, verdict in enumerate(verdicts)
-    )
-    said = [_said_of(verdict.policy, policy_set, rows, day) for verdict in verdicts]
-    facts = ", ".join(f"({at}, {', '.join(values.values())})" for at, values in enumerate(said))
-    names = ", ".join(identifier(name) for name in said[0])
-    observed = " ".join(
-        f"WHEN {at} THEN {_observed(verdict.policy, rows.schema, rows.columns)}" for at, verdict in enumerate(verdicts)
-    )
-    subject = ", ".join(
-        f"{value} AS {identifier(name)}" for name, value in _row_subject(rows.schema, rows.columns).items()
-    )
-    return (
-        f"SELECT facts.* EXCLUDE (policy_no), {subject}, CASE policy_no {observed} END AS observed "  # noqa: S608 - quoted
-        f"FROM ({numbers}) AS failing JOIN {CHECKED_TABLE} AS c ON c.rowid = failing.row_no "
-        f"JOIN (VALUES {facts}) AS facts(policy_no, {names}) USING (policy_no)"
-    )
+def _violations_in_one_pass(verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, day: date) -> str:
+    """SELECT of the failing rows of policies as violations."""
+    policies = [
+        FailedPolicy(
+            verdict.row_condition,
+            _said_of(verdict.policy, policy_set, rows, day),
+            _observed(verdict.policy, rows.schema, rows.columns),
+        )
+        for verdict in verdicts
+        if verdict.row_condition
+    ]
+    observed = {name for verdict in verdicts for name in verdict.policy.observed_columns}
+    read = {*rows.schema.key, *SUBJECT_COLUMNS, *observed}
+    return failing_rows(policies, _row_subject(rows.schema, rows.columns), [c for c in rows.columns if c in read])
 
 
 def _said_of(policy: Policy, policy_set: PolicySet, rows: CheckedRows, day: date) -> dict[str, str]:
@@ -318,8 +300,8 @@ def _with_samples(con: duckdb.DuckDBPyConnection, results: list[PolicyResult]) -
     """The results with their first failing subjects by key."""
     samples: dict[str, list[Sample]] = {}
     for policy_id, *subject in con.execute(
-        "SELECT policy_id, subject_key, ci_id, coalesce(metric, source_metric) FROM harvested "
-        "QUALIFY row_number() OVER (PARTITION BY policy_id ORDER BY subject_key, record_no) <= ? ORDER BY ALL",
+        "SELECT policy_id, first.* EXCLUDE (record_no) FROM (SELECT policy_id, unnest(min(struct_pack(subject_key, "
+        "record_no, ci_id, metric := coalesce(metric, source_metric)), ?)) AS first FROM harvested GROUP BY policy_id)",
         [SAMPLES],
     ).fetchall():
         samples.setdefault(policy_id, []).append(Sample(*subject))

@@ -23,6 +23,7 @@ from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.documents import content_hash, parse, read_json
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.quality_policy.checked_rows import CHECKED, PopulationError, population_of
+from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
 from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments, policy_text
 
@@ -132,17 +133,18 @@ def check_data(
     verdicts = _judge(con, policies)
     rows = int(one_row(con, f"SELECT count(*) FROM {CHECKED}")[0])  # noqa: S608 - a name of this room
     results = {
-        policy_id: _result(con, verdict, rows, _judges(verdict.policy, graded))
-        for policy_id, verdict in verdicts.items()
+        policy.policy_id: _result(con, verdicts[policy.policy_id], rows, _judges(policy, graded)) for policy in policies
     }
     if violations is not None:
         columns = _key_columns(con, data, key, numbered)
-        for number, policy in enumerate(policies):
-            result, verdict = results[policy.policy_id], verdicts[policy.policy_id]
-            if result.failed and result.verdict != "error":
-                results[policy.policy_id] = _harvest(con, number, verdict, result, columns, graded)
+        failing = [
+            (number, verdicts[policy_id], result)
+            for number, (policy_id, result) in enumerate(results.items())
+            if result.failed and result.verdict != "error"
+        ]
+        results |= _harvested(con, failing, columns, graded)
         _write(con, list(columns), violations)
-    return [results[policy.policy_id] for policy in policies]
+    return list(results.values())
 
 
 def _complete_meta(entry: Mapping[str, Any], seen: set[str]) -> dict[str, Any]:
@@ -274,37 +276,89 @@ def _key_columns(
     return columns
 
 
-def _harvest(
+def _harvested(
+    con: duckdb.DuckDBPyConnection,
+    failing: Sequence[tuple[int, Verdict, FreeResult]],
+    key: Mapping[str, str],
+    graded: Sequence[str],
+) -> dict[str, FreeResult]:
+    """Insert the failing rows into ``harvested``, which must be as many as GX counted: else the policy is an error."""
+    together = [item for item in failing if item[1].row_condition]
+    alone = [item for item in failing if item not in together]
+    problems: dict[int, str] = {}
+    if together:
+        try:
+            con.execute(_insert_in_one_pass(con, together, key, graded))
+        except duckdb.Error:
+            # Each for itself, to show which one it is.
+            alone = list(failing)
+    for number, verdict, result in alone:
+        try:
+            con.execute(_insert(con, number, verdict, result, key, graded))
+        except duckdb.Error as error:
+            problems[number] = f"the failing rows cannot be read: {masked_quotes(str(error).splitlines()[0])}"
+    counted = dict(con.execute("SELECT policy_no, count(*) FROM harvested GROUP BY ALL").fetchall())
+    results = {}
+    for number, verdict, result in failing:
+        found = counted.get(number, 0)
+        problem = problems.get(number)
+        if problem is None and found != result.failed:
+            problem = f"{found} failing rows were found where Great Expectations counted {result.failed}"
+        if problem is not None:
+            con.execute("DELETE FROM harvested WHERE policy_no = ?", [number])
+            results[verdict.policy.policy_id] = replace(result, verdict="error", reason=problem)
+    return results
+
+
+def _insert_in_one_pass(
+    con: duckdb.DuckDBPyConnection,
+    failing: Sequence[tuple[int, Verdict, FreeResult]],
+    key: Mapping[str, str],
+    graded: Sequence[str],
+) -> str:
+    present = {name for name, *_ in con.execute(f"DESCRIBE {CHECKED}").fetchall()}
+    policies = [
+        FailedPolicy(
+            verdict.row_condition, _said_of(number, verdict.policy), _observed(verdict.policy, present, graded)
+        )
+        for number, verdict, _ in failing
+        if verdict.row_condition
+    ]
+    observed = {name for _, verdict, _ in failing for name in verdict.policy.observed_columns}
+    of_row = {target: identifier(name) for target, name in key.items()}
+    rows = failing_rows(policies, of_row, sorted(present & {*key.values(), *observed}))
+    return f"INSERT INTO harvested BY NAME {rows}"
+
+
+def _insert(
     con: duckdb.DuckDBPyConnection,
     number: int,
     verdict: Verdict,
     result: FreeResult,
     key: Mapping[str, str],
     graded: Sequence[str],
-) -> FreeResult:
-    """Insert the failing rows into ``harvested``, which must be as many as GX counted: else the policy is an error."""
-    policy = verdict.policy
-    values = {"policy_no": literal(number), "policy_id": literal(policy.policy_id), "type": literal(policy.type)}
-    values |= {"severity": literal(policy.severity), "column": literal(policy.column_name)}
-    values |= {"observed": literal(result.observed), "expected": literal(policy.meta.expected)}
-    try:
-        source = "(SELECT 1)"
-        if verdict.row_query is not None:
-            source = f"({verdict.row_query})"
-            present = {name for name, *_ in con.execute(f"DESCRIBE {verdict.row_query}").fetchall()}
-            values |= {target: identifier(name) for target, name in key.items() if name in present}
-            values["observed"] = _observed(policy, present, graded)
-        names = ", ".join(map(identifier, values))
-        query = f"INSERT INTO harvested ({names}) SELECT {', '.join(values.values())} FROM {source}"  # noqa: S608 - quoted
-        harvested = int(one_row(con, query)[0])
-    except duckdb.Error as error:
-        reason = f"the failing rows cannot be read: {masked_quotes(str(error).splitlines()[0])}"
-        return replace(result, verdict="error", reason=reason)
-    if harvested != result.failed:
-        con.execute("DELETE FROM harvested WHERE policy_no = ?", [number])
-        reason = f"{harvested} failing rows were found where Great Expectations counted {result.failed}"
-        return replace(result, verdict="error", reason=reason)
-    return result
+) -> str:
+    values = {**_said_of(number, verdict.policy), "observed": literal(result.observed)}
+    source = "(SELECT 1)"
+    if verdict.row_query is not None:
+        source = f"({verdict.row_query})"
+        present = {name for name, *_ in con.execute(f"DESCRIBE {verdict.row_query}").fetchall()}
+        values |= {target: identifier(name) for target, name in key.items() if name in present}
+        values["observed"] = _observed(verdict.policy, present, graded)
+    names = ", ".join(map(identifier, values))
+    return f"INSERT INTO harvested ({names}) SELECT {', '.join(values.values())} FROM {source}"  # noqa: S608 - quoted
+
+
+def _said_of(number: int, policy: Policy) -> dict[str, str]:
+    """What a violation says of its policy, as SQL."""
+    return {
+        "policy_no": literal(number),
+        "policy_id": literal(policy.policy_id),
+        "type": literal(policy.type),
+        "severity": literal(policy.severity),
+        "column": literal(policy.column_name),
+        "expected": literal(policy.meta.expected),
+    }
 
 
 def _observed(policy: Policy, present: set[str], graded: Sequence[str]) -> str:

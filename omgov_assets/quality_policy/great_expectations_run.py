@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
 
-from omgov_assets.data_lake.lake import one_row
+from omgov_assets.data_lake.lake import create_view, one_row
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.quality_policy.checked_rows import CHECKED
 from omgov_assets.quality_policy.expectation_configurations import first_line, gx_configurations
@@ -53,6 +53,14 @@ _OF_TEXT = frozenset(
 
 
 @dataclass(frozen=True)
+class RowCondition:
+    """What holds for the failing rows of ``checked``, as SQL, once NaN is taken for null in ``nan_columns``."""
+
+    sql: str
+    nan_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What GX says of one policy.
 
@@ -65,6 +73,7 @@ class Verdict:
         error: why the policy broke.
         engine: where GX evaluated it.
         missing: rows that the expectation ignores as missing.
+        row_condition: what ``row_query`` selects by, where a row is told by itself.
     """
 
     policy: Policy
@@ -76,6 +85,7 @@ class Verdict:
     error: str | None = None
     engine: Engine = "duckdb"
     missing: int | None = None
+    row_condition: RowCondition | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,11 @@ class _Broken:
         """The error as GX reports one."""
         named = f"{type(self.error).__name__}: {self.error}"
         return {"raised_exception": True, "exception_message": str(self.error), "exception_traceback": named}
+
+
+def null_for_nan(columns: Iterable[str]) -> str:
+    """The list of a ``SELECT * REPLACE (…)`` that gives null for NaN in some columns."""
+    return ", ".join(f"nullif({name}, 'NaN') AS {name}" for name in map(identifier, columns))
 
 
 def preload() -> None:
@@ -154,24 +169,29 @@ def _validator(con: duckdb.DuckDBPyConnection) -> Iterator[Validator]:
 
     from omgov_assets.quality_policy.duckdb_engine_for_gx import execution_engine
 
-    table = _judged_table(con)
+    table, nan_columns = _judged_table(con)
     with execution_engine(con, table) as engine:
+        engine.nan_columns = nan_columns
         batch_data: Any = SqlAlchemyBatchData(execution_engine=engine, table_name=table, create_temp_table=False)
         validator = Validator(execution_engine=engine, batches=[Batch(data=batch_data)])
         validator.metrics_calculator.show_progress_bars = False
         yield validator
 
 
-def _judged_table(con: duckdb.DuckDBPyConnection) -> str:
-    """``checked`` itself, or a view of it with NULL for NaN where there is any."""
-    described = con.execute(f"DESCRIBE {CHECKED}").fetchall()
-    floats = [identifier(name) for name, sql_type, *_ in described if sql_type in {"DOUBLE", "FLOAT"}]
-    found = ", ".join(f"coalesce(bool_or(isnan({name})), false)" for name in floats)
-    if not floats or not any(one_row(con, f"SELECT {found} FROM {CHECKED}")):  # noqa: S608 - quoted
-        return CHECKED
-    replaced = ", ".join(f"nullif({name}, 'NaN') AS {name}" for name in floats)
-    con.execute(f"CREATE OR REPLACE VIEW {_WITHOUT_NAN} AS SELECT * REPLACE ({replaced}) FROM {CHECKED}")  # noqa: S608
-    return _WITHOUT_NAN
+def _judged_table(con: duckdb.DuckDBPyConnection) -> tuple[str, tuple[str, ...]]:
+    """``checked`` itself, or a view of it with null for NaN in the columns that have any, and these columns."""
+    floats = [
+        name for name, sql_type, *_ in con.execute(f"DESCRIBE {CHECKED}").fetchall() if sql_type in {"DOUBLE", "FLOAT"}
+    ]
+    if not floats:
+        return CHECKED, ()
+    asked = ", ".join(f"coalesce(bool_or(isnan({identifier(name)})), false)" for name in floats)
+    found = one_row(con, f"SELECT {asked} FROM {CHECKED}")  # noqa: S608 - quoted
+    nan_columns = tuple(name for name, has_nan in zip(floats, found, strict=True) if has_nan)
+    if not nan_columns:
+        return CHECKED, ()
+    create_view(con, _WITHOUT_NAN, f"SELECT * REPLACE ({null_for_nan(nan_columns)}) FROM {CHECKED}")  # noqa: S608
+    return _WITHOUT_NAN, nan_columns
 
 
 def _engine_of(engine: Any, configuration: Any) -> Engine:
@@ -265,7 +285,8 @@ def _verdict(validator: Validator, policy: Policy, result: Any, condition: _Cond
         return verdict
     if condition is None:
         return _without_condition(verdict)
-    return replace(verdict, row_query=_row_query(validator, condition))
+    query, holds = _row_query(validator, condition)
+    return replace(verdict, row_query=query, row_condition=holds)
 
 
 def _verdict_on_pandas(con: duckdb.DuckDBPyConnection, engine: Any, policy: Policy) -> Verdict:
@@ -293,7 +314,7 @@ def _row_condition(engine: Any, policy: Policy) -> str:
     condition = configurations[policy.policy_id].to_domain_obj().row_condition
     if condition is None:
         return "true"
-    return _compiled(engine, engine.get_domain_records({"row_condition": condition}).whereclause)
+    return str(engine.sql_of(engine.get_domain_records({"row_condition": condition}).whereclause))
 
 
 def _texts(arguments: Any) -> Iterator[str]:
@@ -359,21 +380,45 @@ def _conditions(validator: Validator, results: Sequence[Any]) -> dict[str, _Cond
     }
 
 
-def _row_query(validator: Validator, condition: _Condition) -> str:
-    """SQL of the rows that GX counted as failing."""
+def _row_query(validator: Validator, condition: _Condition) -> tuple[str, RowCondition | None]:
+    """SQL of the rows that GX counted as failing, and as a condition where a row is told by itself."""
     import sqlalchemy
 
-    engine = validator.execution_engine
+    engine: Any = validator.execution_engine
     domain: Any = engine.get_domain_records(domain_kwargs=condition.domain_kwargs)
     # A plain table, or a query where the expectation has a row condition or ignores rows.
     if not isinstance(domain, sqlalchemy.Select):
         domain = sqlalchemy.select(sqlalchemy.text("*")).select_from(domain)
-    rows = _compiled(engine, domain)
-    return f"SELECT * FROM ({rows}) WHERE {_compiled(engine, condition.expression)}"  # noqa: S608 - GX's own SQL
+    holds = engine.sql_of(condition.expression)
+    query = f"SELECT * FROM ({engine.sql_of(domain)}) WHERE {holds}"  # noqa: S608 - GX's own SQL
+    filters = _filters(domain)
+    if filters is None or any(_looks_at_other_rows(part) for part in (*filters, condition.expression)):
+        return query, None
+    every = " AND ".join(f"({part})" for part in (*(engine.sql_of(part) for part in filters), holds))
+    return query, RowCondition(every, engine.nan_columns)
 
 
-def _compiled(engine: Any, expression: Any) -> str:
-    return str(expression.compile(dialect=engine.engine.dialect, compile_kwargs={"literal_binds": True}))
+def _filters(domain: Any) -> list[Any] | None:
+    """The conditions of a query that filters one table, also step by step; None of any other query."""
+    import sqlalchemy
+
+    filters = []
+    while isinstance(domain, sqlalchemy.Select):
+        sources = domain.get_final_froms()
+        if len(sources) != 1:
+            return None
+        if domain.whereclause is not None:
+            filters.append(domain.whereclause)
+        domain = sources[0].element if isinstance(sources[0], sqlalchemy.Subquery) else sources[0]
+    return filters[::-1] if isinstance(domain, sqlalchemy.TableClause) else None
+
+
+def _looks_at_other_rows(expression: Any) -> bool:
+    """Whether an expression has a window in it."""
+    from sqlalchemy.sql.elements import Over
+    from sqlalchemy.sql.visitors import iterate
+
+    return any(isinstance(part, Over) for part in iterate(expression))
 
 
 def _error_of(result: Any) -> str | None:

@@ -169,8 +169,8 @@ def _values_and_samples(
         column = identifier(profile.name)
         is_kept_apart = profile.distinct >= _APPROXIMATE * profile.present > 0
         if is_kept_apart and profile.kind in {"integer", "text"} and rows >= MIN_ROWS_FOR_KEYS:
-            # Of equal values the hashes are equal: as many hashes as values prove that no two are.
-            asked["hashes", profile.name] = f"count(DISTINCT hash({column}))"
+            # Of equal values the hashes are equal: as many hashes as values prove that no two are. Null has one too.
+            asked["hashes", profile.name] = f"count(DISTINCT hash({column})) FILTER ({column} IS NOT NULL)"
         if profile.kind in {"boolean", "integer", "text"} and 0 < profile.distinct <= 2 * MAX_VALUES:
             asked["values", profile.name] = f"list(DISTINCT {column})"
         elif profile.kind == "text" and profile.present and (profile.longest or 0) <= SAMPLED_LENGTH:

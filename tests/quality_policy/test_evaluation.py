@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from policy_cases import compare, policy
 from small_firm import DAY, SYSTEM, SmallFirm, build_small_firm, instance
 
 from omgov_assets.quality_policy.evaluation import PolicyResult, evaluate_dataset
+from omgov_assets.quality_policy.great_expectations_run import RowCondition
 from omgov_assets.quality_policy.policies import Policy, PolicySet, load_policy_set
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
@@ -262,8 +264,13 @@ def test_a_policy_view_may_end_in_a_comment(firm: SmallFirm) -> None:
 def test_a_count_that_the_rows_do_not_bear_out_is_an_error(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
     from omgov_assets.quality_policy import great_expectations_run
 
-    honest: Callable[..., str] = great_expectations_run._row_query
-    monkeypatch.setattr(great_expectations_run, "_row_query", lambda *args: f"{honest(*args)} AND ci_id <> 'H1'")
+    honest: Callable[..., tuple[str, RowCondition]] = great_expectations_run._row_query
+
+    def fewer(*args: Any) -> tuple[str, RowCondition]:
+        query, holds = honest(*args)
+        return query, replace(holds, sql=f"{holds.sql} AND ci_id <> 'H1'")
+
+    monkeypatch.setattr(great_expectations_run, "_row_query", fewer)
     [result] = evaluate(firm, RANGE)
     assert (result.verdict, result.failed) == ("error", 2)
     assert result.reason == "1 failing rows were found where Great Expectations counted 2"

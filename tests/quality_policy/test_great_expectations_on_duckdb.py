@@ -128,7 +128,7 @@ def test_an_expectation_on_the_dataset_counts_no_elements(validator: Any) -> Non
 )
 def test_the_condition_of_a_metric_holds_for_the_failing_rows(validator: Any, case: Policy, expected: str) -> None:
     [condition] = run._conditions(validator, validated(validator, case)).values()
-    compiled = run._compiled(validator.execution_engine, condition.expression)
+    compiled = validator.execution_engine.sql_of(condition.expression)
     assert " ".join(compiled.split()) == expected
 
 
@@ -137,7 +137,7 @@ def test_the_domain_of_a_condition_holds_row_condition_and_ignored_rows(validato
 
     def domain(**kwargs: Any) -> str:
         records = engine.get_domain_records(domain_kwargs=kwargs)
-        return " ".join(run._compiled(engine, records).split())
+        return " ".join(engine.sql_of(records).split())
 
     condition = configuration(
         policy("p", "expect_column_values_to_not_be_null", column="n",
@@ -197,7 +197,7 @@ def test_every_condition_of_gx_core_asks_for_no_sample_values(validator: Any) ->
 def test_a_literal_is_the_value_that_was_counted_with(validator: Any, value: Any, literal: str) -> None:
     import sqlalchemy
 
-    assert run._compiled(validator.execution_engine, sqlalchemy.literal(value)) == literal
+    assert validator.execution_engine.sql_of(sqlalchemy.literal(value)) == literal
     [found] = duckdb.execute(f"SELECT {literal} = ?", [value]).fetchone() or ()
     assert found is True
 

@@ -85,6 +85,11 @@ def test_a_proposal_says_what_the_columns_hold(con: duckdb.DuckDBPyConnection) -
     assert "n_in_range" not in kwargs
 
 
+def test_a_value_that_stands_twice_is_found_beside_nulls(con: duckdb.DuckDBPyConnection) -> None:
+    rows = "(SELECT CASE WHEN i > 30 THEN greatest(i, 32) END AS n FROM range(60) AS t (i))"
+    assert [column.unique for column in profiled(con, rows).columns] == [False]
+
+
 def test_columns_that_together_are_a_key_are_found_where_none_is_alone(con: duckdb.DuckDBPyConnection) -> None:
     found = proposed(con, f"(SELECT load, host, metric, free % 10 AS free FROM {INSTANCES})")
     assert found["key_unique"]["kwargs"] == {"column_list": ["host", "metric"]}

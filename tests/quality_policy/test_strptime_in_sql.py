@@ -12,7 +12,6 @@ import sqlalchemy
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from omgov_assets.quality_policy import great_expectations_run as run
 from omgov_assets.quality_policy.duckdb_engine_for_gx import execution_engine
 from omgov_assets.quality_policy.strptime_in_sql import is_said_in_sql, matches_strftime_format
 
@@ -56,7 +55,7 @@ def sql_reads(con: duckdb.DuckDBPyConnection, texts: list[str], strftime_format:
     con.register("texts", pa.table({"text": pa.array(texts, pa.string())}))
     con.execute("CREATE OR REPLACE TABLE checked AS SELECT * FROM texts")
     with execution_engine(con, "checked") as engine:
-        condition = run._compiled(engine, matches_strftime_format(sqlalchemy.column("text"), strftime_format))
+        condition = engine.sql_of(matches_strftime_format(sqlalchemy.column("text"), strftime_format))
     return [row[0] for row in con.execute(f"SELECT {condition} FROM checked").fetchall()]
 
 

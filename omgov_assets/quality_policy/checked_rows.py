@@ -127,6 +127,15 @@ def population_of(con: duckdb.DuckDBPyConnection, policy: Policy) -> int | None:
         raise PopulationError(f"meta.population is no query that counts: {str(error).splitlines()[0]}") from error
 
 
+def named_columns(available: Iterable[str], policies: Iterable[Policy]) -> set[str]:
+    """Columns that policies name, in whatever letters; all where free SQL takes ``*``."""
+    mentioned = " ".join(map(policy_text, policies)).casefold()
+    if "{batch}" in mentioned and "*" in mentioned.replace("count(*)", ""):
+        return set(available)
+    # As the name stands in JSON, with its quotes escaped.
+    return {name for name in available if json.dumps(name.casefold(), ensure_ascii=False)[1:-1] in mentioned}
+
+
 def missing_requirements(
     lake: Lake, governance: Governance, policies: Iterable[Policy], system: str, day: date
 ) -> dict[str, list[str]]:
@@ -201,15 +210,8 @@ def _make_shared_views(
 
 
 def _needed_columns(available: list[str], schema: TableSchema, policies: tuple[Policy, ...]) -> list[str]:
-    """Key and subject columns, and every column that a policy mentions; all where free SQL takes `*`."""
+    """Key and subject columns, and those that a policy names; all where one judges the columns as a whole."""
     if any(map(_judges_columns, policies)):
         return available
-    mentioned = " ".join(map(policy_text, policies))
-    if "{batch}" in mentioned and "*" in mentioned.replace("count(*)", ""):
-        return available
-    return [
-        name
-        for name in available
-        # As the name stands in JSON, with its quotes escaped.
-        if name in schema.key or name in SUBJECT_COLUMNS or json.dumps(name, ensure_ascii=False)[1:-1] in mentioned
-    ]
+    needed = {*schema.key, *SUBJECT_COLUMNS, *named_columns(available, policies)}
+    return [name for name in available if name in needed]

@@ -22,10 +22,10 @@ from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text,
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.documents import content_hash, parse, read_json
 from omgov_assets.model_management.errors import GovernanceError
-from omgov_assets.quality_policy.checked_rows import CHECKED, PopulationError, population_of
+from omgov_assets.quality_policy.checked_rows import CHECKED, PopulationError, named_columns, population_of
 from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
-from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments, policy_text
+from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments
 
 ROW_NUMBER = "row_no"
 ACTED_ON = frozenset({"critical", "warning"})
@@ -189,7 +189,8 @@ def _keep_rows(
     con: duckdb.DuckDBPyConnection, data: ExternalData, policies: Sequence[Policy], key: Sequence[str]
 ) -> str | None:
     """Read the data once into table ``checked_rows``; returns the column with the row numbers where there is no key."""
-    wanted = [identifier(name) for name in data.columns if name in _needed(data, policies) or name in key]
+    needed = {*named_columns(data.columns, policies), *key}
+    wanted = [identifier(name) for name in data.columns if name in needed]
     number = None
     if not key:
         number = ROW_NUMBER
@@ -205,19 +206,6 @@ def _keep_rows(
     except duckdb.Error as error:
         raise UnreadableDataError(f"{data.path}: {' '.join(str(error).splitlines()[:2])}") from error
     return number
-
-
-def _needed(data: ExternalData, policies: Sequence[Policy]) -> set[str]:
-    """The columns that the policies name; all of them where free SQL may take any."""
-    mentioned = " ".join(map(policy_text, policies)).casefold()
-    if "{batch}" in mentioned and "*" in mentioned.replace("count(*)", ""):
-        return set(data.columns)
-    # As JSON writes it: a quote in a name has a backslash before it.
-    return {
-        name
-        for name in data.columns
-        if name.casefold().replace("\\", "\\\\").replace('"', '\\"') in mentioned
-    }  # fmt: skip
 
 
 def _judge(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> dict[str, Verdict]:

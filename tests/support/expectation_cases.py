@@ -18,6 +18,7 @@ from policy_cases import all_of, compare, is_null, policy
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.quality_policy import great_expectations_run as run
 from omgov_assets.quality_policy.expectation_configurations import gx_configurations
+from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.policies import Policy
 
 QUOTED = 'select"'
@@ -95,6 +96,10 @@ def judge(con: duckdb.DuckDBPyConnection, cases: Sequence[Case]) -> list[Judged]
             found = con.execute(f"SELECT id FROM ({verdict.row_query})").fetchall()
         failing = [row[0] for row in found]
         assert len(failing) == len(set(failing)), "a row was harvested twice"
+        if verdict.row_condition is not None:
+            one_pass = failing_rows([FailedPolicy(verdict.row_condition, {"of": "1"}, "id")], {"id": "id"}, ["id"])
+            again = con.execute(f"SELECT id FROM ({one_pass})").fetchall()
+            assert sorted(failing) == sorted(row[0] for row in again), "one pass finds other rows"
         elements = None if verdict.evaluated is None else verdict.evaluated + (verdict.missing or 0)
         failed = None if verdict.evaluated is None else verdict.failed
         outcome = Outcome(verdict.success, elements, verdict.missing, failed, frozenset(failing))

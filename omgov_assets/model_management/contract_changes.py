@@ -57,6 +57,7 @@ _RULES: dict[str, tuple[ChangeKind, ChangeKind]] = {
     "unique": ("breaking", "breaking"),
     "physical_name": ("breaking", "editorial"),
     "timestamp_format": ("breaking", "editorial"),
+    "unit": ("breaking", "breaking"),
     "partition": ("editorial", "breaking"),
     "origin": ("editorial", "breaking"),
     "grade_raised": ("compatible", "breaking"),
@@ -82,6 +83,8 @@ class ColumnDefinition(BaseModel):
     filled_by_platform: bool
     grade: int
     timestamp_format: str | None
+    # Absent from what was kept before contracts declared units.
+    unit: str | None = None
     description: str
     remainder_hash: str
 
@@ -213,6 +216,7 @@ def _column_definition(column: ContractColumn, remainder_hash: str) -> ColumnDef
         filled_by_platform=column.filled_by_platform,
         grade=int(column.classification or UNGRADED),
         timestamp_format=column.timestamp_format,
+        unit=column.unit,
         description=column.description,
         remainder_hash=remainder_hash,
     )
@@ -240,8 +244,6 @@ def _changes(published: ContractDefinition, current: ContractDefinition) -> Iter
 
 def _column_changes(before: ColumnDefinition, after: ColumnDefinition) -> Iterator[tuple[str, str]]:
     column = f"column {after.name}"
-    if before.sql_type != after.sql_type:
-        yield "type", f"{column}: type {before.sql_type} became {after.sql_type}"
     if before.required != after.required:
         state = "required" if after.required else "optional"
         yield f"became_{state}", f"{column} became {state}"
@@ -251,9 +253,13 @@ def _column_changes(before: ColumnDefinition, after: ColumnDefinition) -> Iterat
         yield "unique", f"{column} {'became unique' if after.unique else 'is no longer unique'}"
     if before.delivered_as != after.delivered_as:
         yield "physical_name", f"{column}: physicalName {before.delivered_as} became {after.delivered_as}"
-    if before.timestamp_format != after.timestamp_format:
-        formats = f"{before.timestamp_format or 'none'} became {after.timestamp_format or 'none'}"
-        yield "timestamp_format", f"{column}: timestampFormat {formats}"
+    for name, key, old, new in (
+        ("type", "type", before.sql_type, after.sql_type),
+        ("timestamp_format", "timestampFormat", before.timestamp_format, after.timestamp_format),
+        ("unit", "unit", before.unit, after.unit),
+    ):
+        if old != new:
+            yield name, f"{column}: {key} {old or 'none'} became {new or 'none'}"
     if before.partition != after.partition:
         yield "partition", f"{column} {'joined' if after.partition else 'left'} the partitions"
     if before.filled_by_platform != after.filled_by_platform:

@@ -40,7 +40,7 @@ _COLUMN_KEYS = _ELEMENT_KEYS | {
     "transformLogic", "transformDescription", "examples",
     "criticalDataElement", "items",
 }  # fmt: skip
-_ACTED_ON_PROPERTIES = frozenset({"timestampFormat", "origin"})
+_ACTED_ON_PROPERTIES = frozenset({"timestampFormat", "origin", "unit"})
 
 
 class CustomProperty(BaseModel):
@@ -75,6 +75,11 @@ class ContractColumn(BaseModel):
     def timestamp_format(self) -> str | None:
         """``strptime`` format of a text time, where the contract declares one."""
         return next((p.value for p in self.custom_properties if p.property == "timestampFormat"), None)
+
+    @property
+    def unit(self) -> str | None:
+        """UCUM unit of the column's values, where the contract declares one."""
+        return next((str(p.value) for p in self.custom_properties if p.property == "unit"), None)
 
     @property
     def filled_by_platform(self) -> bool:

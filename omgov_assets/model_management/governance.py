@@ -17,6 +17,7 @@ from omgov_assets.model_management.business_systems import BusinessSystem, load_
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
+from omgov_assets.model_management.processing_models import DERIVED, ProcessingModel, load_processing_model
 from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
 from omgov_assets.model_management.units import UnitTable
 
@@ -42,7 +43,7 @@ class Firm(BaseModel):
 
 
 class Governance(BaseModel):
-    """What the firm decides: standard, baselines, contracts, systems."""
+    """What the firm decides: standard, baselines, contracts, systems, and the models of derived metrics."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -53,6 +54,7 @@ class Governance(BaseModel):
     baseline: tuple[BaselineRule, ...]
     contracts: dict[str, DataContract]
     systems: dict[str, BusinessSystem]
+    derived: tuple[ProcessingModel, ...] = ()
 
     @cached_property
     def metrics_hash(self) -> str:
@@ -94,6 +96,7 @@ def load_governance(project: Path) -> Governance:
         raise GovernanceError(
             systems_folder, "folder", "no business system", "add governance/systems/<system>/defs.yaml"
         )
+    derived = [load_processing_model(path) for path in sorted((folder / DERIVED).glob("*.sql"))]
     return Governance(
         project=project,
         firm=firm,
@@ -102,4 +105,5 @@ def load_governance(project: Path) -> Governance:
         baseline=baseline,
         contracts=contracts,
         systems=systems,
+        derived=tuple(derived),
     )

@@ -113,8 +113,16 @@ def _sample_keys(failed: list[PolicyResult]) -> str:
     each = max(1, SAMPLE_KEYS // len(failed))
     lines = ["| anomaly type | subject | CI | metric |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {result.policy.meta.anomaly_type} | `{sample.subject_key}` | {sample.ci_id or ''} | {sample.metric or ''} |"
+        f"| {' | '.join(_cell(text) for text in (result.policy.meta.anomaly_type, *sample))} |"
         for result in failed
         for sample in result.samples[:each]
     ]
     return "\n".join(lines)
+
+
+def _cell(text: str | None) -> str:
+    """A text of the data as a cell of a Markdown table, where it is nothing but text."""
+    if not text:
+        return ""
+    plain = " ".join(text.replace("`", "'").replace("|", "\\|").split())
+    return f"`{plain}`"

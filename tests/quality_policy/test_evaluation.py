@@ -328,6 +328,20 @@ def test_an_observed_value_of_a_graded_column_is_masked(owners: SmallFirm, case:
     assert owners.rows(VIOLATIONS, "observed") == [(observed,)]
 
 
+def test_a_row_whose_key_must_not_be_shown_is_named_by_its_record(
+    owners: SmallFirm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = owners.lake
+    schema, known = lake.schema("cmdb/owners"), lake.schema
+    graded = tuple(replace(column, grade=3) if column.name == "owner_id" else column for column in schema.columns)
+    with_graded_key = replace(schema, columns=graded)
+    monkeypatch.setattr(lake, "schema", lambda table: with_graded_key if table == schema.name else known(table))
+    case = policy("p", "expect_column_values_to_not_be_in_set", column="owner_id", value_set=["O1"])
+    [result] = evaluate_dataset(lake, owners.governance, PolicySet("cmdb", "owners", (case,), None, "h"), DAY)
+    assert [sample.subject_key for sample in result.samples] == ["b:1"]
+    assert owners.rows(VIOLATIONS, "subject_key", "observed") == [("b:1", "O***")]
+
+
 def test_an_error_quotes_no_value_of_a_graded_column(owners: SmallFirm) -> None:
     case = policy("p", "expect_column_values_to_be_in_set", column="phone", value_set=[1, 2])
     policy_set = PolicySet("cmdb", "owners", (case,), None, "hash")

@@ -339,7 +339,7 @@ def test_a_row_whose_key_must_not_be_shown_is_named_by_its_record(
     case = policy("p", "expect_column_values_to_not_be_in_set", column="owner_id", value_set=["O1"])
     [result] = evaluate_dataset(lake, owners.governance, PolicySet("cmdb", "owners", (case,), None, "h"), DAY)
     assert [sample.subject_key for sample in result.samples] == ["b:1"]
-    assert owners.rows(VIOLATIONS, "subject_key", "observed") == [("b:1", "O***")]
+    assert owners.rows(VIOLATIONS, "subject_key, observed") == [("b:1", "O***")]
 
 
 def test_an_error_quotes_no_value_of_a_graded_column(owners: SmallFirm) -> None:

@@ -17,9 +17,10 @@ from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import create_view
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
-from omgov_assets.model_management.contracts import ContractColumn
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.model_management.metric_mappings import resolve
+
+HERE = Path(__file__).parent
 
 METRIC_DATASETS = {"metric_definitions", "metric_instances", "metric_samples"}
 
@@ -49,11 +50,7 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
         con.execute("DROP TABLE IF EXISTS conformed")
         described = con.execute(f"DESCRIBE {model.sql}").fetchall()
         _require_output(dataset, {name: sql_type for name, sql_type, *_ in described}, rows_in)
-        required = " AND ".join(
-            f"{identifier(column.name)} IS NOT NULL"
-            for column in dataset.standard_contract.conform_columns
-            if column.required
-        )
+        required = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in required_output(dataset))
         con.execute(
             f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}\n) WHERE {required or 'TRUE'}"  # noqa: S608
         )
@@ -66,7 +63,7 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
             rows_in,
         ) from error
     total, distinct, strangers = con.execute(
-        read_sql(Path(__file__).with_name("conformed_counts.sql")), {"batch_id": batch_id}
+        read_sql(HERE / "conformed_counts.sql"), {"batch_id": batch_id}
     ).fetchall()[0]
     if strangers:
         raise RefusedBatchError(
@@ -84,9 +81,9 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
         )
 
 
-def output_faults(dataset: SourceDataset) -> list[ContractColumn]:
+def required_output(dataset: SourceDataset) -> list[str]:
     """Columns that the standard contract requires of the model's output."""
-    return [column for column in dataset.standard_contract.conform_columns if column.required]
+    return [column.name for column in dataset.standard_contract.conform_columns if column.required]
 
 
 def standardise(
@@ -103,10 +100,10 @@ def standardise(
         del resolution
         if any(column.name == "attributes" for column in dataset.standard_contract.columns):
             if implied:
-                con.execute(read_sql(Path(__file__).with_name("implied_attributes.sql")))
-            query = read_sql(Path(__file__).with_name("canonical_attributes.sql"))
+                con.execute(read_sql(HERE / "implied_attributes.sql"))
+            query = read_sql(HERE / "canonical_attributes.sql")
             con.execute(f"CREATE OR REPLACE TEMP TABLE canonical_attributes AS {query}")
-    query = read_sql(Path(__file__).with_name(f"standardise_{template}.sql"))
+    query = read_sql(HERE / f"standardise_{template}.sql")
     # A view cannot bind parameters; both values are ours and quoted.
     query = query.replace("$day", literal(day)).replace("$system", literal(system.name))
     create_view(con, "standard_rows", query)

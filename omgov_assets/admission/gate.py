@@ -1,216 +1,259 @@
-"""The gate: judges one delivered file and, unless it is a trial, writes what was decided.
+"""The gate: has batches judged and writes what was decided, exactly once.
 
-A judgement is made in memory first and is the same for `omgov try` and for the night. Writing is exactly once: the
-rows of a batch, its quarantine and its ledger entry are each committed with the batch's fingerprint, so that a crash
-between them and a second run converge to the same lake.
+The rows of a batch, its quarantine and its ledger entry are each committed with the batch's fingerprint, so that a
+crash between them and a second run converge to the same lake. Does not belong here: deciding (``judgement``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from omgov_assets.admission import conform, contract_check
-from omgov_assets.admission.deliveries import Delivery, payload_text, read_delivery
-from omgov_assets.admission.ledger import LEDGER, find_batch, ledger_entries, other_day_of_batch
-from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
+from omgov_assets.admission.batch_policies import batch_policies_of
+from omgov_assets.admission.delivered_before import REASONS, HeldRows
+from omgov_assets.admission.judgement import Batch, Judge, Judgement, describe_file, judge_file
+from omgov_assets.admission.ledger import LEDGER, find_batch, in_force, ledger_entries, other_day_of_batch
+from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.data_lake.lake import Lake, one_row
-from omgov_assets.data_lake.sql import OneOf, identifier, read_sql
+from omgov_assets.data_lake.sql import OneOf, literal
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 
-Decision = Literal["admitted", "partial", "refused"]
-
 # The dataset's contract broke with the one published before it, under the same major version.
 CONTRACT_NOT_PUBLISHED = "contract_not_published"
-
-_HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class RefusedRecord:
-    """One quarantined record: its number, reason codes, the reasons in a sentence, the record as delivered."""
-
-    record_no: int
-    reasons: tuple[str, ...]
-    reason: str
-    payload: str
+REPEATED_DELIVERY = "repeated_delivery"
+REPEATED = "repeated"
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What the gate decided of one batch, and why.
-
-    ``rows_in == rows_admitted + rows_quarantined`` unless the batch is refused as a whole.
-    """
-
-    system: str
-    dataset: str
-    day: date
-    batch_id: str
-    file_name: str
-    content_hash: str
-    size_bytes: int
-    received_at: datetime
-    decision: Decision
-    rows_in: int
-    rows_admitted: int
-    refused: tuple[RefusedRecord, ...]
-    reason_code: str | None = None
-    reason: str | None = None
-
-    @property
-    def rows_quarantined(self) -> int:
-        """Records refused one by one."""
-        return len(self.refused)
-
-    @property
-    def quarantine_reasons(self) -> dict[str, int]:
-        """Reason code to number of records."""
-        counts: dict[str, int] = {}
-        for record in self.refused:
-            for code in record.reasons:
-                counts[code] = counts.get(code, 0) + 1
-        return dict(sorted(counts.items()))
-
-
-def judge_batch(
-    con: duckdb.DuckDBPyConnection,
-    governance: Governance,
-    system: BusinessSystem,
-    dataset: SourceDataset,
-    day: date,
-    path: Path,
-    landing: Path,
-    digest: str,
-    fault: RefusedBatchError | None = None,
-) -> Judgement:
-    """Judge one file; leaves the rows to admit in the view ``standard_rows`` of the connection.
-
-    Args:
-        con: connection of its own; temporary tables of the last batch are replaced.
-        governance: control information of the firm.
-        system: business system that delivered.
-        dataset: dataset of the delivery.
-        day: business day of the delivery.
-        path: the file.
-        landing: folder that the file is named relative to in the ledger.
-        digest: ``content_digest`` of the file.
-        fault: why the file is refused unread, where that is known already.
-    """
-    status = path.stat()
-    facts: dict[str, Any] = {
-        "system": system.name,
-        "dataset": dataset.name,
-        "day": day,
-        "batch_id": digest[:16],
-        "file_name": path.relative_to(landing).as_posix() if path.is_relative_to(landing) else path.name,
-        "content_hash": digest,
-        "size_bytes": status.st_size,
-        "received_at": datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),
-    }
-    try:
-        if fault is not None:
-            raise fault
-        delivery = read_delivery(con, path, dataset)
-        contract_check.create_source_view(con, delivery, dataset, digest[:16], path.name)
-        conform.run_model(con, dataset, digest[:16], delivery.rows_in)
-        refused = _refused_records(con, delivery, dataset)
-        admitted = _count(con, "conformed")
-        if admitted + len(refused) != delivery.rows_in:
-            raise AssertionError(
-                f"{path}: {delivery.rows_in} records in, {admitted} admitted, {len(refused)} quarantined"
-            )
-        if admitted == 0:
-            raise RefusedBatchError(
-                "no_sound_record",
-                f"{path.name}: none of {delivery.rows_in} records could be admitted; record {refused[0].record_no}: "
-                f"{refused[0].reason}; {ASK_AGAIN}, or correct the contract or the model",
-                delivery.rows_in,
-            )
-        conform.standardise(con, governance, system, dataset, day)
-        standard = _count(con, "standard_rows")
-        if standard != admitted:
-            raise AssertionError(f"{path}: {admitted} rows conformed, {standard} rows after standardisation")
-    except RefusedBatchError as refusal:
-        return Judgement(
-            **facts,
-            decision="refused",
-            rows_in=refusal.rows_in,
-            rows_admitted=0,
-            refused=(),
-            reason_code=refusal.code,
-            reason=refusal.sentence,
-        )
-    return Judgement(
-        **facts,
-        decision="partial" if refused else "admitted",
-        rows_in=delivery.rows_in,
-        rows_admitted=admitted,
-        refused=refused,
+def judge_of(governance: Governance, system: BusinessSystem, dataset: SourceDataset) -> Judge:
+    """What decides about the deliveries of a dataset. Raises ``GovernanceError`` where a suite is malformed."""
+    return Judge(
+        governance,
+        system,
+        dataset,
+        batch_policies_of(governance.project, system.name, dataset.name),
     )
 
 
-def admit_batch(
+def admit_deliveries(
     con: duckdb.DuckDBPyConnection,
     lake: Lake,
-    governance: Governance,
-    system: BusinessSystem,
-    dataset: SourceDataset,
+    judge: Judge,
     day: date,
-    path: Path,
+    paths: Collection[Path],
     landing: Path,
     fault: RefusedBatchError | None = None,
-) -> dict[str, Any]:
-    """Judge one file and write the decision: rows, quarantine, ledger. Returns its ledger entry.
+) -> list[dict[str, Any]]:
+    """Take all files of a dataset's day through the gate, in the order in which they came; returns ledger entries.
 
-    A batch that the ledger already holds under the same contracts, model and control information is not read again,
-    unless the lake lost rows of it.
+    A batch that the ledger already holds under the same contracts, model, policies and control information is not read
+    again, unless the lake lost rows of it. The batch that came first keeps a row that several bring. Where an earlier
+    batch changes, the later ones are judged again; in the end it does not matter in which runs the files were taken.
     """
-    model_hash = content_hash(
-        dataset.model.content_hash, system.mappings_hash, governance.metrics_hash, governance.units_hash
+    batches = {path: describe_file(path, landing) for path in paths}
+    ordered = sorted(batches, key=lambda path: (batches[path].received_at, batches[path].file_name))
+    entries = []
+    changed = False
+    for number, path in enumerate(ordered):
+        later = frozenset(batches[other].batch_id for other in ordered[number + 1 :])
+        entry, written = _admit(con, lake, judge, day, path, batches[path], later, fault, again=changed)
+        changed = changed or (written and len(ordered) > 1)
+        entries.append(entry)
+    return entries
+
+
+def held_rows(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    judge: Judge,
+    day: date,
+    history: Sequence[dict[str, Any]],
+    besides: Collection[str],
+) -> HeldRows | None:
+    """Rows of the day that were admitted of other batches than ``besides``; None where there are none."""
+    others = tuple(
+        entry["batch_id"]
+        for entry in history
+        if entry["day"] == day and in_force(entry) and entry["rows_admitted"] and entry["batch_id"] not in besides
     )
-    digest = content_digest(path)
-    batch_id = digest[:16]
-    history = ledger_entries(con, lake, None, system.name, dataset.name)
-    known = find_batch(history, day, batch_id)
+    if not others:
+        return None
+    lake.register(con, "held_rows", judge.table, day)
+    return HeldRows("held_rows", tuple(dict.fromkeys(others)), lake.schema(judge.table))
+
+
+def write_decision(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    judge: Judge,
+    judgement: Judgement,
+    history: Sequence[dict[str, Any]],
+    *,
+    again: bool = False,
+) -> tuple[dict[str, Any], bool]:
+    """Write rows, quarantine and ledger entry of a judgement.
+
+    Args:
+        con: connection of the judgement.
+        lake: the lake.
+        judge: what decided.
+        judgement: what was decided.
+        history: ledger entries of the dataset; what the same file name brought before is superseded.
+        again: write also what was committed under the same fingerprint: the lake lost rows of it.
+
+    Returns:
+        The ledger entry, and whether anything was written.
+    """
+    batch, refused = judgement.batch, judgement.decision == "refused"
+    superseded = [] if refused else superseded_entries(history, judgement)
+    elsewhere = {
+        entry["batch_id"]
+        for entry in history
+        if entry["day"] == judgement.day and in_force(entry) and entry["file_name"] != batch.file_name
+    }
+    gone = [entry["batch_id"] for entry in superseded if entry["batch_id"] not in elsewhere]
+    replaced = OneOf((batch.batch_id, *gone))
+    fingerprint = 0
+    if not refused:
+        fingerprint = _fingerprint(judgement, judge.dataset.contract_hash, judge.model_hash, judgement.set_apart)
+    known = next((e for e in history if e["day"] == judgement.day and _is_of(e, batch)), None)
+    # What was there already keeps the versions that it came with.
+    held = known if known and in_force(known) else None
+    entry = _ledger_entry(
+        judge,
+        judgement,
+        _write_rows(con, lake, judgement, fingerprint, replaced, held, again=again),
+        _write_quarantine(con, lake, judgement, fingerprint, replaced, held, again=again),
+    )
+    if entry == known and not superseded:
+        return known, False
+    _replace_entries(lake, judge, judgement.day, batch.file_name, [entry, *superseded])
+    return entry, True
+
+
+def superseded_entries(history: Sequence[dict[str, Any]], judgement: Judgement) -> list[dict[str, Any]]:
+    """Ledger entries of the batches that the same file name brought before: a corrected delivery replaces them."""
+    return [
+        {
+            **entry,
+            "decision": "superseded",
+            "reason_code": "superseded",
+            "reason": f"replaced by batch {judgement.batch.batch_id}",
+        }
+        for entry in history
+        if entry["day"] == judgement.day
+        and entry["file_name"] == judgement.batch.file_name
+        and entry["batch_id"] != judgement.batch.batch_id
+    ]
+
+
+def _admit(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    judge: Judge,
+    day: date,
+    path: Path,
+    batch: Batch,
+    later: Collection[str],
+    fault: RefusedBatchError | None,
+    *,
+    again: bool,
+) -> tuple[dict[str, Any], bool]:
+    """The ledger entry of a file, and whether anything had to be written for it."""
+    dataset = judge.dataset
+    if dataset.transport.source is not None:
+        batch = replace(batch, source=dataset.transport.source.file)
+    history = ledger_entries(con, lake, None, judge.system.name, dataset.name)
+    known = find_batch(history, day, batch.batch_id)
     # What the published contract admitted stays, until a contract is published that says otherwise.
     if known and known["decision"] != "refused" and fault is not None and fault.code == CONTRACT_NOT_PUBLISHED:
-        return known
+        return known, False
+    if known and known["file_name"] != batch.file_name:
+        if (path.parent / known["file_name"].rpartition("/")[2]).is_file():
+            return _note_repetition(lake, judge, day, batch, known, history)
+        # The file was renamed: it stands for its batch from now on.
+        _replace_entries(lake, judge, day, batch.file_name, [{**known, "file_name": batch.file_name}])
+        _replace_entries(lake, judge, day, known["file_name"], [], known["batch_id"])
+        known = {**known, "file_name": batch.file_name}
+        history = ledger_entries(con, lake, None, judge.system.name, dataset.name)
     lost = False
-    if known and (known["contract_hash"], known["model_hash"]) == (dataset.contract_hash, model_hash):
+    if known and _decided_by(known) == (dataset.contract_hash, judge.model_hash, judge.policy_hash):
         lost = not _is_held(con, lake, known)
-        if not lost:
-            return known
-    earlier = other_day_of_batch(history, day, batch_id)
-    judgement = judge_batch(con, governance, system, dataset, day, path, landing, digest, fault)
+        depends_on_others = bool(REASONS & json.loads(known["quarantine_reasons"] or "{}").keys())
+        if not (lost or again or depends_on_others):
+            return known, False
+    earlier = other_day_of_batch(history, day, batch.batch_id)
+    own = {batch.batch_id, *(e["batch_id"] for e in history if e["file_name"] == batch.file_name)}
+    held = held_rows(con, lake, judge, day, history, own | set(later))
     if earlier is not None and dataset.transport.source is None:
-        judgement = _as_repeated(judgement, earlier)
-    superseded: list[dict[str, Any]] = []
-    if judgement.decision != "refused":
-        superseded = superseded_entries(history, judgement)
-    replaced = OneOf((judgement.batch_id, *(entry["batch_id"] for entry in superseded)))
-    fingerprint = 0
-    if judgement.decision != "refused":
-        fingerprint = _fingerprint(judgement, dataset.contract_hash, model_hash)
-    version = _write_rows(con, lake, judgement, fingerprint, replaced, again=lost)
-    _write_quarantine(lake, judgement, fingerprint, replaced, again=lost)
-    entry = _ledger_entry(judgement, dataset, model_hash, version)
+        fault = _repeated(batch.file_name, day, earlier)
+    judgement = judge_file(con, lake, judge, day, path, batch, held, fault)
+    return write_decision(con, lake, judge, judgement, history, again=lost)
+
+
+def _note_repetition(
+    lake: Lake, judge: Judge, day: date, batch: Batch, known: dict[str, Any], history: Sequence[dict[str, Any]]
+) -> tuple[dict[str, Any], bool]:
+    """The same bytes under another name count once; that they came is noted."""
+    told = next((e for e in history if e["day"] == day and _is_of(e, batch)), None)
+    if told is not None and told["decision"] == REPEATED:
+        return told, False
+    other = known["file_name"].rpartition("/")[2]
+    judgement = Judgement(
+        system=judge.system.name,
+        dataset=judge.dataset.name,
+        day=day,
+        batch=batch,
+        decision="refused",
+        rows_in=known["rows_in"],
+        reason_code=REPEATED_DELIVERY,
+        reason=f"{batch.file_name.rpartition('/')[2]} is byte for byte {other} of the same day; it counts once",
+    )
+    entry = {**_ledger_entry(judge, judgement, None, None), "decision": REPEATED}
+    _replace_entries(lake, judge, day, batch.file_name, [entry])
+    return entry, True
+
+
+def _replace_entries(
+    lake: Lake, judge: Judge, day: date, file_name: str, entries: Sequence[dict[str, Any]], *batch_ids: str
+) -> None:
+    """Write the ledger entries of a file; those of ``batch_ids`` that are not among them are taken away."""
     lake.replace(
         LEDGER,
         day,
-        pa.Table.from_pylist([entry, *superseded], schema=lake.schema(LEDGER).arrow),
-        where={"system": system.name, "dataset": dataset.name, "batch_id": replaced},
+        pa.Table.from_pylist(list(entries), schema=lake.schema(LEDGER).arrow),
+        where={
+            "system": judge.system.name,
+            "dataset": judge.dataset.name,
+            "file_name": file_name,
+            "batch_id": OneOf((*(entry["batch_id"] for entry in entries), *batch_ids)),
+        },
     )
-    return entry
+
+
+def _is_of(entry: dict[str, Any], batch: Batch) -> bool:
+    return (entry["file_name"], entry["batch_id"]) == (batch.file_name, batch.batch_id)
+
+
+def _decided_by(entry: dict[str, Any]) -> tuple[str, str, str]:
+    return entry["contract_hash"], entry["model_hash"], entry["policy_hash"]
+
+
+def _repeated(file_name: str, day: date, earlier: date) -> RefusedBatchError:
+    return RefusedBatchError(
+        REPEATED_DELIVERY,
+        f"{file_name} is byte for byte the delivery of {earlier}: data of {day} was expected; "
+        "ask the business system for the day's own file",
+    )
 
 
 def _is_held(con: duckdb.DuckDBPyConnection, lake: Lake, entry: dict[str, Any]) -> bool:
@@ -230,6 +273,7 @@ def _write_rows(
     judgement: Judgement,
     fingerprint: int,
     replaced: OneOf,
+    held: dict[str, Any] | None,
     *,
     again: bool,
 ) -> int | None:
@@ -237,7 +281,7 @@ def _write_rows(
     table = f"{judgement.system}/{judgement.dataset}"
     written = lake.transaction(table, _key(judgement)) or 0
     if written == fingerprint and not (again and fingerprint):
-        return lake.version(table)
+        return lake.version(table) if held is None else held["data_version"]
     rows = con.sql("FROM standard_rows") if fingerprint else lake.schema(table).arrow.empty_table()
     return lake.replace(
         table,
@@ -248,43 +292,50 @@ def _write_rows(
     )
 
 
-def _write_quarantine(lake: Lake, judgement: Judgement, fingerprint: int, replaced: OneOf, *, again: bool) -> None:
+def _write_quarantine(
+    con: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    judgement: Judgement,
+    fingerprint: int,
+    replaced: OneOf,
+    held: dict[str, Any] | None,
+    *,
+    again: bool,
+) -> int | None:
     table = f"{judgement.system}/{judgement.dataset}_quarantine"
-    fingerprint = fingerprint if judgement.refused else 0
+    fingerprint = fingerprint if judgement.rows_quarantined else 0
     written = [lake.transaction(table, _key(judgement, batch_id)) or 0 for batch_id in replaced.values]
     if written[0] == fingerprint and not (again and fingerprint) and not any(written[1:]):
-        return
-    rows = [
-        {
-            "day": judgement.day,
-            "system": judgement.system,
-            "_batch_id": judgement.batch_id,
-            "_record_no": record.record_no,
-            "reasons": list(record.reasons),
-            "reason": record.reason,
-            "payload": record.payload,
-        }
-        for record in judgement.refused
-    ]
-    lake.replace(
+        return lake.version(table) if held is None else held["quarantine_version"]
+    rows: Any = lake.schema(table).arrow.empty_table()
+    if fingerprint:
+        rows = con.sql(
+            f"SELECT {literal(judgement.day)}::DATE AS day, {literal(judgement.system)} AS system, "  # noqa: S608 - quoted
+            f"{literal(judgement.batch.batch_id)} AS _batch_id, * FROM {REFUSED}"
+        )
+    return lake.replace(
         table,
         judgement.day,
-        pa.Table.from_pylist(rows, schema=lake.schema(table).arrow),
+        rows,
         where={"_batch_id": replaced},
         transactions=_transactions(judgement, replaced, fingerprint),
     )
 
 
-def _ledger_entry(judgement: Judgement, dataset: SourceDataset, model_hash: str, version: int | None) -> dict[str, Any]:
+def _ledger_entry(
+    judge: Judge, judgement: Judgement, version: int | None, quarantine_version: int | None
+) -> dict[str, Any]:
+    batch, dataset = judgement.batch, judge.dataset
     return {
         "day": judgement.day,
         "system": judgement.system,
         "dataset": judgement.dataset,
-        "batch_id": judgement.batch_id,
-        "file_name": judgement.file_name,
-        "size_bytes": judgement.size_bytes,
-        "content_hash": judgement.content_hash,
-        "received_at": judgement.received_at,
+        "batch_id": batch.batch_id,
+        "file_name": batch.file_name,
+        "source": batch.source,
+        "size_bytes": batch.size_bytes,
+        "content_hash": batch.content_hash,
+        "received_at": batch.received_at,
         "decision": judgement.decision,
         "reason_code": judgement.reason_code,
         "reason": judgement.reason,
@@ -292,90 +343,21 @@ def _ledger_entry(judgement: Judgement, dataset: SourceDataset, model_hash: str,
         "rows_admitted": judgement.rows_admitted,
         "rows_quarantined": judgement.rows_quarantined,
         "quarantine_reasons": json.dumps(judgement.quarantine_reasons),
+        "rows_warned": judgement.rows_warned,
+        "warnings": json.dumps(judgement.warnings),
+        "rows_replayed": 0,
+        "contract_version": dataset.source_contract.version,
         "contract_hash": dataset.contract_hash,
         "model_version": dataset.model.header.version,
-        "model_hash": model_hash,
+        "model_hash": judge.model_hash,
+        "policy_hash": judge.policy_hash,
         "data_version": version,
+        "quarantine_version": quarantine_version,
     }
 
 
-def superseded_entries(history: list[dict[str, Any]], judgement: Judgement) -> list[dict[str, Any]]:
-    """Ledger entries of the batches that the same file name brought before: a corrected delivery replaces them."""
-    return [
-        {
-            **entry,
-            "decision": "superseded",
-            "reason_code": "superseded",
-            "reason": f"replaced by batch {judgement.batch_id}",
-        }
-        for entry in history
-        if entry["day"] == judgement.day
-        and entry["file_name"] == judgement.file_name
-        and entry["batch_id"] != judgement.batch_id
-    ]
-
-
-def _as_repeated(judgement: Judgement, earlier: date) -> Judgement:
-    sentence = (
-        f"{judgement.file_name} is byte for byte the delivery of {earlier}: data of {judgement.day} was expected; "
-        "ask the business system for the day's own file"
-    )
-    return replace(
-        judgement, decision="refused", rows_admitted=0, refused=(), reason_code="repeated_delivery", reason=sentence
-    )
-
-
-def _refused_records(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset
-) -> tuple[RefusedRecord, ...]:
-    """Reasons for every record without a row: malformed, against the source contract, or lost in the model."""
-    records = [RefusedRecord(n, (code,), sentence, text) for n, code, sentence, text in delivery.malformed]
-    con.execute(f"CREATE OR REPLACE TEMP TABLE refused AS {read_sql(_HERE / 'refused_records.sql')}")
-    if _count(con, "refused"):
-        faults = contract_check.faults(dataset.source_contract.columns, delivery.kind)
-        flags = ", ".join(f"({fault.condition}) IS TRUE" for fault in faults)
-        names = {column.name: column.delivered_as for column in dataset.source_contract.columns}
-        fields = ", ".join(f"{identifier(name)}::VARCHAR" for name in names)
-        rows = con.execute(
-            f"SELECT _record_no, [{flags}]::BOOLEAN[], [{fields}] "  # noqa: S608 - identifiers are quoted
-            "FROM delivery SEMI JOIN refused USING (_record_no) ORDER BY _record_no"
-        ).fetchall()
-        sound = any(not any(failed) for _, failed, _ in rows)
-        empty_after_model = _empty_after_model(con, dataset) if sound else {}
-        for number, failed, values in rows:
-            hits = [fault for fault, hit in zip(faults, failed, strict=True) if hit]
-            if delivery.kind == "json":
-                values = [None if value is None else json.loads(value) for value in values]
-            payload = payload_text(dict(zip(names.values(), values, strict=True)))
-            if hits:
-                codes, sentence = tuple(sorted({h.code for h in hits})), "; ".join(h.sentence for h in hits)
-            else:
-                codes, sentence = _lost_in_model(dataset, empty_after_model.get(number))
-            records.append(RefusedRecord(number, codes, sentence, payload))
-    return tuple(sorted(records, key=lambda record: record.record_no))
-
-
-def _empty_after_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset) -> dict[int, list[str]]:
-    """Required columns that the model left empty, by number of the refused record; without those it gave no row for."""
-    required = [column.name for column in conform.output_faults(dataset)]
-    flags = ", ".join(f"{identifier(name)} IS NULL" for name in required)
-    rows = con.execute(
-        f"SELECT _record_no, [{flags}]::BOOLEAN[] FROM ({dataset.model.sql}\n) "  # noqa: S608 - the firm's own SQL
-        "SEMI JOIN refused USING (_record_no)"
-    ).fetchall()
-    return {number: [name for name, empty in zip(required, flags, strict=True) if empty] for number, flags in rows}
-
-
-def _lost_in_model(dataset: SourceDataset, empty: list[str] | None) -> tuple[tuple[str, ...], str]:
-    model = f"processing model {dataset.model.path.name}"
-    if not empty:
-        return ("dropped_by_model",), f"{model} gives no row for this record"
-    codes = tuple(f"required_missing_after_conform:{name}" for name in sorted(empty))
-    return codes, f"{model} gives no {', '.join(empty)} for this record"
-
-
 def _key(judgement: Judgement, batch_id: str | None = None) -> str:
-    return f"{judgement.day}:{batch_id or judgement.batch_id}"
+    return f"{judgement.day}:{batch_id or judgement.batch.batch_id}"
 
 
 def _transactions(judgement: Judgement, replaced: OneOf, fingerprint: int) -> dict[str, int]:
@@ -386,14 +368,4 @@ def _transactions(judgement: Judgement, replaced: OneOf, fingerprint: int) -> di
 
 def _fingerprint(judgement: Judgement, *parts: str) -> int:
     """A positive 60-bit number that stands for the batch's content and everything that decided about it."""
-    return int(content_hash(judgement.content_hash, judgement.decision, *parts)[:15], 16)
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes in hex; its first 16 digits are the batch id."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(one_row(con, f"SELECT count(*) FROM {identifier(table)}")[0])  # noqa: S608
+    return int(content_hash(judgement.batch.content_hash, judgement.decision, *parts)[:15], 16)

@@ -5,19 +5,25 @@ Does not belong here: deciding (``gate``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import duckdb
 
+from omgov_assets.admission.judgement import Judge
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import OneOf, read_sql
 from omgov_assets.quality_policy.violations import (
     GATE_POLICIES,
+    LATE_DELIVERY,
     NOT_DELIVERED,
     REFUSED_BATCH,
     REFUSED_RECORD,
+    REPEATED_DELIVERY,
+    UNUSUAL_ROW_COUNT,
     replace_violations,
 )
 
@@ -36,7 +42,7 @@ def ledger_entries(
     con: duckdb.DuckDBPyConnection, lake: Lake, day: date | None, system: str | None = None, dataset: str | None = None
 ) -> list[dict[str, Any]]:
     """``read_ledger`` over a connection of the lake; leaves the ledger in the view ``ledger``."""
-    lake.register(con, "ledger", LEDGER, day)
+    lake.register(con, "ledger", LEDGER, day, {"system": system} if system else None)
     entries = con.sql(
         "SELECT * FROM ledger WHERE ($system IS NULL OR system = $system) "
         "AND ($dataset IS NULL OR dataset = $dataset) ORDER BY day, system, dataset, file_name, batch_id",
@@ -47,28 +53,42 @@ def ledger_entries(
 
 def find_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> dict[str, Any] | None:
     """The ledger entry of a batch that stands on a day, out of the entries of its dataset."""
+    standing = {"admitted", "partial", "refused"}
     return next(
-        (e for e in history if (e["day"], e["batch_id"]) == (day, batch_id) and e["decision"] != "superseded"), None
+        (e for e in history if (e["day"], e["batch_id"]) == (day, batch_id) and e["decision"] in standing), None
     )
+
+
+def in_force(entry: Mapping[str, Any]) -> bool:
+    """Whether rows of the batch are in the lake by this entry."""
+    return entry["decision"] in {"admitted", "partial"}
 
 
 def other_day_of_batch(history: list[dict[str, Any]], day: date, batch_id: str) -> date | None:
     """The day on which the same bytes were admitted before, if they were, out of the entries of their dataset."""
-    days = [e["day"] for e in history if e["batch_id"] == batch_id and e["day"] != day and e["decision"] != "refused"]
+    days = [
+        e["day"]
+        for e in history
+        if e["batch_id"] == batch_id and e["day"] != day and e["decision"] not in {"refused", "repeated"}
+    ]
     return min(days, default=None)
 
 
-def close_admission(
-    con: duckdb.DuckDBPyConnection, lake: Lake, system: str, dataset: str, day: date
-) -> list[dict[str, Any]]:
-    """Write what the gate refused, and what never came, into the one stream of violations; a second call replaces the
-    first.
+def close_admission(con: duckdb.DuckDBPyConnection, lake: Lake, judge: Judge, day: date) -> list[dict[str, Any]]:
+    """Write what the gate refused, and how the deliveries came, into the one stream of violations.
+
+    A second call replaces what the first one wrote.
 
     Returns:
         Ledger entries of the dataset's day.
     """
+    system, dataset = judge.system.name, judge.dataset.name
     entries = ledger_entries(con, lake, day, system, dataset)
-    lake.register(con, "quarantine", f"{system}/{dataset}_quarantine", day)
+    lake.register(con, "quarantine", f"{judge.table}_quarantine", day)
+    zone = ZoneInfo(judge.governance.firm.timezone)
+    due_at = judge.rules.due_at(day, zone)
+    usual = judge.rules.usual_rows
+    lake.register(con, "ledger_history", LEDGER, None, {"system": system})
     rows = con.sql(
         read_sql(Path(__file__).with_name("admission_violations.sql")),
         params={
@@ -78,6 +98,15 @@ def close_admission(
             "refused_record": REFUSED_RECORD,
             "refused_batch": REFUSED_BATCH,
             "not_delivered": NOT_DELIVERED,
+            "late_delivery": LATE_DELIVERY,
+            "repeated_delivery": REPEATED_DELIVERY,
+            "unusual_row_count": UNUSUAL_ROW_COUNT,
+            "due_at": due_at,
+            "due": f"{due_at:%Y-%m-%d %H:%M} {zone.key}" if due_at else None,
+            # No earlier day is comparable where any number of rows is usual.
+            "weeks": usual.weeks if usual else 0,
+            "minimum_days": usual.minimum_days if usual else 1,
+            "tolerance": usual.tolerance if usual else 0.0,
         },
     ).to_arrow_table()
     replace_violations(con, lake, day, system, dataset, OneOf(GATE_POLICIES), rows)

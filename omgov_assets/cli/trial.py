@@ -6,7 +6,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from omgov_assets.admission.gate import Judgement, content_digest, judge_batch
+import duckdb
+
+from omgov_assets.admission.gate import held_rows, judge_of
+from omgov_assets.admission.judgement import Judgement, describe_file, judge_file
+from omgov_assets.admission.ledger import ledger_entries
+from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -28,17 +33,15 @@ def try_delivery(
     if dataset not in business.datasets:
         fail(f"{system}/{dataset}: not delivered by this system; it delivers {', '.join(sorted(business.datasets))}")
     policy_set = load_policy_set(settings.project, system, dataset)
+    judge = judge_of(governance, business, business.datasets[dataset])
+    path = file.absolute()
     with lake.connect() as con:
-        judgement = judge_batch(
-            con,
-            governance,
-            business,
-            business.datasets[dataset],
-            day,
-            file.absolute(),
-            settings.landing,
-            content_digest(file),
-        )
+        batch = describe_file(path, settings.landing)
+        history = ledger_entries(con, lake, None, system, dataset)
+        own = {batch.batch_id, *(e["batch_id"] for e in history if e["file_name"].rpartition("/")[2] == path.name)}
+        held = held_rows(con, lake, judge, day, history, own)
+        judgement = judge_file(con, lake, judge, day, path, batch, held)
+        refused = _refused_records(con) if judgement.rows_quarantined else []
         results: list[PolicyResult] = []
         if judgement.decision != "refused":
             con.execute("CREATE OR REPLACE TABLE candidate AS SELECT * FROM standard_rows")
@@ -47,15 +50,22 @@ def try_delivery(
             )
     if output is Format.TABLE:
         emit([_decision(judgement)], output, f"{file.name} as {system}/{dataset} of {day}; the lake is untouched")
-        if judgement.refused:
-            shown = judgement.refused[:SHOWN_RECORDS]
-            title = f"Quarantined records, {len(shown)} of {len(judgement.refused)}"
-            emit([{"record": r.record_no, "reason": r.reason, "payload": r.payload} for r in shown], output, title)
+        if refused:
+            title = f"Quarantined records, {len(refused)} of {judgement.rows_quarantined}"
+            emit(refused, output, title)
         if results:
             emit([_verdict(result) for result in results], output, "Policies")
     else:
         emit([{**_decision(judgement), **_verdict(result)} for result in results] or [_decision(judgement)], output)
-    return SOMETHING_REFUSED if judgement.decision == "refused" or judgement.refused else 0
+    return SOMETHING_REFUSED if judgement.decision == "refused" or judgement.rows_quarantined else 0
+
+
+def _refused_records(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    rows = con.execute(
+        f"SELECT _record_no, reason, payload FROM {REFUSED} ORDER BY 1 LIMIT ?",  # noqa: S608 - a fixed name
+        [SHOWN_RECORDS],
+    ).fetchall()
+    return [{"record": number, "reason": reason, "payload": payload} for number, reason, payload in rows]
 
 
 def _decision(judgement: Judgement) -> dict[str, Any]:
@@ -64,6 +74,8 @@ def _decision(judgement: Judgement) -> dict[str, Any]:
         "rows_in": judgement.rows_in,
         "rows_admitted": judgement.rows_admitted,
         "rows_quarantined": judgement.rows_quarantined,
+        "rows_warned": judgement.rows_warned,
+        "warnings": ", ".join(f"{name}: {count}" for name, count in judgement.warnings.items()),
         "reason": judgement.reason or "",
     }
 

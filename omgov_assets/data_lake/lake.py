@@ -120,8 +120,17 @@ class Lake:
         """Latest partition before the day."""
         return max((other for other in self.days(table) if other < day), default=None)
 
-    def register(self, con: duckdb.DuckDBPyConnection, view: str, table: str, day: date | None) -> int | None:
+    def register(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        view: str,
+        table: str,
+        day: date | None,
+        partition: Mapping[str, str] | None = None,
+    ) -> int | None:
         """Make a day of a table (all days where ``day`` is None) readable as a view of the connection.
+
+        ``partition`` leaves out the files of other partitions, by further columns that the table is partitioned by.
 
         The view is pinned to the files of the table's last version; it is empty, with the right columns, where the
         table or the day is absent. A column is null in days that are older than it.
@@ -135,7 +144,7 @@ class Lake:
         """
         schema = self.schema(table)
         delta = self.open(table)
-        files = self._files(delta, table, day) if delta is not None else []
+        files = self._files(delta, table, day, partition) if delta is not None else []
         drift = drift_of(delta, schema, self._path(table)) if delta is not None and files else None
         create_view(con, view, scan(schema, files, drift))
         if delta is None:
@@ -145,7 +154,7 @@ class Lake:
     def files(self, table: str) -> list[Path]:
         """Data files of a table's last version, whether they are there or not."""
         delta = self.open(table)
-        return self._files(delta, table, None) if delta is not None else []
+        return self._files(delta, table) if delta is not None else []
 
     def transaction(self, table: str, key: str) -> int | None:
         """Fingerprint that was last committed under the key with ``replace(..., transactions=…)``."""
@@ -218,10 +227,14 @@ class Lake:
         """A handle of its own for a writer, which changes the handle it writes through."""
         return DeltaTable(self._path(table)) if self.open(table) else None
 
-    def _files(self, delta: DeltaTable, table: str, day: date | None) -> list[Path]:
+    def _files(
+        self, delta: DeltaTable, table: str, day: date | None = None, partition: Mapping[str, str] | None = None
+    ) -> list[Path]:
+        wanted: dict[str, str | date | sql.OneOf] = {"day": day} if day else {}
+        wanted |= partition or {}
         # delta-rs percent-encodes the folder of the table in its URIs but not the file below it.
         depth = len(self.schema(table).partition_by) + 1
-        uris = delta.file_uris(file_pruning_predicate=f"day = {sql.literal(day)}" if day else None)
+        uris = delta.file_uris(file_pruning_predicate=sql.conjunction(wanted) if wanted else None)
         return [self._path(table).joinpath(*uri.split("/")[-depth:]) for uri in uris]
 
     def _path(self, table: str) -> Path:

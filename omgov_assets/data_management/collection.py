@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
-from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_batch
+from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_deliveries, judge_of
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
@@ -57,17 +57,17 @@ def collect_system(
         dataset = system.datasets[name]
         folder = settings.landing / system.name / name / day.isoformat()
         with lake.connect() as con:
+            judge = judge_of(governance, system, dataset)
             if dataset.transport.source is not None and not delivered_files(folder):
                 try:
                     fetch_standing_source(dataset.transport.source, governance.project, folder)
                 except UnreadableSourceError as fault:
                     archive = fault.archive
-                    admit_batch(con, lake, governance, system, dataset, day, archive, archive.parent, fault)
+                    admit_deliveries(con, lake, judge, day, [archive], archive.parent, fault)
             reason = refusal_of(refused_contracts(con, lake, day), system.name, name)
             refused = RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
-            for path in delivered_files(folder):
-                admit_batch(con, lake, governance, system, dataset, day, path, settings.landing, refused)
-            collected[name] = close_admission(con, lake, system.name, name, day)
+            admit_deliveries(con, lake, judge, day, delivered_files(folder), settings.landing, refused)
+            collected[name] = close_admission(con, lake, judge, day)
     return collected
 
 

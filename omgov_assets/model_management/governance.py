@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from omgov_assets.model_management.admission_rules import ADMISSION_DOCUMENT, RuleBook, load_admission_rules
 from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
 from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
 from omgov_assets.model_management.contracts import DataContract, load_contracts
@@ -43,7 +44,7 @@ class Firm(BaseModel):
 
 
 class Governance(BaseModel):
-    """What the firm decides: standard, baselines, contracts, systems, and the models of derived metrics."""
+    """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -55,6 +56,7 @@ class Governance(BaseModel):
     contracts: dict[str, DataContract]
     systems: dict[str, BusinessSystem]
     derived: tuple[ProcessingModel, ...] = ()
+    admission: RuleBook = RuleBook()
 
     @cached_property
     def metrics_hash(self) -> str:
@@ -106,4 +108,7 @@ def load_governance(project: Path) -> Governance:
         contracts=contracts,
         systems=systems,
         derived=tuple(derived),
+        admission=load_admission_rules(
+            project / ADMISSION_DOCUMENT, {system.name: system.datasets for system in systems.values()}
+        ),
     )

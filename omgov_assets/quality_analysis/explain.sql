@@ -35,5 +35,6 @@ LEFT JOIN ledger AS l
     ON v.system = l.system
     AND v.dataset = l.dataset
     AND v.batch_id = l.batch_id
+    AND l.decision IN ('admitted', 'partial', 'refused')
 WHERE a.subject_key = $subject OR a.anomaly_id = $subject
 ORDER BY a.anomaly_type, v.policy_id, v.record_no

@@ -16,7 +16,7 @@ SELECT system, dataset, 'not_delivered' AS decision, 'nothing was delivered for 
 FROM anomalies
 WHERE list_contains(policy_ids, $not_delivered)
 ORDER BY
-    list_position(['not_delivered', 'refused', 'partial', 'admitted', 'superseded'], decision),
+    list_position(['not_delivered', 'refused', 'partial', 'admitted', 'repeated', 'superseded'], decision),
     system,
     dataset,
     file_name,

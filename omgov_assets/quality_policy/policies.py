@@ -58,6 +58,10 @@ class PolicyMeta(BaseModel):
         population: query that counts the subjects judged, of such a policy.
         effective_from: first business day on which the policy is in force; None for always.
         effective_until: last business day on which it is in force; None for always.
+        admission: what the gate does with rows that fail it: ``quarantine`` them, ``warn`` and admit them, ``reject``
+            the batch; None where only the lake is judged by it.
+        max_refused_rows: at the gate, with more failing rows than this the batch is refused; None for any number.
+        max_refused_share: the same as a share of the batch's records.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +77,9 @@ class PolicyMeta(BaseModel):
     population: str | None = None
     effective_from: date | None = None
     effective_until: date | None = None
+    admission: Literal["quarantine", "warn", "reject"] | None = None
+    max_refused_rows: int | None = Field(default=None, ge=0)
+    max_refused_share: float | None = Field(default=None, ge=0, le=1)
 
 
 class Policy(BaseModel):

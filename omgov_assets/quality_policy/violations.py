@@ -20,7 +20,17 @@ CHECK_RESULTS = "quality/check_results"
 REFUSED_RECORD = "admission.refused_record"
 REFUSED_BATCH = "admission.refused_batch"
 NOT_DELIVERED = "admission.not_delivered"
-GATE_POLICIES = (REFUSED_RECORD, REFUSED_BATCH, NOT_DELIVERED)
+LATE_DELIVERY = "admission.late_delivery"
+REPEATED_DELIVERY = "admission.repeated_delivery"
+UNUSUAL_ROW_COUNT = "admission.unusual_row_count"
+GATE_POLICIES = (
+    REFUSED_RECORD,
+    REFUSED_BATCH,
+    NOT_DELIVERED,
+    LATE_DELIVERY,
+    REPEATED_DELIVERY,
+    UNUSUAL_ROW_COUNT,
+)
 
 
 def replace_violations(

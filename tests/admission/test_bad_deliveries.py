@@ -326,7 +326,7 @@ def test_a_file_name_may_hold_any_character(firm_of: FirmOf, delivers: str) -> N
     firm = firm_of(delivers)
     names = ["a #1.db", "50%25.db", "日报?.db", "a[1]*.db", "it's; DROP TABLE x.db"]
     for n, name in enumerate(names, start=1):
-        firm.deliver(SYSTEM, DATASET, written(delivers, [instance(ci=f"H{i}") for i in range(n)]), name=name)
+        firm.deliver(SYSTEM, DATASET, written(delivers, [instance(ci=f"H{n}-{i}") for i in range(n)]), name=name)
     # Where an odd name is taken for a pattern, this file is found as well.
     firm.deliver(SYSTEM, DATASET, written(delivers, [instance(ci="H9")] * 9), name="a1z.db")
     entries = firm.collect(SYSTEM, DAY, DATASET)[DATASET]

@@ -66,18 +66,23 @@ def test_the_same_bytes_under_two_names_are_admitted_once(firm_of: FirmOf) -> No
     firm = firm_of("csv")
     firm.deliver(SYSTEM, DATASET, FIRST, name="a.csv")
     firm.deliver(SYSTEM, DATASET, FIRST, name="b.csv")
-    [entry] = collect(firm)
+    entry, repetition = collect(firm)
     assert held(firm)["admitted"] == {(entry["batch_id"], 1), (entry["batch_id"], 3)}
+    assert (repetition["decision"], repetition["rows_admitted"]) == ("repeated", 0)
+    assert repetition["reason"] == "b.csv is byte for byte a.csv of the same day; it counts once"
+    before = content(firm)
+    assert collect(firm) == [entry, repetition]
+    assert content(firm) == before
 
 
 def test_two_files_of_a_day_are_two_batches(firm_of: FirmOf) -> None:
     firm = firm_of("csv")
     firm.deliver(SYSTEM, DATASET, FIRST, name="a.csv")
-    firm.deliver(SYSTEM, DATASET, SECOND, name="b.csv")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H4"), instance(ci=None), instance(ci="H5")], name="b.csv")
     first, second = collect(firm)
     assert held(firm) == {
-        "admitted": {(first["batch_id"], n) for n in (1, 3)} | {(second["batch_id"], n) for n in (1, 2, 3)},
-        "quarantined": {(first["batch_id"], 2), (second["batch_id"], 4)},
+        "admitted": {(batch["batch_id"], n) for batch in (first, second) for n in (1, 3)},
+        "quarantined": {(batch["batch_id"], 2) for batch in (first, second)},
     }
 
 

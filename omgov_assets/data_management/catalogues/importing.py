@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omgov_assets.admission.gate import admit_batch
+from omgov_assets.admission.gate import admit_deliveries, judge_of
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -117,8 +117,9 @@ def import_catalogue(
         landed.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(standing, landed)
         with lake.connect() as con:
-            batch = admit_batch(con, lake, governance, business, dataset, day, landed, settings.landing)
-            close_admission(con, lake, system, DATASET, day)
+            judge = judge_of(governance, business, dataset)
+            [batch] = admit_deliveries(con, lake, judge, day, [landed], settings.landing)
+            close_admission(con, lake, judge, day)
     report = settings.report / "catalogues" / f"{system}-{day}.csv"
     write_report(report, findings)
     return ImportResult(len(entries), tuple(findings), batch, report, scaffolded)

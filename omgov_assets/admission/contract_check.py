@@ -35,9 +35,17 @@ class Fault:
 
 
 def create_source_view(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset: SourceDataset, batch_id: str, file_name: str
+    con: duckdb.DuckDBPyConnection,
+    delivery: Delivery,
+    dataset: SourceDataset,
+    batch_id: str,
+    file_name: str,
+    *,
+    whole: bool = True,
 ) -> None:
     """Make ``source``: the records that meet the contract, converted, with ``_batch_id`` and ``_record_no``.
+
+    Where the delivery is not a ``whole`` file but records of one, nothing is concluded from what they have in common.
 
     Raises:
         RefusedBatchError: a column is of another type throughout (``retyped_column``) or required and nowhere given
@@ -46,7 +54,7 @@ def create_source_view(
     columns = dataset.source_contract.columns
     values = ", ".join(f"{conversion(column, delivery.kind)} AS {identifier(column.name)}" for column in columns)
     con.execute(f"CREATE OR REPLACE TEMP TABLE converted AS SELECT {values}, _record_no FROM delivery")  # noqa: S608
-    unsound = _unsound_columns(con, delivery, columns, file_name)
+    unsound = _unsound_columns(con, delivery, columns, file_name, whole=whole)
     names = ", ".join(identifier(column.name) for column in columns)
     query = f"SELECT {names}, {literal(batch_id)} AS _batch_id, _record_no FROM converted"  # noqa: S608
     if unsound:
@@ -60,7 +68,12 @@ def create_source_view(
 
 
 def _unsound_columns(
-    con: duckdb.DuckDBPyConnection, delivery: Delivery, columns: tuple[ContractColumn, ...], file_name: str
+    con: duckdb.DuckDBPyConnection,
+    delivery: Delivery,
+    columns: tuple[ContractColumn, ...],
+    file_name: str,
+    *,
+    whole: bool,
 ) -> list[str]:
     """SQL conditions, over ``delivery`` d and ``converted`` c, of the columns in which some record misses the
     contract.
@@ -73,7 +86,7 @@ def _unsound_columns(
     conditions = []
     for column, delivered, kept, full in zip(columns, given, converted, complete, strict=True):
         quoted = identifier(column.name)
-        if delivered and not kept:
+        if whole and delivered and not kept:
             raise RefusedBatchError(
                 "retyped_column",
                 f"{file_name}: column {column.delivered_as} is nowhere {_type_words(column)} "
@@ -81,7 +94,7 @@ def _unsound_columns(
                 "have the business system restore the type, or publish a new contract version",
                 delivery.rows_in,
             )
-        if column.required and total and not full:
+        if whole and column.required and total and not full:
             raise RefusedBatchError(
                 "empty_column",
                 f"{file_name}: column {column.delivered_as} is required but empty in all records; {ASK_AGAIN}",

@@ -52,17 +52,19 @@ def admit_deliveries(
     paths: Collection[Path],
     landing: Path,
     fault: RefusedBatchError | None = None,
+    *,
+    again: bool = False,
 ) -> list[dict[str, Any]]:
     """Take all files of a dataset's day through the gate, in the order in which they came; returns ledger entries.
 
     A batch that the ledger already holds under the same contracts, model, policies and control information is not read
-    again, unless the lake lost rows of it. The batch that came first keeps a row that several bring. Where an earlier
-    batch changes, the later ones are judged again; in the end it does not matter in which runs the files were taken.
+    ``again``, unless the lake lost rows of it. The batch that came first keeps a row that several bring. Where an
+    earlier batch changes, the later ones are judged again; in the end it does not matter in which runs the files were taken.
     """
     batches = {path: describe_file(path, landing) for path in paths}
     ordered = sorted(batches, key=lambda path: (batches[path].received_at, batches[path].file_name))
     entries = []
-    changed = False
+    changed = again
     for number, path in enumerate(ordered):
         later = frozenset(batches[other].batch_id for other in ordered[number + 1 :])
         entry, written = _admit(con, lake, judge, day, path, batches[path], later, fault, again=changed)
@@ -136,7 +138,7 @@ def write_decision(
     )
     if entry == known and not superseded:
         return known, False
-    _replace_entries(lake, judge, judgement.day, batch.file_name, [entry, *superseded])
+    replace_entries(lake, judge, judgement.day, batch.file_name, [entry, *superseded])
     return entry, True
 
 
@@ -154,6 +156,23 @@ def superseded_entries(history: Sequence[dict[str, Any]], judgement: Judgement) 
         and entry["file_name"] == judgement.batch.file_name
         and entry["batch_id"] != judgement.batch.batch_id
     ]
+
+
+def replace_entries(
+    lake: Lake, judge: Judge, day: date, file_name: str, entries: Sequence[dict[str, Any]], *batch_ids: str
+) -> None:
+    """Write the ledger entries of a file; those of ``batch_ids`` that are not among them are taken away."""
+    lake.replace(
+        LEDGER,
+        day,
+        pa.Table.from_pylist(list(entries), schema=lake.schema(LEDGER).arrow),
+        where={
+            "system": judge.system.name,
+            "dataset": judge.dataset.name,
+            "file_name": file_name,
+            "batch_id": OneOf((*(entry["batch_id"] for entry in entries), *batch_ids)),
+        },
+    )
 
 
 def _admit(
@@ -181,8 +200,8 @@ def _admit(
         if (path.parent / known["file_name"].rpartition("/")[2]).is_file():
             return _note_repetition(lake, judge, day, batch, known, history)
         # The file was renamed: it stands for its batch from now on.
-        _replace_entries(lake, judge, day, batch.file_name, [{**known, "file_name": batch.file_name}])
-        _replace_entries(lake, judge, day, known["file_name"], [], known["batch_id"])
+        replace_entries(lake, judge, day, batch.file_name, [{**known, "file_name": batch.file_name}])
+        replace_entries(lake, judge, day, known["file_name"], [], known["batch_id"])
         known = {**known, "file_name": batch.file_name}
         history = ledger_entries(con, lake, None, judge.system.name, dataset.name)
     lost = False
@@ -219,25 +238,8 @@ def _note_repetition(
         reason=f"{batch.file_name.rpartition('/')[2]} is byte for byte {other} of the same day; it counts once",
     )
     entry = {**_ledger_entry(judge, judgement, None, None), "decision": REPEATED}
-    _replace_entries(lake, judge, day, batch.file_name, [entry])
+    replace_entries(lake, judge, day, batch.file_name, [entry])
     return entry, True
-
-
-def _replace_entries(
-    lake: Lake, judge: Judge, day: date, file_name: str, entries: Sequence[dict[str, Any]], *batch_ids: str
-) -> None:
-    """Write the ledger entries of a file; those of ``batch_ids`` that are not among them are taken away."""
-    lake.replace(
-        LEDGER,
-        day,
-        pa.Table.from_pylist(list(entries), schema=lake.schema(LEDGER).arrow),
-        where={
-            "system": judge.system.name,
-            "dataset": judge.dataset.name,
-            "file_name": file_name,
-            "batch_id": OneOf((*(entry["batch_id"] for entry in entries), *batch_ids)),
-        },
-    )
 
 
 def _is_of(entry: dict[str, Any], batch: Batch) -> bool:

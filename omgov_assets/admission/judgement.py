@@ -177,8 +177,14 @@ def judge_records(
     batch: Batch,
     read: Callable[[], Delivery],
     held: HeldRows | None = None,
+    *,
+    whole: bool = True,
 ) -> Judgement:
-    """Judge the records that ``read`` puts into table ``delivery``; arguments as those of ``judge_file``."""
+    """Judge the records that ``read`` puts into table ``delivery``; further arguments as those of ``judge_file``.
+
+    Where these are not a ``whole`` batch but records of one, nothing is concluded from what they have in common, and
+    no threshold holds: none of them may be sound.
+    """
     facts: dict[str, Any] = {
         "system": judge.system.name,
         "dataset": judge.dataset.name,
@@ -188,26 +194,27 @@ def judge_records(
     name = batch.file_name.rpartition("/")[2]
     try:
         delivery = read()
-        contract_check.create_source_view(con, delivery, judge.dataset, batch.batch_id, name)
+        contract_check.create_source_view(con, delivery, judge.dataset, batch.batch_id, name, whole=whole)
         if judge.model_fault is not None:
             raise RefusedBatchError("model_unsound", judge.model_fault, delivery.rows_in)
         conform.run_model(con, judge.dataset, batch.batch_id, delivery.rows_in)
         collect_refused(con, delivery, judge.dataset)
-        _require_sound_record(con, delivery, name)
+        if whole:
+            _require_sound_record(con, delivery, name)
         conform.standardise(con, judge.governance, judge.system, judge.dataset, day)
         set_apart: list[object] = []
         warnings: dict[str, int] = {}
         if held is not None and (found := find_delivered_before(con, held)) is not None:
             refuse_rows(con, delivery.kind, judge.dataset, found)
             set_apart += con.execute("SELECT DISTINCT _record_no FROM refused_now ORDER BY 1").fetchall()
-            _require_sound_record(con, delivery, name)
         if judge.policies:
             verdicts = judge_policies(con, lake, judge.governance, judge.policies, day, delivery.rows_in, name)
             warnings |= verdicts.warnings
             if verdicts.refused_rows is not None:
                 refuse_rows(con, delivery.kind, judge.dataset, verdicts.refused_rows)
                 set_apart += con.execute("SELECT DISTINCT _record_no FROM refused_now ORDER BY 1").fetchall()
-                _require_sound_record(con, delivery, name)
+        if whole and set_apart:
+            _require_sound_record(con, delivery, name)
         quarantined, reasons = count_reasons(con)
         admitted = _count(con, "standard_rows")
         # Nothing is lost: each record is either a row or refused, and no row stands for none.
@@ -215,7 +222,8 @@ def judge_records(
             raise AssertionError(
                 f"{batch.file_name}: {delivery.rows_in} records in, {admitted} admitted, {quarantined} quarantined"
             )
-        _require_thresholds(judge.rules, delivery.rows_in, quarantined, reasons, name)
+        if whole:
+            _require_thresholds(judge.rules, delivery.rows_in, quarantined, reasons, name)
     except RefusedBatchError as refusal:
         return Judgement(
             **facts,

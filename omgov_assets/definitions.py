@@ -13,6 +13,7 @@ from omgov_assets.data_lake.settings import Settings
 from omgov_assets.defs.control import build_control_information
 from omgov_assets.defs.jobs import build_jobs, build_landing_sensor, build_schedule
 from omgov_assets.defs.quality import build_quality_assets
+from omgov_assets.defs.replays import build_replay_job
 
 # Partitioned checks are a preview of Dagster and code references a beta; a characterisation test pins what we lean on.
 # Without this, every load prints a screen of warnings to people who can do nothing about them.
@@ -34,7 +35,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     jobs = build_jobs()
     own = dg.Definitions(
         assets=[build_control_information(), *build_quality_assets(governance)],
-        jobs=jobs,
+        jobs=[*jobs, build_replay_job()],
         schedules=[build_schedule(governance, jobs[0])],
         sensors=[build_landing_sensor(governance, jobs[0])],
         resources={"lake": LakeResource(), **(resource_overrides or {})},

@@ -59,7 +59,7 @@ def admit_deliveries(
 
     A batch that the ledger already holds under the same contracts, model, policies and control information is not read
     ``again``, unless the lake lost rows of it. The batch that came first keeps a row that several bring. Where an
-    earlier batch changes, the later ones are judged again; in the end it does not matter in which runs the files were taken.
+    earlier batch changes, the later ones are judged again: it does not matter in which runs files were taken.
     """
     batches = {path: describe_file(path, landing) for path in paths}
     ordered = sorted(batches, key=lambda path: (batches[path].received_at, batches[path].file_name))

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -85,7 +84,7 @@ def close_admission(con: duckdb.DuckDBPyConnection, lake: Lake, judge: Judge, da
     system, dataset = judge.system.name, judge.dataset.name
     entries = ledger_entries(con, lake, day, system, dataset)
     lake.register(con, "quarantine", f"{judge.table}_quarantine", day)
-    zone = ZoneInfo(judge.governance.firm.timezone)
+    zone = judge.governance.firm.zone
     due_at = judge.rules.due_at(day, zone)
     usual = judge.rules.usual_rows
     lake.register(con, "ledger_history", LEDGER, None, {"system": system})

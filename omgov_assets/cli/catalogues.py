@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -42,7 +41,7 @@ def import_catalogue(
 
     settings = Settings.from_environment(home, project)
     governance = load_governance(settings.project)
-    chosen = parsed_day(day) if day else datetime.now(ZoneInfo(governance.firm.timezone)).date()
+    chosen = parsed_day(day) if day else datetime.now(governance.firm.zone).date()
     if chosen < governance.firm.first_day:
         fail(f"--day {chosen}: the firm's first day is {governance.firm.first_day} (governance/firm.yaml)")
     lake = Lake(settings.lake, settings.dataset_contracts)

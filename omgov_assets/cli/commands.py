@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.mappings import mappings_app
@@ -32,6 +33,8 @@ app.add_typer(standard_app, name="standard")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(policies_app, name="policies")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(admission_app, name="admission")
+app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
 

@@ -7,7 +7,6 @@ import sys
 import time
 from datetime import date, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,7 +23,7 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
     """Run a day (default yesterday, as the nightly schedule does) and print what came of it; returns the exit code."""
     firm = load_firm(settings.project)
     if day is None:
-        day = (datetime.now(ZoneInfo(firm.timezone)) - timedelta(days=1)).date()
+        day = (datetime.now(firm.zone) - timedelta(days=1)).date()
     if day < firm.first_day:
         fail(f"--day {day}: the firm's first day is {firm.first_day} (governance/firm.yaml)")
     started = time.monotonic()

@@ -1,20 +1,17 @@
 """Jobs, the nightly schedule and the landing sensor."""
 
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.data_management.collection import delivered_files
+from omgov_assets.data_management.landing_watch import look
 from omgov_assets.model_management.governance import Governance
 
 NIGHTLY = "nightly_governance"
 INVENTORY = "inventory_governance"
-
-# A file that was written to this recently may still grow.
-STABLE_S = 30
 
 
 def build_jobs() -> list[UnresolvedAssetJobDefinition]:
@@ -40,7 +37,7 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
 
 def build_schedule(governance: Governance, job: UnresolvedAssetJobDefinition) -> dg.ScheduleDefinition:
     """The nightly run of the day that has just ended."""
-    zone = ZoneInfo(governance.firm.timezone)
+    zone = governance.firm.zone
 
     @dg.schedule(
         name="nightly",
@@ -57,53 +54,22 @@ def build_schedule(governance: Governance, job: UnresolvedAssetJobDefinition) ->
 
 
 def build_landing_sensor(governance: Governance, job: UnresolvedAssetJobDefinition) -> dg.SensorDefinition:
-    """Starts a day's governance when files of a day that was governed already have landed or changed since."""
+    """Starts a day's governance when files of a past day have landed or changed since it was governed."""
 
     @dg.sensor(
         name="landing",
         job=job,
         minimum_interval_seconds=60,
-        description="Late or corrected deliveries: governs their day again.",
+        description="Late or corrected deliveries: governs their day again, once for all files that came together.",
     )
     def landing(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        state = landing_state(Settings.from_environment(), governance, datetime.now().timestamp() - STABLE_S)
-        seen = dict(line.split("=", 1) for line in (context.cursor or "").splitlines())
-        today = datetime.now(ZoneInfo(governance.firm.timezone)).date()
-        changed = [
-            day for day, mark in sorted(state.items()) if seen.get(day) != mark and date.fromisoformat(day) < today
+        settings = Settings.from_environment()
+        lake = Lake(settings.lake, settings.dataset_contracts)
+        found = look(settings, lake, governance, datetime.now(UTC), context.cursor)
+        requests = [
+            dg.RunRequest(run_key=f"landing:{day}:{mark}", partition_key=day.isoformat())
+            for day, mark in found.due.items()
         ]
-        requests = [dg.RunRequest(run_key=f"landing:{day}:{state[day]}", partition_key=day) for day in changed]
-        seen |= {day: state[day] for day in changed}
-        return dg.SensorResult(
-            run_requests=requests, cursor="\n".join(f"{day}={mark}" for day, mark in sorted(seen.items()))
-        )
+        return dg.SensorResult(run_requests=requests, cursor=found.cursor)
 
     return landing
-
-
-def landing_state(settings: Settings, governance: Governance, stable_before: float) -> dict[str, str]:
-    """A mark per business day that changes when its deliveries do.
-
-    Args:
-        settings: where the landing folder is.
-        governance: systems and datasets.
-        stable_before: POSIX time; a day with a file modified later is left out, since the file may still grow.
-
-    Returns:
-        Day (ISO) to a text of number of files and latest modification.
-    """
-    days: dict[str, tuple[int, float]] = {}
-    for system in governance.systems.values():
-        for name in system.datasets:
-            root = settings.landing / system.name / name
-            for folder in sorted(root.iterdir()) if root.is_dir() else []:
-                try:
-                    day = date.fromisoformat(folder.name)
-                except ValueError:
-                    continue
-                if day < governance.firm.first_day:
-                    continue
-                for path in delivered_files(folder):
-                    count, latest = days.get(folder.name, (0, 0.0))
-                    days[folder.name] = (count + 1, max(latest, path.stat().st_mtime))
-    return {day: f"{count}:{latest:.6f}" for day, (count, latest) in days.items() if latest <= stable_before}

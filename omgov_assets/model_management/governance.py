@@ -42,6 +42,11 @@ class Firm(BaseModel):
             raise ValueError(f"{value!r} is not a time zone of the IANA database") from error
         return value
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone in which business days begin and end."""
+        return ZoneInfo(self.timezone)
+
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules."""

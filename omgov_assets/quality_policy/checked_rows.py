@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 import duckdb
 
@@ -100,7 +99,7 @@ def checked_columns(
 
 def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, system: str, day: date) -> None:
     """Set ``system``, ``day_start`` and ``day_end`` for SQL of the firm."""
-    zone = ZoneInfo(governance.firm.timezone)
+    zone = governance.firm.zone
     for name, value in (
         ("system", system),
         ("day_start", datetime.combine(day, time(), zone)),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
-from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, build_small_firm, csv_text, instance
+from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, csv_text, instance
 
 from omgov_assets.data_management.collection import delivered_files
 from omgov_assets.model_management.business_systems import DeliverySource
@@ -24,11 +24,6 @@ from omgov_assets.quality_policy.violations import VIOLATIONS
 DATASET = "metric_definitions"
 TABLE = f"{SYSTEM}/{DATASET}"
 CONTENT = csv_text(COLUMNS[SYSTEM, DATASET], [{"metric": "cpu", "unit": "%", "interval_s": 60}]).encode()
-
-
-@pytest.fixture
-def firm(tmp_path: Path) -> SmallFirm:
-    return build_small_firm(tmp_path)
 
 
 def test_files_that_are_not_finished_are_left_alone(firm: SmallFirm) -> None:

@@ -11,8 +11,10 @@ import dagster as dg
 import pytest
 from small_firm import DAY, SYSTEM, SmallFirm, instance
 
+from omgov_assets.components.firm import governance_of
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
+from omgov_assets.defs.replays import REPLAY
 
 CHECKED = {
     f"{SYSTEM}/metric_instances": [
@@ -73,7 +75,7 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
     for key in sorted(checks, key=lambda key: (key.asset_key.to_user_string(), key.name)):
         found.setdefault(key.asset_key.to_user_string(), []).append(key.name)
     assert found == CHECKED
-    assert {job.name for job in definitions.resolve_all_job_defs()} >= {NIGHTLY, INVENTORY}
+    assert {job.name for job in definitions.resolve_all_job_defs()} >= {NIGHTLY, INVENTORY, REPLAY}
     assert definitions.resolve_schedule_def("nightly").cron_schedule == "0 2 * * *"
     assert definitions.resolve_schedule_def("nightly").execution_timezone == "Asia/Shanghai"
     assert definitions.resolve_sensor_def("landing").job_name == NIGHTLY
@@ -170,13 +172,48 @@ def test_the_landing_sensor_asks_once_for_a_day_whose_files_have_come_to_rest(fi
         assert isinstance(result, dg.SensorResult)
         return result
 
-    assert tick(None).run_requests == []  # just written: it may still grow
-    os.utime(path, (path.stat().st_mtime - 3600,) * 2)
     first = tick(None)
-    assert [request.partition_key for request in first.run_requests or []] == ["2026-11-20"]
-    assert tick(first.cursor).run_requests == []
-    os.utime(path, (path.stat().st_mtime - 60,) * 2)
-    assert [request.partition_key for request in tick(first.cursor).run_requests or []] == ["2026-11-20"]
+    assert first.run_requests == []  # just written: it may still grow
+    os.utime(path, (path.stat().st_mtime - 3600,) * 2)
+    second = tick(first.cursor)
+    assert second.run_requests == []  # it has changed since the look before
+    third = tick(second.cursor)
+    assert [request.partition_key for request in third.run_requests or []] == ["2026-11-20"]
+    assert tick(third.cursor).run_requests == []
+
+
+def test_a_replay_is_launched_with_a_form_and_marks_its_day(firm: SmallFirm) -> None:
+    firm.deliver_all(instances=[instance(ci="H1"), instance(ci="H2", interval_s=None), instance(ci=None)])
+    contract = firm.system_folder / "metric_instances.odcs.yaml"
+    text = contract.read_text()
+    contract.write_text(text.replace("- name: interval_s\n", "- name: interval_s\n        required: true\n"))
+    governance_of.cache_clear()
+    govern()
+    contract.write_text(text)
+    governance_of.cache_clear()
+    job = build_defs().resolve_job_def(REPLAY)
+    form = {"system": SYSTEM, "dataset": "metric_instances"}
+    result = job.execute_in_process({"ops": {"replay": {"config": form}}})
+    [event] = result.asset_materializations_for_node("replay")
+    assert (event.asset_key.path, event.partition) == ([SYSTEM, "metric_instances"], DAY.isoformat())
+    assert (event.metadata["replayed"].value, event.metadata["admitted"].value) == (2, 1)
+    assert len(firm.rows(f"{SYSTEM}/metric_instances")) == 2
+    again = job.execute_in_process({"ops": {"replay": {"config": form}}})
+    assert again.asset_materializations_for_node("replay") == []
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"system": "nobody", "dataset": "metric_instances"}, "nobody: no such business system"),
+        ({"system": SYSTEM, "dataset": "weather"}, "not delivered by this system"),
+        ({"system": SYSTEM, "dataset": "metric_instances", "day": "yesterday"}, "'yesterday' is not a day"),
+    ],
+)
+def test_a_replay_of_what_is_not_there_says_what_there_is(firm: SmallFirm, form: dict[str, str], words: str) -> None:
+    job = build_defs().resolve_job_def(REPLAY)
+    with pytest.raises(dg.Failure, match=words):
+        job.execute_in_process({"ops": {"replay": {"config": form}}})
 
 
 def test_metadata_of_runs_shows_no_personal_data(firm: SmallFirm) -> None:

@@ -81,8 +81,13 @@ def load_firm(project: Path) -> Firm:
     return parse(Firm, read_yaml(path), path)
 
 
-def load_governance(project: Path) -> Governance:
+def load_governance(project: Path, faulty_models: list[GovernanceError] | None = None) -> Governance:
     """Read and validate ``governance/`` of a project.
+
+    Args:
+        project: folder that holds ``governance/``.
+        faulty_models: if given, takes the errors of processing models that cannot be read, which then raise nothing:
+            an empty model stands in for each.
 
     Raises:
         GovernanceError: the first fault found, naming file, key and remedy.
@@ -96,14 +101,14 @@ def load_governance(project: Path) -> Governance:
     names = {metric.metric for metric in metrics}
     systems_folder = folder / "systems"
     systems = {
-        path.parent.name: load_business_system(path.parent, contracts, names, units)
+        path.parent.name: load_business_system(path.parent, contracts, names, units, faulty_models)
         for path in sorted(systems_folder.glob("*/defs.yaml"))
     }
     if not systems:
         raise GovernanceError(
             systems_folder, "folder", "no business system", "add governance/systems/<system>/defs.yaml"
         )
-    derived = [load_processing_model(path) for path in sorted((folder / DERIVED).glob("*.sql"))]
+    derived = [load_processing_model(path, faulty_models) for path in sorted((folder / DERIVED).glob("*.sql"))]
     return Governance(
         project=project,
         firm=firm,

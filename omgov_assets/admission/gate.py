@@ -20,6 +20,7 @@ from omgov_assets.admission.batch_policies import batch_policies_of
 from omgov_assets.admission.delivered_before import REASONS, HeldRows
 from omgov_assets.admission.judgement import Batch, Judge, Judgement, describe_file, judge_file
 from omgov_assets.admission.ledger import LEDGER, find_batch, in_force, ledger_entries, other_day_of_batch
+from omgov_assets.admission.model_fitness import model_fault_of
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.data_lake.lake import Lake, one_row
@@ -41,6 +42,7 @@ def judge_of(governance: Governance, system: BusinessSystem, dataset: SourceData
         system,
         dataset,
         batch_policies_of(governance.project, system.name, dataset.name),
+        model_fault_of(governance, f"{system.name}/{dataset.name}"),
     )
 
 

@@ -28,7 +28,14 @@ from omgov_assets.sample_firm.estate import (
     SITES,
     Estate,
 )
-from omgov_assets.sample_firm.people import Person, application_name, group_names, site_names
+from omgov_assets.sample_firm.people import (
+    MODEL_GROUP,
+    MODEL_OWNER,
+    Person,
+    application_name,
+    group_names,
+    site_names,
+)
 
 _CLASS_NAMES = np.array(["application", "host", "database", "network_device"])
 _UNKNOWN_GROUP = "SG-99"
@@ -179,13 +186,14 @@ def _relations(estate: Estate, names: np.ndarray, day: BusinessDay) -> pa.Table:
 
 
 def _groups(day: BusinessDay) -> pa.Table:
+    """The groups that maintain CIs and, last, the one that maintains the processing models."""
     number = np.arange(GROUPS)
     return _table(
         day,
-        support_group_id=pa.array([f"SG-{i + 1:02d}" for i in number]),
-        name=pa.array(group_names()),
-        manager_id=pa.array(_owner_ids(number * MEMBERS + 1)),
-        email=pa.array([f"group{i + 1:02d}@example.com" for i in number]),
+        support_group_id=pa.array([*(f"SG-{i + 1:02d}" for i in number), "SG-DE"]),
+        name=pa.array([*group_names(), MODEL_GROUP]),
+        manager_id=pa.array(_owner_ids(np.append(number * MEMBERS + 1, 1))),
+        email=pa.array([*(f"group{i + 1:02d}@example.com" for i in number), MODEL_OWNER]),
     )
 
 

@@ -41,6 +41,10 @@ _APPLICATION_KINDS = (
 )
 _APPLICATION_BUSINESS = ("股票", "期权", "两融", "基金", "债券", "港股通", "资管", "投行", "财富", "机构")
 
+# Whose the processing models are.
+MODEL_GROUP = "数据工程组"
+MODEL_OWNER = "data-engineering@example.com"
+
 SUBSIDIARIES = ("资产管理子公司", "投资银行子公司", "期货子公司", "另类投资子公司", "国际业务子公司")
 
 

@@ -350,9 +350,10 @@ def test_a_value_stands_in_the_refusal_only_where_its_column_is_graded_open(
     firm: SmallFirm, grade: str | None, shown: str
 ) -> None:
     contract = firm.settings.project / "governance" / "systems" / SYSTEM / "metric_definitions.odcs.yaml"
-    if grade is not None:
-        graded = f"physicalType: BIGINT\n        classification: '{grade}'"
-        contract.write_text(contract.read_text().replace("physicalType: BIGINT", graded))
+    grading = f"classification: '{grade}'" if grade else "description: nobody has graded it"
+    open_column = 'physicalType: BIGINT\n        classification: "1"'
+    assert open_column in contract.read_text()
+    contract.write_text(contract.read_text().replace(open_column, f"physicalType: BIGINT\n        {grading}"))
     firm.deliver(SYSTEM, "metric_definitions", [{"metric": "cpu", "unit": "%", "interval_s": "139 0000 1111"}])
     [entry] = firm.collect(SYSTEM, DAY, "metric_definitions")["metric_definitions"]
     assert f"column interval_s is nowhere a whole number (e.g. {shown})" in entry["reason"]

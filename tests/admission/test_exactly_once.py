@@ -217,7 +217,7 @@ def test_a_batch_that_a_new_model_refuses_leaves_the_lake_until_the_model_is_cor
     edit(model, "metric AS source_metric", "no_such_column AS source_metric")
     for _ in range(2):
         [entry] = collect(firm)
-        assert (entry["decision"], entry["reason_code"]) == ("refused", "model_failed")
+        assert (entry["decision"], entry["reason_code"]) == ("refused", "model_unsound")
         assert held(firm) == {"admitted": set(), "quarantined": set()}
         version = versions(firm)
     assert versions(firm) == version

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from small_firm import DAY, SYSTEM, SmallFirm, instance
 
+from omgov_assets.admission import gate
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 DATASET = "metric_instances"
@@ -28,6 +29,36 @@ def with_model(firm: SmallFirm, old: str, new: str) -> dict[str, Any]:
     assert [entry["decision"] for entry in collected["metric_definitions"]] == ["admitted"]
     [entry] = collected[DATASET]
     return entry
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding", "words"),
+    [
+        ("SELECT", "SELEKT", "not_parsable", "syntax error"),
+        ("metric AS source_metric", "metrik AS source_metric", "unknown_column", "metrik"),
+        ("interval_s, collector", "ci || 1 AS interval_s, collector", "output_type_differs", "interval_s"),
+        ("FROM source", "FROM elsewhere", "unknown_table", "elsewhere"),
+        ("FROM source", "FROM read_csv('/etc/passwd')", "outside_access", "read_csv"),
+        ("unit AS source_unit, ", "", "missing_output_column", "source_unit"),
+        ("unit AS source_unit", "unit AS source_unit, 1 AS rack", "unexpected_output_column", "rack"),
+        (", _record_no FROM", " FROM", "missing_output_column", "_record_no"),
+        ("FROM source", "FROM source, range(2)", "not_record_wise", "a table function"),
+        ("_record_no FROM", "_record_no + 1 AS _record_no FROM", "record_not_handed_on", "_record_no"),
+        ("interval_s, collector", "(random() * 60)::BIGINT AS interval_s, collector", "not_deterministic", "random"),
+    ],
+)
+def test_a_model_that_is_unsound_refuses_the_batch_before_it_runs(
+    firm: SmallFirm, old: str, new: str, finding: str, words: str
+) -> None:
+    entry = with_model(firm, old, new)
+    assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", "model_unsound", 3)
+    assert f"governance/systems/{SYSTEM}/{DATASET}.sql:" in entry["reason"]
+    assert f": {finding}: " in entry["reason"]
+    assert words in entry["reason"]
+    assert "data@example.com corrects it" in entry["reason"]
+    assert "\n" not in entry["reason"]
+    assert firm.rows(TABLE) == []
+    assert firm.rows(VIOLATIONS, "anomaly_type, dataset") == [("refused_batch", DATASET)]
 
 
 @pytest.mark.parametrize(
@@ -78,9 +109,10 @@ def with_model(firm: SmallFirm, old: str, new: str) -> dict[str, Any]:
         ("FROM source", "FROM source WHERE ci = 'H9'", "no_sound_record", "gives no row for this record"),
     ],
 )
-def test_a_model_that_is_wrong_refuses_the_batch_and_says_why(
-    firm: SmallFirm, old: str, new: str, code: str, words: str
+def test_what_the_static_check_would_let_through_is_refused_when_it_runs(
+    firm: SmallFirm, monkeypatch: pytest.MonkeyPatch, old: str, new: str, code: str, words: str
 ) -> None:
+    monkeypatch.setattr(gate, "model_fault_of", lambda *_: None)
     entry = with_model(firm, old, new)
     assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", code, 3)
     assert f"{DATASET}.sql" in entry["reason"]

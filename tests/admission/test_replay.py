@@ -180,7 +180,9 @@ def test_a_key_that_the_contract_has_learnt_comes_in(firm_of_any: Callable[[str]
     collect(firm)
     assert quarantined(firm) == {2: ["unexpected_key"], 3: ["duplicate_key"], 4: ["broken_json"]}
     contract = firm.system_folder / f"{DATASET}.odcs.yaml"
-    contract.write_text(contract.read_text() + "      - name: 机房\n        physicalType: VARCHAR\n")
+    contract.write_text(
+        contract.read_text() + '      - name: 机房\n        physicalType: VARCHAR\n        classification: "1"\n'
+    )
     [batch] = replayed(firm)
     assert (batch.replayed, batch.admitted) == (3, 1)
     assert batch.reasons == {"broken_json": 1, "duplicate_key": 1}
@@ -209,15 +211,15 @@ def test_a_row_that_another_batch_brought_is_not_replayed_into_the_lake(firm_of:
 
 
 def test_a_batch_that_was_refused_as_a_whole_is_read_again(firm: SmallFirm) -> None:
-    edit(firm, f"{DATASET}.odcs.yaml", "      - name: collector\n        physicalType: VARCHAR\n", "")
+    column = '      - name: collector\n        physicalType: VARCHAR\n        classification: "1"\n'
+    edit(firm, f"{DATASET}.odcs.yaml", column, "")
     edit(firm, f"{DATASET}.sql", "interval_s, collector", "interval_s, NULL::VARCHAR AS collector")
     firm.deliver(SYSTEM, DATASET, RECORDS)
     [entry] = collect(firm)
     assert (entry["decision"], entry["reason_code"]) == ("refused", "extra_column")
     [batch] = replayed(firm)
     assert (batch.admitted, batch.remark) == (0, entry["reason"])
-    edit(firm, f"{DATASET}.odcs.yaml", "      - name: first_seen\n",
-         "      - name: collector\n        physicalType: VARCHAR\n      - name: first_seen\n")  # fmt: skip
+    edit(firm, f"{DATASET}.odcs.yaml", "      - name: first_seen\n", f"{column}      - name: first_seen\n")
     assert replayed(firm, reason="missing_column") == []
     [batch] = replayed(firm, reason="extra_column")
     assert (batch.replayed, batch.admitted, batch.reasons) == (5, 4, {"required_missing:ci": 1})

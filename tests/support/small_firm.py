@@ -334,6 +334,7 @@ def _contract(system: str, dataset: str) -> str:
     ]  # fmt: skip
     for name in COLUMNS[system, dataset]:
         lines += [f"      - name: {name}", f"        physicalType: {_TYPES.get(name, 'VARCHAR')}"]
+        lines.append('        classification: "1"')
         if name in _REQUIRED - _OPTIONAL.get((system, dataset), set()):
             lines.append("        required: true")
     return "\n".join(lines) + "\n"

@@ -5,14 +5,17 @@ Does not belong here: deciding (``gate``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from omgov_assets.admission.judgement import Judge
+from omgov_assets.admission.model_output import Output, examine_output
+from omgov_assets.admission.model_violations import finding_rows
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import OneOf, read_sql
 from omgov_assets.quality_policy.violations import (
@@ -23,6 +26,7 @@ from omgov_assets.quality_policy.violations import (
     REFUSED_RECORD,
     REPEATED_DELIVERY,
     UNUSUAL_ROW_COUNT,
+    VIOLATIONS,
     replace_violations,
 )
 
@@ -108,5 +112,35 @@ def close_admission(con: duckdb.DuckDBPyConnection, lake: Lake, judge: Judge, da
             "tolerance": usual.tolerance if usual else 0.0,
         },
     ).to_arrow_table()
+    schema = lake.schema(VIOLATIONS).arrow
+    changed = pa.Table.from_pylist(_changed_model(con, lake, judge, day, entries), schema=schema)
+    rows = pa.concat_tables([rows.cast(schema), changed])
     replace_violations(con, lake, day, system, dataset, OneOf(GATE_POLICIES), rows)
     return entries
+
+
+def _changed_model(
+    con: duckdb.DuckDBPyConnection, lake: Lake, judge: Judge, day: date, entries: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """Violations of the processing model, where it is another than that of the last day before and makes other rows."""
+    before = lake.previous_day(judge.table, day)
+    made = [entry for entry in entries if in_force(entry)]
+    if before is None or not made:
+        return []
+    earlier = [e for e in ledger_entries(con, lake, before, judge.system.name, judge.dataset.name) if in_force(e)]
+    if {entry["model_hash"] for entry in made} <= {entry["model_hash"] for entry in earlier}:
+        return []
+    model, project = judge.dataset.model, judge.governance.project
+    lake.register(con, "made_now", judge.table, day)
+    lake.register(con, "made_before", judge.table, before)
+    findings = examine_output(
+        con,
+        model,
+        judge.table,
+        model.path.relative_to(project).as_posix(),
+        lake.schema(judge.table),
+        Output("made_now", sum(entry["rows_in"] for entry in made)),
+        Output("made_before", sum(entry["rows_in"] for entry in earlier)),
+    )
+    hashes = {judge.table: model.content_hash}
+    return finding_rows(findings, day, judge.system.name, judge.dataset.name, hashes)

@@ -23,7 +23,10 @@ NOT_DELIVERED = "admission.not_delivered"
 LATE_DELIVERY = "admission.late_delivery"
 REPEATED_DELIVERY = "admission.repeated_delivery"
 UNUSUAL_ROW_COUNT = "admission.unusual_row_count"
+# What a changed processing model makes of data; see ``admission.model_output``.
+CHANGED_MODEL = ("model.null_explosion", "model.unmapped_share", "model.output_shift", "model.rows_lost")
 GATE_POLICIES = (
+    *CHANGED_MODEL,
     REFUSED_RECORD,
     REFUSED_BATCH,
     NOT_DELIVERED,

@@ -21,7 +21,7 @@ from omgov_assets.admission.ledger import ledger_entries
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf
 from omgov_assets.data_lake.syntax import NotOneSelectError
-from omgov_assets.data_management.derivation_inputs import DERIVED_SYSTEM, day_bounds, load_inputs
+from omgov_assets.data_management.derivation_inputs import day_bounds, load_inputs
 from omgov_assets.data_management.derivation_obstacles import obstacle_in_inputs, obstacle_in_model, obstacle_upstream
 from omgov_assets.data_management.derivation_reads import METRIC_TABLES, ModelReads, reads_of
 from omgov_assets.data_management.derivation_run import DerivationError, out_of_range, rows_of, run_model
@@ -29,11 +29,13 @@ from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.model_management.model_check import check_models, derive_order
 from omgov_assets.model_management.model_findings import ModelFinding
-from omgov_assets.model_management.processing_models import ProcessingModel
-from omgov_assets.quality_policy.violations import VIOLATIONS, replace_violations
-
-DERIVATION_BLOCKED = "model.derivation_blocked"
-DERIVED_OUT_OF_RANGE = "model.derived_out_of_range"
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
+from omgov_assets.quality_policy.violations import (
+    DERIVATION_BLOCKED,
+    DERIVED_OUT_OF_RANGE,
+    VIOLATIONS,
+    replace_violations,
+)
 
 
 @dataclass(frozen=True)

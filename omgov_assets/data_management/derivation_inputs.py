@@ -25,8 +25,7 @@ from omgov_assets.data_management.derivation_reads import METRIC_TABLES, ModelRe
 from omgov_assets.model_management.contracts import DataContract
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
-
-DERIVED_SYSTEM = "derived"
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
 
 _HERE = Path(__file__).parent
 _STAGING = "staging"

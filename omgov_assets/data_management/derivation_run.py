@@ -18,9 +18,8 @@ import duckdb
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes
 from omgov_assets.data_lake.sql import identifier, read_sql
-from omgov_assets.data_management.derivation_inputs import DERIVED_SYSTEM
 from omgov_assets.model_management.governance import Governance
-from omgov_assets.model_management.processing_models import ProcessingModel
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
 from omgov_assets.model_management.standard_metrics import StandardMetric
 
 # A model that takes longer would keep the night from its end.

@@ -11,10 +11,9 @@ from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, go
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.syntax import NotOneSelectError
 from omgov_assets.data_management.derivation import DerivationResult, derivation_order, derive_metrics, model_reads
-from omgov_assets.data_management.derivation_inputs import DERIVED_SYSTEM
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import Governance
-from omgov_assets.model_management.processing_models import ProcessingModel
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
 
 GROUP = "derived_metrics"
 

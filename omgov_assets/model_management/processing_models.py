@@ -17,6 +17,8 @@ from omgov_assets.model_management.documents import content_hash, parse, parse_y
 from omgov_assets.model_management.errors import GovernanceError
 
 DERIVED = "derived_metrics"
+# What stands for a business system where a derived metric has none.
+DERIVED_SYSTEM = "derived"
 
 _HEADER = re.compile(r"\A\s*/\*\s*---\s*\n(?P<header>.*?)\n\s*---\s*\*/(?P<sql>.*)\Z", re.DOTALL)
 

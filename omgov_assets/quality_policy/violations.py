@@ -22,6 +22,10 @@ REFUSED_BATCH = "admission.refused_batch"
 NOT_DELIVERED = "admission.not_delivered"
 GATE_POLICIES = (REFUSED_RECORD, REFUSED_BATCH, NOT_DELIVERED)
 
+# Policies of derived metrics: they judge models and what these give.
+DERIVATION_BLOCKED = "model.derivation_blocked"
+DERIVED_OUT_OF_RANGE = "model.derived_out_of_range"
+
 
 def replace_violations(
     con: duckdb.DuckDBPyConnection,

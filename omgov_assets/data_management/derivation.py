@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, Literal
 
@@ -127,7 +127,13 @@ def derive_metrics(
         if metrics is None:
             _take_away_others(work, {_metric(model) for model in order})
         _write_violations(work, {_metric(model) for model in chosen})
-    return results
+        # Each metric's rows were written to the same two tables.
+        written = {
+            dataset: _day_version(work, f"{DERIVED_SYSTEM}/{dataset}")
+            for dataset in METRIC_TABLES
+            if dataset in governance.contracts
+        }
+    return [replace(result, version=written.get(result.dataset)) for result in results]
 
 
 def derivation_order(governance: Governance) -> list[ProcessingModel]:
@@ -174,7 +180,7 @@ def _derive(work: _Day, model: ProcessingModel, earlier: set[str]) -> Derivation
         instances=written[1],
         reason=reason,
         points_left_out=left_out,
-        version=_day_version(work, _table(model)) if _dataset(model) in work.governance.contracts else None,
+        version=None,
         model_version=model.header.version,
         model_hash=model.content_hash,
         input_versions=versions,

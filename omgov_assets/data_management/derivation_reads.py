@@ -52,14 +52,14 @@ def reads_of(sql: str, datasets: Collection[str], metrics: Collection[str]) -> M
     Raises:
         NotOneSelectError: the query is not one SELECT.
     """
-    query = parsed_select(sql)
-    nodes = list(_nodes(query.tree))
-    named = {name.casefold() for name in query.tables}
+    nodes = list(_nodes(parsed_select(sql)))
+    # A common table expression that bears a dataset's name counts as the dataset, which does no harm.
+    named = {node["table_name"].casefold() for node in nodes if node.get("type") == "BASE_TABLE"}
     needed: dict[str, frozenset[str] | None] = {}
     restrictions = _restrictions(nodes)
     for table in METRIC_TABLES:
         found = [restrictions.get(id(node)) for node in nodes if _is_table(node, table)]
-        if table in named and found:
+        if found:
             known = [names for names in found if names is not None]
             needed[table] = frozenset().union(*known) if len(known) == len(found) else None
     return ModelReads(

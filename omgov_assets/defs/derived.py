@@ -1,5 +1,6 @@
 """Derived metrics as assets: one for each derive model, computed after deliveries and their checks."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, Proc
 
 GROUP = "derived_metrics"
 
+# What Dagster takes for an owner; a model with another one is at fault, but must not keep the graph from loading.
+_ADDRESS = re.compile(r"[a-zA-Z0-9_.+-]+@[a-zA-Z0-9-]+\.[a-zA-Z0-9.-]+")
 _MODELS_KEY = dg.AssetKey(["control", "processing_models"])
 
 
@@ -77,7 +80,7 @@ def _spec(governance: Governance, model: ProcessingModel, earlier: list[Processi
         deps=[_MODELS_KEY, *_inputs(governance, model, earlier)],
         group_name=GROUP,
         description=f"{header.description} Metric {header.metric}, model version {header.version}.",
-        owners=[header.owner] if "@" in header.owner else None,
+        owners=[header.owner.strip()] if _ADDRESS.fullmatch(header.owner.strip()) else None,
         kinds={"deltalake", "sql"},
         metadata=dataset_columns(contract) if contract else None,
     )

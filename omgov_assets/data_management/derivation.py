@@ -116,7 +116,7 @@ def derive_metrics(
             governance=governance,
             day=day,
             con=con,
-            findings=tuple(check_models(governance).findings) if chosen else (),
+            findings=_findings(governance, chosen),
             ledger=ledger_entries(con, lake, day),
             derived={_metric(model): lake.transaction(*_transaction(model, day)) or 0 for model in order},
         )
@@ -140,6 +140,11 @@ def derivation_order(governance: Governance) -> list[ProcessingModel]:
     """All derive models, each after those whose metrics it reads; those of a circle stand last."""
     ordered = list(derive_order(governance))
     return ordered + [model for model in governance.derived if model not in ordered]
+
+
+def _findings(governance: Governance, models: list[ProcessingModel]) -> tuple[ModelFinding, ...]:
+    """What the check of models says of these."""
+    return tuple(check_models(governance, only=[_metric(model) for model in models]).findings) if models else ()
 
 
 def model_reads(governance: Governance, model: ProcessingModel) -> ModelReads:

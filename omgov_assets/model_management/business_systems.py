@@ -111,7 +111,11 @@ class BusinessSystem(BaseModel):
 
 
 def load_business_system(
-    folder: Path, standard_contracts: dict[str, DataContract], metric_names: Collection[str], units: UnitTable
+    folder: Path,
+    standard_contracts: dict[str, DataContract],
+    metric_names: Collection[str],
+    units: UnitTable,
+    faulty_models: list[GovernanceError] | None = None,
 ) -> BusinessSystem:
     """Read ``governance/systems/<system>/``.
 
@@ -120,6 +124,7 @@ def load_business_system(
         standard_contracts: contracts of the standard datasets by name.
         metric_names: names of the metric standard, which mappings must hit.
         units: spellings that a mapping's unit may use.
+        faulty_models: if given, takes the errors of models that cannot be read; empty ones stand in for them.
 
     Raises:
         GovernanceError: anything that is missing, malformed or does not fit together.
@@ -147,7 +152,7 @@ def load_business_system(
             transport=transport,
             source_contract=load_contract(folder / f"{name}.odcs.yaml"),
             standard_contract=standard_contracts[name],
-            model=load_processing_model(folder / f"{name}.sql"),
+            model=load_processing_model(folder / f"{name}.sql", faulty_models),
         )
     mappings_path = folder / "metric_mappings.yaml"
     return BusinessSystem(

@@ -79,8 +79,13 @@ def load_firm(project: Path) -> Firm:
     return parse(Firm, read_yaml(path), path)
 
 
-def load_governance(project: Path) -> Governance:
+def load_governance(project: Path, faulty_models: list[GovernanceError] | None = None) -> Governance:
     """Read and validate ``governance/`` of a project.
+
+    Args:
+        project: folder that holds ``governance/``.
+        faulty_models: if given, takes the errors of processing models that cannot be read, which then raise nothing:
+            an empty model stands in for each.
 
     Raises:
         GovernanceError: the first fault found, naming file, key and remedy.
@@ -94,7 +99,7 @@ def load_governance(project: Path) -> Governance:
     names = {metric.metric for metric in metrics}
     systems_folder = folder / "systems"
     systems = {
-        path.parent.name: load_business_system(path.parent, contracts, names, units)
+        path.parent.name: load_business_system(path.parent, contracts, names, units, faulty_models)
         for path in sorted(systems_folder.glob("*/defs.yaml"))
     }
     if not systems:
@@ -104,7 +109,7 @@ def load_governance(project: Path) -> Governance:
     if DERIVED_SYSTEM in systems:
         path = systems_folder / DERIVED_SYSTEM
         raise GovernanceError(path, "folder", f"{DERIVED_SYSTEM!r} is where derived metrics are kept", "rename it")
-    derived = [load_processing_model(path) for path in sorted((folder / DERIVED).glob("*.sql"))]
+    derived = [load_processing_model(path, faulty_models) for path in sorted((folder / DERIVED).glob("*.sql"))]
     return Governance(
         project=project,
         firm=firm,

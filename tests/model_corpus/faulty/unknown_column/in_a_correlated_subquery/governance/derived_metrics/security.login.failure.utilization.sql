@@ -1,0 +1,27 @@
+/* ---
+kind: derive
+dataset: metric_samples
+version: 1.0.0
+owner: zhao.qiang@example.com
+description: Share of logins that failed, by channel, of applications in use.
+metric: security.login.failure.utilization
+interval_s: 300
+window_s: 300
+--- */
+WITH attempts AS (
+    SELECT ci_id, channel, succeeded, occurred_at
+    FROM login_events
+    WHERE ci_id IN (SELECT ci_id FROM configuration_items WHERE ci_class = 'application' AND status = 'in_use')
+        AND NOT EXISTS (
+            SELECT 1
+            FROM change_tickets AS c
+            WHERE c.ci_id = login_events.ci_id AND login_events.occurred_at BETWEEN c.started_at AND c.finished_at
+        )
+)
+SELECT
+    ci_id,
+    MAP {'channel': channel} AS attributes,
+    time_bucket(INTERVAL 5 MINUTE, occurred_at) AS observed_at,
+    count_if(NOT succeeded) * 100.0 / count(*) AS value
+FROM attempts
+GROUP BY ci_id, channel, time_bucket(INTERVAL 5 MINUTE, occurred_at)

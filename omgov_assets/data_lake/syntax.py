@@ -9,7 +9,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-import duckdb
+from omgov_assets.data_lake.isolated import isolated_connection
 
 
 class NotOneSelectError(ValueError):
@@ -23,15 +23,11 @@ def parsed_select(query: str) -> dict[str, Any]:
     Raises:
         NotOneSelectError: the text does not parse, or is something else.
     """
-    with duckdb.connect(config={"enable_external_access": "false", "autoload_known_extensions": "false"}) as con:
-        try:
-            statements = con.extract_statements(query)
-            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise NotOneSelectError("it is not one SELECT")
-            ((text,),) = con.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
-        except duckdb.Error as error:
-            raise NotOneSelectError(str(error).splitlines()[0]) from error
+    with isolated_connection() as con:
+        ((text,),) = con.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
     tree: dict[str, Any] = json.loads(text)
     if tree["error"]:
         raise NotOneSelectError(tree["error_message"])
+    if len(tree["statements"]) != 1:
+        raise NotOneSelectError("it is not one SELECT")
     return tree

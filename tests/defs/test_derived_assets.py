@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 from deriving_firm import (
-    COUNTED,
+    LASTING,
     PEAK,
     PEAK_SQL,
     SUBSIDIARY,
@@ -28,8 +28,10 @@ from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 from omgov_assets.model_management.errors import GovernanceError
 
 PEAK_KEY = dg.AssetKey(["derived", "app_response_peak"])
-COUNTED_KEY = dg.AssetKey(["derived", "app_response_counted"])
-COUNTED_SQL = f"SELECT ci_id, attributes, observed_at, value FROM metric_samples WHERE metric = '{PEAK}'"
+LASTING_KEY = dg.AssetKey(["derived", "app_response_lasting"])
+LASTING_SQL = (
+    f"SELECT ci_id, attributes, observed_at, value / 1000 AS value FROM metric_samples WHERE metric = '{PEAK}'"
+)
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallFirm:
     monkeypatch.setenv("OMGOV_HOME", str(built.settings.home))
     monkeypatch.setenv("OMGOV_PROJECT", str(built.settings.project))
     write_model(built, PEAK, PEAK_SQL, owner="chen@example.com")
-    write_model(built, COUNTED, COUNTED_SQL)
+    write_model(built, LASTING, LASTING_SQL)
     built.deliver_all(instances=[series("latency", "A1", "ms")])
     deliver(
         built,
@@ -77,7 +79,7 @@ def test_each_derived_metric_is_an_asset_that_depends_on_what_it_reads(firm: Sma
     inputs = {dg.AssetKey([s, d]) for s in (SYSTEM, SUBSIDIARY) for d in ("metric_samples", "metric_instances")}
     models = dg.AssetKey(["control", "processing_models"])
     assert graph.get(PEAK_KEY).parent_keys == {models, *inputs}
-    assert graph.get(COUNTED_KEY).parent_keys == {models, PEAK_KEY, *inputs}
+    assert graph.get(LASTING_KEY).parent_keys == {models, PEAK_KEY, *inputs}
     assert PEAK_KEY in graph.get(dg.AssetKey(["quality", "violations"])).parent_keys
     node = graph.get(PEAK_KEY)
     assert (node.group_name, node.owners, node.kinds) == ("derived_metrics", ["chen@example.com"], {"deltalake", "sql"})
@@ -88,7 +90,7 @@ def test_a_night_derives_after_the_deliveries_and_their_checks_and_before_the_vi
     result = govern()
     assert result.success
     assert firm.rows("derived/metric_samples", "metric, value") == [
-        (COUNTED, 3.0), (COUNTED, 250.0), (PEAK, 3.0), (PEAK, 250.0),
+        (LASTING, 0.003), (LASTING, 0.25), (PEAK, 3.0), (PEAK, 250.0),
     ]  # fmt: skip
     steps = [event.step_key for event in result.all_events if event.is_step_success]
     derived = steps.index("derived_metrics")
@@ -113,24 +115,25 @@ def test_a_blocked_metric_is_an_anomaly_of_its_owner_and_fails_nothing(firm: Sma
     result = govern()
     assert result.success
     assert metadata(result, PEAK_KEY)["decision"] == "blocked"
-    assert "does not run" in metadata(result, PEAK_KEY)["blocked_because"]
+    assert "[unknown_column]" in metadata(result, PEAK_KEY)["blocked_because"]
     columns = "subject_key, anomaly_type, system, dataset, subject_kind, severity, owner_id, ci_id"
-    found = firm.rows("quality/anomalies", columns)
+    found = [row for row in firm.rows("quality/anomalies", columns) if row[2] == "derived"]
     shared = ("derivation_blocked", "derived", "metric_samples", "processing_model", "critical")
-    assert found == [(COUNTED, *shared, None, None), (PEAK, *shared, "O1", None)]
+    assert found == [(LASTING, *shared, None, None), (PEAK, *shared, "O1", None)]
     ranked = firm.rows("quality/anomaly_rankings", "dimension, key, anomalies")
-    assert ("owner", "O1", 1) in ranked
+    of_owner = firm.rows("quality/anomalies", "count(*) FILTER (owner_id = 'O1')")
+    assert ("owner", "O1", *of_owner[0]) in ranked
     assert ("metric", PEAK, 1) in ranked
 
 
 def test_one_derived_metric_can_be_computed_alone(firm: SmallFirm) -> None:
     govern()
-    write_model(firm, COUNTED, COUNTED_SQL.replace("value FROM", "value * 2 AS value FROM"))
-    result = govern(keys=[COUNTED_KEY])
+    write_model(firm, LASTING, LASTING_SQL.replace("value / 1000", "2 * value / 1000"))
+    result = govern(keys=[LASTING_KEY])
     changed = [event.asset_key for event in result.all_events if event.is_step_materialization]
-    assert changed == [COUNTED_KEY]
+    assert changed == [LASTING_KEY]
     assert firm.rows("derived/metric_samples", "metric, value") == [
-        (COUNTED, 6.0), (COUNTED, 500.0), (PEAK, 3.0), (PEAK, 250.0),
+        (LASTING, 0.006), (LASTING, 0.5), (PEAK, 3.0), (PEAK, 250.0),
     ]  # fmt: skip
 
 
@@ -149,15 +152,15 @@ def test_a_firm_without_derive_models_has_no_such_asset(firm: SmallFirm) -> None
 
 
 def test_metrics_that_derive_from_each_other_do_not_keep_the_definitions_from_loading(firm: SmallFirm) -> None:
-    write_model(firm, PEAK, COUNTED_SQL.replace(PEAK, COUNTED))
+    write_model(firm, PEAK, LASTING_SQL.replace(PEAK, LASTING).replace("/", "*"))
     result = govern()
     assert result.success
-    assert {metadata(result, key)["decision"] for key in (PEAK_KEY, COUNTED_KEY)} == {"blocked"}
+    assert {metadata(result, key)["decision"] for key in (PEAK_KEY, LASTING_KEY)} == {"blocked"}
 
 
 def test_two_metrics_that_would_share_an_asset_are_refused_when_definitions_load(firm: SmallFirm) -> None:
     definitions = firm.settings.governance / "standard" / "metric_definitions" / "of_tests.yaml"
-    definitions.write_text(definitions.read_text().replace("metric: app.response.ratio", "metric: app.response_peak"))
+    definitions.write_text(definitions.read_text().replace("metric: app.response.load", "metric: app.response_peak"))
     write_model(firm, "app.response_peak", PEAK_SQL)
     read_governance_anew()
     with pytest.raises(GovernanceError, match="rename one of the two"):

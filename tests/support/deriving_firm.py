@@ -11,15 +11,17 @@ from datetime import date
 from pathlib import Path
 
 import yaml
-from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, build_small_firm, csv_text, instance
+from small_firm import COLUMNS, DAY, FORMATS, SYSTEM, SmallFirm, build_small_firm, csv_text, instance
+
+from omgov_assets.data_lake.settings import Settings
 
 SUBSIDIARY = "subsidiary_monitoring"
 SAMPLE_COLUMNS = ["metric", "ci", "device", "observed", "value"]
 
 # Standard metrics that no system of the firm delivers, for models to derive.
 PEAK = "app.response.peak"
-RATIO = "app.response.ratio"
-COUNTED = "app.response.counted"
+LASTING = "app.response.lasting"
+LOAD = "app.response.load"
 
 _MAPPINGS = """mappings:
   - {match: cpu, metric: system.cpu.utilization}
@@ -36,8 +38,9 @@ _METRICS = "".join(
     valid_min: 0
     valid_max: {greatest}
     ci_classes: [application, host]
+    grade: 2
 """
-    for name, unit, greatest in ((PEAK, "ms", 1000), (RATIO, "1", "null"), (COUNTED, "{request}", "null"))
+    for name, unit, greatest in ((PEAK, "ms", 1000), (LASTING, "s", "null"), (LOAD, "%", 100))
 )
 _SAMPLES_MODEL = """/* ---
 kind: conform
@@ -94,6 +97,11 @@ def build_deriving_firm(root: Path) -> SmallFirm:
     component["attributes"]["system"] = SUBSIDIARY
     (other / "defs.yaml").write_text(yaml.safe_dump(component, sort_keys=False))
     return firm
+
+
+def firm_at(root: Path) -> SmallFirm:
+    """The firm of a copy of the folder that it was built below."""
+    return SmallFirm(Settings(home=root / "home", project=root / "project"), FORMATS["csv"])
 
 
 def write_model(firm: SmallFirm, metric: str, sql: str, dataset: str = "metric_samples", **header: object) -> Path:

@@ -11,7 +11,9 @@ from omgov_assets.components.firm import current_governance
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.defs.control import build_control_information
+from omgov_assets.defs.derived import build_derived_metrics
 from omgov_assets.defs.jobs import build_jobs, build_landing_sensor, build_schedule
+from omgov_assets.defs.model_checks import build_model_checks
 from omgov_assets.defs.quality import build_quality_assets
 from omgov_assets.defs.replays import build_replay_job
 
@@ -34,7 +36,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
     systems = _business_systems()
     jobs = build_jobs()
     own = dg.Definitions(
-        assets=[build_control_information(), *build_quality_assets(governance)],
+        assets=[
+            build_control_information(),
+            build_model_checks(governance),
+            *build_derived_metrics(governance),
+            *build_quality_assets(governance),
+        ],
         jobs=[*jobs, build_replay_job()],
         schedules=[build_schedule(governance, jobs[0])],
         sensors=[build_landing_sensor(governance, jobs[0])],

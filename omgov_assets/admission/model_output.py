@@ -25,6 +25,8 @@ LEAST_ROWS = 20
 # Share of rows by which nulls, or unmapped metrics, may become more.
 NULL_RISE = 0.5
 UNMAPPED_RISE = 0.2
+# Share of the records by which rows may become fewer.
+LOSS = 0.2
 # How many times greater or smaller the median of a metric may become.
 SHIFT = 20.0
 
@@ -85,15 +87,17 @@ def _differences(
 ) -> Iterator[tuple[str, str, str]]:
     counts, earlier = _counts(con, schema, now.view), _counts(con, schema, before.view)
     rows, rows_before = counts.pop("*"), earlier.pop("*")
-    if min(rows, rows_before) < LEAST_ROWS:
+    if min(now.rows_in, before.rows_in) < LEAST_ROWS:
         return
-    kept, kept_before = rows / max(now.rows_in, 1), rows_before / max(before.rows_in, 1)
-    if kept_before - kept >= UNMAPPED_RISE:
+    kept, kept_before = rows / now.rows_in, rows_before / before.rows_in
+    if kept_before - kept >= LOSS:
         yield (
             ROWS_LOST,
             f"{kept:.0%} of the records become rows, {kept_before:.0%} did before",
             "look at the reasons in the quarantine: omgov admission show",
         )
+    if min(rows, rows_before) < LEAST_ROWS:
+        return
     for column, given in counts.items():
         share, share_before = 1 - given / rows, 1 - earlier[column] / rows_before
         limit = UNMAPPED_RISE if column == "metric" else NULL_RISE

@@ -16,7 +16,7 @@ _SHOWN = {
     "documents": ("path", "kind", "version", "content_hash", "author", "commit"),
     "standard_metrics": ("metric", "unit", "instrument", "stability", "since", "owner", "document", "author"),
     "metric_mappings": ("system", "position", "match", "regex", "metric", "unit", "attributes", "author"),
-    "processing_models": ("system", "dataset", "kind", "version", "owner", "content_hash", "author"),
+    "processing_models": ("system", "dataset", "kind", "metric", "version", "owner", "content_hash", "author"),
     "baseline_metrics": ("ci_class", "tier", "metric", "document", "author"),
     "quality_policies": ("system", "dataset", "policy_id", "severity", "expected", "author"),
     "data_contracts": ("system", "dataset", "version", "decision", "change", "reason", "document", "author"),

@@ -16,7 +16,7 @@ from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format,
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.governance import load_firm
-from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED, VIOLATIONS
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, DERIVATION_BLOCKED, NOT_DELIVERED, VIOLATIONS
 
 
 def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
@@ -48,6 +48,9 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
         not_delivered = con.execute(
             "SELECT system, dataset FROM violations WHERE policy_id = ? ORDER BY ALL", [NOT_DELIVERED]
         ).fetchall()
+        blocked = con.execute(
+            "SELECT metric, observed FROM violations WHERE policy_id = ? ORDER BY ALL", [DERIVATION_BLOCKED]
+        ).fetchall()
         unjudged = con.execute(
             "SELECT system, dataset, policy_id, verdict, reason FROM check_results "
             "WHERE verdict IN ('error', 'not_evaluated') ORDER BY ALL"
@@ -60,6 +63,8 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
         notice(f"omgov: step {step} failed: {reason}")
     for system, dataset in not_delivered:
         notice(f"{system}/{dataset}: nothing was delivered for {day}")
+    for metric, reason in blocked:
+        notice(f"{metric} is not derived: {reason}")
     refused = [entry for entry in entries if entry["decision"] == "refused"]
     for entry in refused:
         notice(f"{entry['system']}/{entry['dataset']}: refused: {entry['reason']}")
@@ -70,7 +75,7 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
     if not result.success or broken:
         return PLATFORM_FAILURE
     quarantined = any(entry["rows_quarantined"] for entry in entries)
-    return SOMETHING_REFUSED if refused or not_delivered or quarantined or unjudged else 0
+    return SOMETHING_REFUSED if refused or not_delivered or quarantined or unjudged or blocked else 0
 
 
 def _batch_row(entry: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from omgov_assets.components.business_system import dataset_key
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
+from omgov_assets.defs.derived import derived_keys
+from omgov_assets.defs.model_checks import MODELS_KEY
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
@@ -39,7 +41,7 @@ def _violations(governance: Governance) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 table.split("/"),
-                deps=datasets,
+                deps=[*datasets, MODELS_KEY, *derived_keys(governance)],
                 group_name=GROUP,
                 description=description,
                 kinds={"deltalake"},

@@ -18,6 +18,7 @@ import pyarrow as pa
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
 from omgov_assets.model_management.provenance import Provenance, author_of, control_files
 
 DOCUMENTS = "control/documents"
@@ -145,22 +146,25 @@ def publish_processing_models(
     lake: Lake, governance: Governance, day: date, provenance: Mapping[str, Provenance] = NOTHING_KNOWN
 ) -> int:
     """Write ``control/processing_models`` of the day; returns the number of models."""
+    models = [
+        (system.name, dataset.model) for system in governance.systems.values() for dataset in system.datasets.values()
+    ]
+    models += [(DERIVED_SYSTEM, model) for model in governance.derived]
     rows = []
-    for system in governance.systems.values():
-        for dataset in system.datasets.values():
-            model = dataset.model
-            document = _relative(governance, model.path)
-            rows.append(
-                {
-                    **model.header.model_dump(),
-                    "day": day,
-                    "system": system.name,
-                    "sql_hash": content_hash(model.sql),
-                    "document": document,
-                    "author": author_of(provenance, document),
-                    "content_hash": model.content_hash,
-                }
-            )
+    for system_name, model in models:
+        document = _relative(governance, model.path)
+        rows.append(
+            {
+                **model.header.model_dump(),
+                "day": day,
+                "system": system_name,
+                "sql": model.sql,
+                "sql_hash": content_hash(model.sql),
+                "document": document,
+                "author": author_of(provenance, document),
+                "content_hash": model.content_hash,
+            }
+        )
     return publish_rows(lake, PROCESSING_MODELS, day, rows)
 
 
@@ -218,10 +222,11 @@ def _published(lake: Lake, table: str, day: date) -> pa.Table:
 
 def _declared_versions(governance: Governance) -> dict[str, str]:
     contracts = [*governance.contracts.values()]
-    models = []
+    models: list[ProcessingModel] = []
     for system in governance.systems.values():
         contracts += [dataset.source_contract for dataset in system.datasets.values()]
         models += [dataset.model for dataset in system.datasets.values()]
+    models += governance.derived
     return {_relative(governance, contract.path): contract.version for contract in contracts} | {
         _relative(governance, model.path): model.header.version for model in models
     }

@@ -108,7 +108,10 @@ CONTROL_TABLES = {
             frozenset({"author", "content_hash", POSITION}),
             within=("system",),
         ),
-        ControlTable("processing_models", ("system", "dataset", "kind"), "version", frozenset({"author"})),
+        # The hash of the SQL changes with it, and has room on a line.
+        ControlTable(
+            "processing_models", ("system", "dataset", "kind", "metric"), "version", frozenset({"author", "sql"})
+        ),
         ControlTable(
             "baseline_metrics", ("ci_class", "tier", "metric"), "metric", frozenset({"author", "content_hash"})
         ),

@@ -18,7 +18,12 @@ from omgov_assets.model_management.business_systems import BusinessSystem, load_
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
-from omgov_assets.model_management.processing_models import DERIVED, ProcessingModel, load_processing_model
+from omgov_assets.model_management.processing_models import (
+    DERIVED,
+    DERIVED_SYSTEM,
+    ProcessingModel,
+    load_processing_model,
+)
 from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
 from omgov_assets.model_management.units import UnitTable
 
@@ -108,6 +113,9 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         raise GovernanceError(
             systems_folder, "folder", "no business system", "add governance/systems/<system>/defs.yaml"
         )
+    if DERIVED_SYSTEM in systems:
+        path = systems_folder / DERIVED_SYSTEM
+        raise GovernanceError(path, "folder", f"{DERIVED_SYSTEM!r} is where derived metrics are kept", "rename it")
     derived = [load_processing_model(path, faulty_models) for path in sorted((folder / DERIVED).glob("*.sql"))]
     return Governance(
         project=project,

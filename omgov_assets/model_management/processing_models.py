@@ -17,6 +17,8 @@ from omgov_assets.model_management.documents import content_hash, parse, parse_y
 from omgov_assets.model_management.errors import GovernanceError
 
 DERIVED = "derived_metrics"
+# What stands for a business system where a derived metric has none.
+DERIVED_SYSTEM = "derived"
 
 _KEY = re.compile(r"(?P<indent>\s*)(?P<name>[\w'\"]+)\s*:(?P<rest>.*)")
 _FLOW_KEY = re.compile(r"[{,]\s*(?P<name>[\w'\"]+)\s*:")

@@ -1,8 +1,8 @@
 """Anomalies: what the violations of a day mean, one row for each subject and anomaly type, with all its
 dimensions.
 
-Belongs here: joining several policies' violations of one subject, the dimensions of its CI, and since when it
-lasts. Does not belong here: counting (``statistics``).
+Belongs here: joining several policies' violations of one subject, the dimensions of its CI or of its model's owner,
+and since when it lasts. Does not belong here: counting (``statistics``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
+from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_model_dimensions, register_cmdb
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 ANOMALIES = "quality/anomalies"
@@ -53,6 +53,7 @@ def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
         lake.register(con, "previous_anomalies", ANOMALIES, day - timedelta(days=1))
         register_cmdb(lake, con, day)
         create_ci_dimensions(con)
+        create_model_dimensions(lake, con, day)
         version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day}))
         lake.register(con, "anomalies", ANOMALIES, day)
         violations, anomalies, new_anomalies = one_row(

@@ -1,4 +1,5 @@
--- The violations of a day as anomalies: one row for each subject and anomaly type, with the dimensions of its CI.
+-- The violations of a day as anomalies: one row for each subject and anomaly type, with the dimensions of its CI, or of the
+-- owner of its processing model.
 WITH grouped AS (
     SELECT
         system,
@@ -46,7 +47,7 @@ SELECT
     system,
     dataset,
     subject_kind,
-    subject_key,
+    identified.subject_key,
     told_by.source_metric AS source_metric,
     told_by.metric AS metric,
     ci_id,
@@ -56,8 +57,9 @@ SELECT
     host_id,
     network_device_id,
     site_id,
-    support_group_id,
-    owner_id,
+    -- A processing model has no CI: it is its owner's.
+    coalesce(ci_dimensions.support_group_id, model_dimensions.support_group_id) AS support_group_id,
+    coalesce(ci_dimensions.owner_id, model_dimensions.owner_id) AS owner_id,
     told_by.collector AS collector,
     told_by.observed AS observed,
     told_by.expected AS expected,
@@ -70,4 +72,6 @@ SELECT
 FROM identified
 CROSS JOIN cmdb
 LEFT JOIN ci_dimensions USING (ci_id)
+LEFT JOIN model_dimensions
+    ON identified.subject_kind = 'processing_model' AND model_dimensions.subject_key = identified.subject_key
 LEFT JOIN (SELECT anomaly_id, first_seen_day FROM previous_anomalies) AS previous USING (anomaly_id)

@@ -1,8 +1,9 @@
 """The CMDB of a day as analysis sees it: its tables as views, and the dimensions that each CI gives to what
-hangs on it.
+hangs on it, and each owner to a processing model.
 
-Belongs here: which application, host, network device, site, support group and owner a CI stands for. Does not
-belong here: whether the CMDB itself is sound; the policies on its datasets say that.
+Belongs here: which application, host, network device, site, support group and owner a CI stands for, and which owner
+and support group an e-mail address. Does not belong here: whether the CMDB itself is sound; the policies on its
+datasets say that.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.model_management.control import PROCESSING_MODELS
 
 SYSTEM = "cmdb"
 
@@ -35,7 +37,14 @@ COLUMNS_READ: dict[str, tuple[str, ...]] = {
     "owners": ("owner_id", "name", "_batch_id", "_record_no"),
 }
 
+# What is read of addresses, where the firm's contracts have it.
+_ADDRESSES = {
+    "owner_addresses": ("owners", ("email", "owner_id", "support_group_id")),
+    "group_addresses": ("support_groups", ("email", "support_group_id")),
+}
+
 _CI_DIMENSIONS = read_sql(Path(__file__).with_name("ci_dimensions.sql"))
+_MODEL_DIMENSIONS = read_sql(Path(__file__).with_name("model_dimensions.sql"))
 
 
 def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, int]:
@@ -63,3 +72,38 @@ def create_ci_dimensions(con: duckdb.DuckDBPyConnection) -> None:
         owner_id.
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE ci_dimensions AS {_CI_DIMENSIONS}")
+
+
+def create_model_dimensions(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Create the temporary table ``model_dimensions``, one row for each processing model that was published for the
+    day, from the views of ``register_cmdb``.
+
+    Columns: subject_key (as violations name a model), owner_id, support_group_id.
+    """
+    lake.register(con, "processing_models", PROCESSING_MODELS, day)
+    for name, (table, columns) in _ADDRESSES.items():
+        there = {column for column, *_ in con.execute(f"DESCRIBE {table}").fetchall()}
+        shown = ", ".join(column if column in there else f"NULL::VARCHAR AS {column}" for column in columns)
+        create_view(con, name, f"SELECT {shown} FROM {table}")  # noqa: S608 - names of this room
+    con.execute(f"CREATE OR REPLACE TEMP TABLE model_dimensions AS {_MODEL_DIMENSIONS}")
+
+
+def model_owners(lake: Lake, day: date) -> dict[str, bool] | None:
+    """E-mail addresses that the CMDB of a day knows, in lower case, each with whether it is in use: those of owners
+    while they are active, and those of support groups. None where the CMDB names none, so that nothing can be judged.
+    """
+    with lake.connect() as con:
+        known: dict[str, bool] = {}
+        for dataset, active in (("owners", "active"), ("support_groups", "true")):
+            table = f"{SYSTEM}/{dataset}"
+            if not lake.has_day(table, day) or "email" not in lake.schema(table).names:
+                continue
+            lake.register(con, "people", table, day)
+            in_use = active if active == "true" or active in lake.schema(table).names else "true"
+            rows = con.execute(
+                f"SELECT lower(trim(email)), bool_or({in_use}) FROM people "  # noqa: S608 - names of this room
+                "WHERE email IS NOT NULL GROUP BY 1"
+            ).fetchall()
+            for email, is_active in rows:
+                known[email] = known.get(email, False) or is_active
+    return known or None

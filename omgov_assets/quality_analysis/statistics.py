@@ -17,6 +17,7 @@ import duckdb
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.documents import content_hash
+from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
@@ -88,7 +89,7 @@ def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> Statist
     Args:
         lake: the lake.
         day: business day.
-        systems: business systems whose ``metric_instances`` make up the inventory.
+        systems: business systems whose ``metric_instances``, with the derived ones, make up the inventory.
     """
     with lake.connect() as con:
         lake.register(con, "anomalies", ANOMALIES, day)
@@ -97,7 +98,7 @@ def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> Statist
         versions = _judged_versions(con)
         versions |= register_cmdb(lake, con, day)
         create_ci_dimensions(con)
-        versions |= _register_instances(lake, con, day, systems)
+        versions |= _register_instances(lake, con, day, [*systems, DERIVED_SYSTEM])
         con.execute(f"CREATE TEMP TABLE instance_counts AS {_INSTANCE_COUNTS_SQL}")
         provenance = {
             "policy_hash": _hash_of_all_policies(con),

@@ -35,6 +35,10 @@ GATE_POLICIES = (
     UNUSUAL_ROW_COUNT,
 )
 
+# Policies of derived metrics: they judge models and what these give.
+DERIVATION_BLOCKED = "model.derivation_blocked"
+DERIVED_OUT_OF_RANGE = "model.derived_out_of_range"
+
 
 def replace_violations(
     con: duckdb.DuckDBPyConnection,

@@ -23,6 +23,7 @@ CHECKED = {
     f"{SYSTEM}/metric_definitions": ["completeness", "conformity", "consistency", "coverage", "uniqueness"],
     "cmdb/configuration_items": ["completeness", "consistency", "coverage", "uniqueness"],
     "control/data_contracts": ["consistency"],
+    "control/processing_models": ["conformity"],
     "control/quality_policies": ["conformity"],
 }  # fmt: skip
 

@@ -360,9 +360,7 @@ class Expressions:
 
     # --- units
 
-    def _require_agreement(
-        self, node: exp.Expression, left: Facts, right: Facts, how: str, scope: Scope
-    ) -> None:
+    def _require_agreement(self, node: exp.Expression, left: Facts, right: Facts, how: str, scope: Scope) -> None:
         if agree(left.measure, right.measure):
             return
         labels = " and ".join(_label(facts.measure) for facts in (left, right))

@@ -119,7 +119,9 @@ def _note_fan_out(
         return  # said as not_record_wise, of the rows that the output is made of
     sides = f"{', '.join(other.alias or 'a subquery' for other in before)} and {source.alias or 'a subquery'}"
     columns = ", ".join(sorted({name for _, name in condition.new}))
-    problem = f"{columns} is unique on neither side of the join of {sides}" if columns else f"{sides} are joined crosswise"
+    problem = (
+        f"{columns} is unique on neither side of the join of {sides}" if columns else f"{sides} are joined crosswise"
+    )
     remedy = "join on the key of one side, or bring one side to one row for each key first"
     scope.study.fault_at("fan_out", place, problem, remedy)
 
@@ -143,9 +145,7 @@ def _shared_names(join: exp.Join, source: Source, before: list[Source]) -> list[
     return using
 
 
-def _share(
-    name: str, source: Source, before: list[Source], scope: Scope, condition: _Condition, side: str
-) -> None:
+def _share(name: str, source: Source, before: list[Source], scope: Scope, condition: _Condition, side: str) -> None:
     new = source.columns.get(name)
     left = next((other for other in before if other.visible and name in other.columns), None)
     if new is not None and new.column is not None:
@@ -163,9 +163,7 @@ def _share(
         scope.shared[name] = new if side == "RIGHT" and new is not None else old
 
 
-def _read_part(
-    part: exp.Expression, source: Source, before: list[Source], scope: Scope, condition: _Condition
-) -> None:
+def _read_part(part: exp.Expression, source: Source, before: list[Source], scope: Scope, condition: _Condition) -> None:
     """One of the conditions that all must hold: an equation of both sides, or something else."""
     earlier = {other.number for other in before}
     columns = _columns(part, scope)

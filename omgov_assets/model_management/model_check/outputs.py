@@ -124,7 +124,9 @@ def _value_faults(
 ) -> Iterator[Fault]:
     if column.required and facts.null is not None:
         problem = f"{column.name} is required, but can be null: {facts.null}"
-        yield Fault("nullable_output", place, problem, "say what holds instead with coalesce() or ELSE, or filter nulls out")
+        yield Fault(
+            "nullable_output", place, problem, "say what holds instead with coalesce() or ELSE, or filter nulls out"
+        )
     highest = max(facts.reads, key=lambda read: (read.grade, read.table, read.column), default=None)
     if highest is not None and highest.grade > column.grade:
         problem = (

@@ -182,9 +182,7 @@ class Scopes:
 
     # --- sources
 
-    def _read_sources(
-        self, node: exp.Select, where: exp.Expression | None, scope: Scope, made: SelectRows
-    ) -> None:
+    def _read_sources(self, node: exp.Select, where: exp.Expression | None, scope: Scope, made: SelectRows) -> None:
         clause = node.args.get("from_")
         if clause is not None:
             scope.keys, scope.single = frozenset(), False
@@ -198,9 +196,7 @@ class Scopes:
             self._join(join, join.this, where, scope, made)
             self._join_nested(join.this, where, scope, made)
 
-    def _join_nested(
-        self, node: exp.Expression, where: exp.Expression | None, scope: Scope, made: SelectRows
-    ) -> None:
+    def _join_nested(self, node: exp.Expression, where: exp.Expression | None, scope: Scope, made: SelectRows) -> None:
         """sqlglot hangs some joins on the table to their left."""
         for join in node.args.get("joins") or [] if isinstance(node, exp.Table) else []:
             self._join(join, join.this, where, scope, made)

@@ -69,9 +69,7 @@ def merged(left: Measure | None, right: Measure | None) -> Measure | None:
         return replace(right, literal=None)
     if right.is_literal:
         return left
-    common = frozenset(
-        one if one.counts else other for one in left.units for other in right.units if _same(one, other)
-    )
+    common = frozenset(one if one.counts else other for one in left.units for other in right.units if _same(one, other))
     return Measure(common, left.label) if common else None
 
 

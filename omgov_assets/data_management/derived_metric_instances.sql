@@ -1,0 +1,27 @@
+-- A model's series as rows of derived/metric_instances; they are in the standard's unit from the start.
+SELECT
+    $day::DATE AS day,
+    $system::VARCHAR AS system,
+    instance_id,
+    $metric::VARCHAR AS source_metric,
+    $metric::VARCHAR AS metric,
+    ci_id,
+    attributes,
+    $unit::VARCHAR AS source_unit,
+    $unit::VARCHAR AS unit,
+    'ok' AS unit_status,
+    $interval_s::BIGINT AS interval_s,
+    'omgov' AS collector,
+    first_seen_at,
+    last_seen_at,
+    sample_count,
+    value_min AS sample_min,
+    value_max AS sample_max,
+    value_mean AS sample_mean,
+    sample_distinct,
+    value_min,
+    value_max,
+    value_mean,
+    $batch_id::VARCHAR AS _batch_id,
+    row_number() OVER (ORDER BY ci_id, attributes) AS _record_no
+FROM derived_series

@@ -138,7 +138,7 @@ def _changed_model(
         model,
         judge.table,
         model.path.relative_to(project).as_posix(),
-        lake.schema(judge.table),
+        judge.dataset.standard_contract,
         Output("made_now", sum(entry["rows_in"] for entry in made)),
         Output("made_before", sum(entry["rows_in"] for entry in earlier)),
     )

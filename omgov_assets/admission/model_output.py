@@ -15,8 +15,8 @@ from pathlib import Path
 import duckdb
 
 from omgov_assets.data_lake.lake import one_row
-from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, read_sql
+from omgov_assets.model_management.contracts import DataContract
 from omgov_assets.model_management.model_findings import ModelFinding, Severity
 from omgov_assets.model_management.processing_models import ProcessingModel
 
@@ -57,7 +57,7 @@ def examine_output(
     model: ProcessingModel,
     name: str,
     path: str,
-    schema: TableSchema,
+    contract: DataContract,
     now: Output,
     before: Output,
 ) -> tuple[ModelFinding, ...]:
@@ -68,7 +68,7 @@ def examine_output(
         model: the changed model.
         name: ``<system>/<dataset>``.
         path: file of the model, relative to the project.
-        schema: schema of the dataset's table.
+        contract: standard contract of the dataset.
         now: what it makes.
         before: what was made before.
 
@@ -79,13 +79,13 @@ def examine_output(
     def finding(code: str, problem: str, remedy: str, severity: Severity = "warning") -> ModelFinding:
         return ModelFinding(path, model.first_line, 1, code, severity, problem, remedy, name, model.header.owner)
 
-    return tuple(finding(*told) for told in _differences(con, schema, now, before))
+    return tuple(finding(*told) for told in _differences(con, contract, now, before))
 
 
 def _differences(
-    con: duckdb.DuckDBPyConnection, schema: TableSchema, now: Output, before: Output
+    con: duckdb.DuckDBPyConnection, contract: DataContract, now: Output, before: Output
 ) -> Iterator[tuple[str, str, str]]:
-    counts, earlier = _counts(con, schema, now.view), _counts(con, schema, before.view)
+    counts, earlier = _counts(con, contract, now.view), _counts(con, contract, before.view)
     rows, rows_before = counts.pop("*"), earlier.pop("*")
     if min(now.rows_in, before.rows_in) < LEAST_ROWS:
         return
@@ -115,25 +115,25 @@ def _differences(
                 f"{column} is null in {share:.0%} of the rows, in {share_before:.0%} before",
                 "correct the expression of the column, or its source",
             )
-    yield from _shifts(con, schema, now, before)
+    yield from _shifts(con, contract, now, before)
 
 
-def _counts(con: duckdb.DuckDBPyConnection, schema: TableSchema, view: str) -> dict[str, int]:
-    """Rows, under ``*``, and rows with a value by optional column."""
-    optional = [column.name for column in schema.columns if not column.required]
+def _counts(con: duckdb.DuckDBPyConnection, contract: DataContract, view: str) -> dict[str, int]:
+    """Rows, under ``*``, and rows with a value by optional column that the model gives; and those with a metric."""
+    optional = [column.name for column in contract.conform_columns if not column.required]
+    optional += [column.name for column in contract.columns if column.filled_by_platform and column.name == "metric"]
     counted = ", ".join(["count(*)", *(f"count({identifier(name)})" for name in optional)])
     return dict(zip(["*", *optional], one_row(con, f"SELECT {counted} FROM {identifier(view)}"), strict=True))  # noqa: S608
 
 
 def _shifts(
-    con: duckdb.DuckDBPyConnection, schema: TableSchema, now: Output, before: Output
+    con: duckdb.DuckDBPyConnection, contract: DataContract, now: Output, before: Output
 ) -> Iterator[tuple[str, str, str]]:
     """Metrics, or numbers of a dataset without metrics, whose median is of another order of magnitude."""
-    numeric = [column.name for column in schema.columns if column.sql_type == "DOUBLE"]
+    numeric = [column.name for column in contract.columns if column.sql_type == "DOUBLE"]
     if not numeric:
         return
-    names = set(schema.names)
-    of = "metric" if "metric" in names else "NULL::VARCHAR"
+    of = "metric" if any(column.name == "metric" for column in contract.columns) else "NULL::VARCHAR"
     # Values in the standard's unit where there are such: a source may change its units, and say so.
     converted = [name for name in numeric if name.startswith("value")] or numeric
     pairs = ", ".join(f"('{name}', {identifier(name)})" for name in converted)

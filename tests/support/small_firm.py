@@ -64,6 +64,9 @@ _ARROW_TYPES = {
     "TIMESTAMP": pa.timestamp("us"),
 }
 _REQUIRED = {
+    "source_ci_id",
+    "target_ci_id",
+    "active",
     "metric",
     "ci",
     "ci_id",

@@ -45,7 +45,7 @@ def list_batches(
     lake = lake_of(home, project)
     chosen = None if day == "all" else day_or_last(lake, LEDGER, day)
     entries = [e for e in read_ledger(lake, chosen, system, dataset) if decision in (None, e["decision"])]
-    rows = [_summary(entry) for entry in entries] if output is Format.TABLE else entries
+    rows = [_summary(entry, with_day=chosen is None) for entry in entries] if output is Format.TABLE else entries
     emit(rows, output, f"Batches of {chosen or 'all days'}", "no such batch was delivered")
 
 
@@ -141,11 +141,11 @@ def _refused_records(lake: Lake, entry: Mapping[str, Any]) -> list[dict[str, Any
     return [dict(zip(("record", "reasons", "reason", "payload"), row, strict=True)) for row in rows]
 
 
-def _summary(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(entry: Mapping[str, Any], *, with_day: bool) -> dict[str, Any]:
     """What of a ledger entry fits a terminal; JSON and CSV carry everything."""
     reasons = json.loads(entry["quarantine_reasons"] or "{}")
     return {
-        "day": entry["day"].isoformat(),
+        "day": entry["day"].isoformat() if with_day else "",
         "system": entry["system"],
         "dataset": entry["dataset"],
         "batch": entry["batch_id"],

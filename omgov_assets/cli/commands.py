@@ -176,7 +176,7 @@ def try_file(
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
     chosen = day_or_last(lake, "control/standard_metrics", day)
-    raise typer.Exit(try_delivery(settings, lake, system, dataset, file, chosen, output))
+    raise typer.Exit(try_delivery(settings, lake, system, dataset, file, chosen, output, beside=day is not None))
 
 
 @app.command()

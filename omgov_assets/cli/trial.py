@@ -12,7 +12,7 @@ from omgov_assets.admission.gate import held_rows, judge_of
 from omgov_assets.admission.judgement import Judgement, describe_file, judge_file
 from omgov_assets.admission.ledger import ledger_entries
 from omgov_assets.admission.refused_records import REFUSED
-from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail
+from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.governance import load_governance
@@ -23,9 +23,13 @@ SHOWN_RECORDS = 20
 
 
 def try_delivery(
-    settings: Settings, lake: Lake, system: str, dataset: str, file: Path, day: date, output: Format
+    settings: Settings, lake: Lake, system: str, dataset: str, file: Path, day: date, output: Format, *, beside: bool
 ) -> int:
-    """Judge a file as the night would; print decision, refused records and policy verdicts. Returns the exit code."""
+    """Judge a file as the night would; print decision, refused records and policy verdicts. Returns the exit code.
+
+    Where it is tried ``beside`` what the day holds already, rows that other batches brought are refused; else it is
+    judged as the day's only delivery.
+    """
     governance = load_governance(settings.project)
     if system not in governance.systems:
         fail(f"{system}: no such business system; there are {', '.join(sorted(governance.systems))}")
@@ -40,7 +44,12 @@ def try_delivery(
         history = ledger_entries(con, lake, None, system, dataset)
         own = {batch.batch_id, *(e["batch_id"] for e in history if e["file_name"].rpartition("/")[2] == path.name)}
         held = held_rows(con, lake, judge, day, history, own)
-        judgement = judge_file(con, lake, judge, day, path, batch, held)
+        if held is not None and not beside:
+            notice(
+                f"judged as the only delivery of {day}: what {len(held.batches)} other batches brought is left aside; "
+                f"give --day {day} to judge it beside them"
+            )
+        judgement = judge_file(con, lake, judge, day, path, batch, held if beside else None)
         refused = _refused_records(con) if judgement.rows_quarantined else []
         results: list[PolicyResult] = []
         if judgement.decision != "refused":

@@ -4,6 +4,7 @@
 checks, one per dataset and quality dimension, evaluate the policies on what is in the lake.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -180,8 +181,12 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
                 "decision": entry["decision"],
                 "rows_in": entry["rows_in"],
                 "rows_admitted": entry["rows_admitted"],
+                "rows_warned": entry["rows_warned"] or 0,
                 "rows_quarantined": entry["rows_quarantined"],
-                "reason": entry["reason"] or entry["quarantine_reasons"],
+                "reason": entry["reason"] or _counts(entry["quarantine_reasons"]),
+                "warnings": _counts(entry["warnings"]),
+                "model": entry["model_version"] or "",
+                "batch": entry["batch_id"],
             }
         )
         for entry in entries
@@ -190,6 +195,7 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
         "dagster/row_count": sum(entry["rows_admitted"] for entry in admitted),
         "rows_in": sum(entry["rows_in"] for entry in entries),
         "rows_quarantined": sum(entry["rows_quarantined"] for entry in admitted),
+        "rows_warned": sum(entry["rows_warned"] or 0 for entry in admitted),
         "decision": ", ".join(sorted({entry["decision"] for entry in entries})) or f"nothing was delivered for {day}",
     }
     if records:
@@ -197,4 +203,14 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
     refusals = [entry["reason"] for entry in entries if entry["decision"] == "refused"]
     if refusals:
         metadata["refused_because"] = "; ".join(refusals)
+    if refusals or metadata["rows_quarantined"]:
+        metadata["recovery"] = dg.MetadataValue.md(
+            "Once the source, the contract or the model is mended, launch the job `replay_refused`, or "
+            "`omgov replay --system S --dataset D`; `omgov admission show BATCH` lists what was refused."
+        )
     return metadata
+
+
+def _counts(text: str | None) -> str:
+    """A JSON object of counts, as the ledger keeps it, in words."""
+    return ", ".join(f"{name} ({count:,})" for name, count in json.loads(text or "{}").items())

@@ -363,3 +363,12 @@ def test_a_file_none_of_whose_records_is_sound_is_refused(firm_of: FirmOf) -> No
     assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", "no_sound_record", 3)
     assert "none of 3 records could be admitted; record 1: ci is required but empty; ask" in entry["reason"]
     assert firm.rows(TABLE) == []
+
+
+def test_a_second_file_of_a_day_may_hold_other_metrics(firm_of: FirmOf) -> None:
+    firm = firm_of("csv")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H1")], name="a")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H2", metric="ram"), instance(ci="H3")], name="b")
+    entries = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
+    assert [(entry["decision"], entry["rows_admitted"]) for entry in entries] == [("admitted", 1), ("admitted", 2)]
+    assert firm.rows(TABLE, "source_metric, metric") == [("cpu", "system.cpu.utilization")] * 2 + [("ram", None)]

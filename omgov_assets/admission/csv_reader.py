@@ -61,9 +61,12 @@ def read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset)
     try:
         blocks = text_blocks(path, transport, header=True)
         first = next(blocks)
+        patterns = _Patterns.of(transport.delimiter)
+        if patterns.header_opens_quote(first):
+            raise _mismatch(path, transport, _Tally(open_quote=1))
         names = _header(first, transport)
         require_columns(path, names, columns)
-        store(con, _batches(first, blocks, names, columns, transport, tally), columns)
+        store(con, _batches(first, blocks, names, columns, transport, patterns, tally), columns)
     except (pa.ArrowInvalid, duckdb.Error) as error:
         raise unreadable(path, "a readable CSV file", error) from error
     if tally.seen != tally.expected or tally.open_quote is not None:
@@ -78,10 +81,9 @@ def _batches(
     names: list[str],
     columns: tuple[ContractColumn, ...],
     transport: Transport,
+    patterns: _Patterns,
     tally: _Tally,
 ) -> Iterator[pa.RecordBatch]:
-    patterns = _Patterns.of(transport.delimiter)
-    tally.open_quote = patterns.open_quote_in_header(first)
     first = first.without_first()
     if len(first.ends):
         yield from _batch(first, names, columns, transport, patterns, tally)
@@ -188,9 +190,9 @@ class _Patterns:
             re.compile(f'(?:{any_value}{mark})*"(?:[^"]|"")*'),
         )
 
-    def open_quote_in_header(self, block: TextBlock) -> int | None:
+    def header_opens_quote(self, block: TextBlock) -> bool:
         header = block.text[: int(block.ends[0])].decode("utf-8").removeprefix("\ufeff")
-        return 1 if self.open.fullmatch(header) else None
+        return self.open.fullmatch(header) is not None
 
     def broken(self, block: TextBlock, tally: _Tally) -> set[int]:
         """Places of the records with a quoted value that goes on; notes the first one that leaves a quote open."""
@@ -217,6 +219,8 @@ def _mismatch(path: Path, transport: Transport, tally: _Tally) -> RefusedBatchEr
         code, lines = "line_count_mismatch", "lines below its header"
         close_quotes = f"deliver values without line ends; {close_quotes}"
     counts = f"{path.name} has {tally.expected} {lines} but {tally.seen} records"
+    if tally.seen == tally.expected:
+        counts = f"where the records of {path.name} end is not certain"
     if tally.open_quote is not None:
         problem, remedy = f"{counts}: line {tally.open_quote} opens a quote that it does not close", close_quotes
     else:

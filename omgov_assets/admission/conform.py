@@ -95,9 +95,11 @@ def standardise(
         template = dataset.name
         has_unit = any(column.name == "source_unit" for column in dataset.standard_contract.conform_columns)
         resolution = _resolution(con, governance, system, has_unit)
-        con.execute("CREATE OR REPLACE TEMP TABLE resolution AS SELECT * FROM resolution")
+        # Under a name of its own: `resolution` would be the table that the batch before left in the connection.
+        con.register("found_resolution", resolution)
+        con.execute("CREATE OR REPLACE TEMP TABLE resolution AS SELECT * FROM found_resolution")
+        con.unregister("found_resolution")
         implied = any(one.is_valid for one in resolution["attributes"])
-        del resolution
         if any(column.name == "attributes" for column in dataset.standard_contract.columns):
             if implied:
                 con.execute(read_sql(HERE / "implied_attributes.sql"))

@@ -40,6 +40,21 @@ class DeliverySource(BaseModel):
         return value
 
 
+class Limits(BaseModel):
+    """What a file of a dataset may hold at most; what holds more is refused before it can exhaust the machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_file_bytes: int = Field(default=8 << 30, ge=1)
+    max_rows: int = Field(default=100_000_000, ge=1)
+    # One record of a text, JSON or SQLite file.
+    max_row_bytes: int = Field(default=16 << 20, ge=1, le=1 << 30)
+    # Bytes in memory for each byte of the file, where that is packed or encoded.
+    max_expansion: int = Field(default=1_000, ge=1)
+    # Objects and lists of JSON within each other.
+    max_nesting: int = Field(default=64, ge=1, le=512)
+
+
 class Transport(BaseModel):
     """How a dataset arrives: format and encoding of its files."""
 
@@ -52,6 +67,7 @@ class Transport(BaseModel):
     final_newline: Literal["required", "optional"] = "required"
     line_ends_in_values: Literal["forbidden", "allowed"] = "forbidden"
     source: DeliverySource | None = None
+    limits: Limits = Limits()
 
 
 class SystemAttributes(BaseModel):

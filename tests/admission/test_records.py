@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_firm import COLUMNS, DAY, FORMATS, SYSTEM, FirmOf, SmallFirm, file_bytes, instance
 
-from omgov_assets.admission import deliveries
+from omgov_assets.admission import delivered_text
 from omgov_assets.admission.contract_check import conversion
 from omgov_assets.model_management.contracts import ContractColumn
 from omgov_assets.quality_policy.violations import VIOLATIONS
@@ -52,7 +52,7 @@ def test_ragged_rows_keep_their_numbers_across_blocks(
     firm_of: FirmOf, monkeypatch: pytest.MonkeyPatch, delivers: str, seed: int
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - a test's choice
-    monkeypatch.setattr(deliveries, "BLOCK_BYTES", draw.choice([250, 400, 1000]))
+    monkeypatch.setattr(delivered_text, "BLOCK_BYTES", draw.choice([250, 400, 1000]))
     lines = file_bytes(FORMATS["csv"], NAMES, [instance(ci=f"主机{n}") for n in range(1, 61)]).decode().splitlines()
     # In the middle, in rows, as first and as last; too short, too long, and empty.
     bad = sorted({1, 60, *draw.sample(range(2, 60), 12), 30, 31, 32})
@@ -78,7 +78,7 @@ def test_ragged_rows_keep_their_numbers_across_blocks(
 def test_broken_lines_of_ndjson_keep_their_numbers_across_blocks(
     firm_of: FirmOf, monkeypatch: pytest.MonkeyPatch, block_bytes: int
 ) -> None:
-    monkeypatch.setattr(deliveries, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(delivered_text, "BLOCK_BYTES", block_bytes)
     lines = [json.dumps(instance(ci=f"H{n}")) for n in range(1, 41)]
     broken = {
         1: lines[0][:40],
@@ -363,3 +363,12 @@ def test_a_file_none_of_whose_records_is_sound_is_refused(firm_of: FirmOf) -> No
     assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", "no_sound_record", 3)
     assert "none of 3 records could be admitted; record 1: ci is required but empty; ask" in entry["reason"]
     assert firm.rows(TABLE) == []
+
+
+def test_a_second_file_of_a_day_may_hold_other_metrics(firm_of: FirmOf) -> None:
+    firm = firm_of("csv")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H1")], name="a")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H2", metric="ram"), instance(ci="H3")], name="b")
+    entries = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
+    assert [(entry["decision"], entry["rows_admitted"]) for entry in entries] == [("admitted", 1), ("admitted", 2)]
+    assert firm.rows(TABLE, "source_metric, metric") == [("cpu", "system.cpu.utilization")] * 2 + [("ram", None)]

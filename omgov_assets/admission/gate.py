@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from omgov_assets.admission.batch_policies import batch_policies_of
 from omgov_assets.admission.delivered_before import REASONS, HeldRows
+from omgov_assets.admission.delivery_limits import require_own_file
 from omgov_assets.admission.judgement import Batch, Judge, Judgement, describe_file, judge_file
 from omgov_assets.admission.ledger import LEDGER, find_batch, in_force, ledger_entries, other_day_of_batch
 from omgov_assets.admission.model_fitness import model_fault_of
@@ -69,7 +70,7 @@ def admit_deliveries(
     changed = again
     for number, path in enumerate(ordered):
         later = frozenset(batches[other].batch_id for other in ordered[number + 1 :])
-        entry, written = _admit(con, lake, judge, day, path, batches[path], later, fault, again=changed)
+        entry, written = _admit(con, lake, judge, day, path, landing, batches[path], later, fault, again=changed)
         changed = changed or (written and len(ordered) > 1)
         entries.append(entry)
     return entries
@@ -183,6 +184,7 @@ def _admit(
     judge: Judge,
     day: date,
     path: Path,
+    landing: Path,
     batch: Batch,
     later: Collection[str],
     fault: RefusedBatchError | None,
@@ -193,6 +195,7 @@ def _admit(
     dataset = judge.dataset
     if dataset.transport.source is not None:
         batch = replace(batch, source=dataset.transport.source.file)
+    fault = fault or _foreign_file(path, landing)
     history = ledger_entries(con, lake, None, judge.system.name, dataset.name)
     known = find_batch(history, day, batch.batch_id)
     # What the published contract admitted stays, until a contract is published that says otherwise.
@@ -250,6 +253,15 @@ def _is_of(entry: dict[str, Any], batch: Batch) -> bool:
 
 def _decided_by(entry: dict[str, Any]) -> tuple[str, str, str]:
     return entry["contract_hash"], entry["model_hash"], entry["policy_hash"]
+
+
+def _foreign_file(path: Path, landing: Path) -> RefusedBatchError | None:
+    """Why a file is not taken for where it lies or for its name; None where it may be read."""
+    try:
+        require_own_file(path, landing)
+    except RefusedBatchError as fault:
+        return fault
+    return None
 
 
 def _repeated(file_name: str, day: date, earlier: date) -> RefusedBatchError:

@@ -78,6 +78,12 @@ def read_json_array(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceD
     return _checked(con, path, dataset)
 
 
+def json_path(key: str) -> str:
+    """DuckDB's path to a key of a JSON object, whatever characters the key holds."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'$."{escaped}"'
+
+
 def _lines(path: Path, transport: Transport) -> Iterator[pa.RecordBatch]:
     for block in text_blocks(path, transport, header=False):
         if block.first == 1 and block.text.startswith(b"\xef\xbb\xbf"):
@@ -94,7 +100,7 @@ def _store(con: duckdb.DuckDBPyConnection, lines: str, path: Path, dataset: Sour
     the contract's, one key twice, more brackets than may be nested, too long.
     """
     columns, limits = dataset.source_contract.columns, dataset.transport.limits
-    paths = ", ".join(literal(_json_path(column.delivered_as)) for column in columns)
+    paths = ", ".join(literal(json_path(column.delivered_as)) for column in columns)
     values = ", ".join(
         f"nullif(fields[{position}], 'null') AS {identifier(column.name)}"
         for position, column in enumerate(columns, start=1)
@@ -194,11 +200,6 @@ def _depth(text: str) -> int:
             case "]" | "}":
                 depth -= 1
     return deepest
-
-
-def _json_path(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'$."{escaped}"'
 
 
 def _require_closed_array(path: Path) -> None:

@@ -20,6 +20,7 @@ from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.batch_policies import BatchPolicies, judge_policies
 from omgov_assets.admission.delivered_before import HeldRows, find_delivered_before
 from omgov_assets.admission.deliveries import Delivery, read_delivery
+from omgov_assets.admission.delivery_limits import recorded_name
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.admission.refused_records import collect_refused, count_reasons, first_reason, refuse_rows
 from omgov_assets.data_lake.lake import Lake, one_row
@@ -125,7 +126,7 @@ def describe_file(path: Path, landing: Path, digest: str | None = None) -> Batch
     digest = digest or content_digest(path)
     return Batch(
         batch_id=digest[:16],
-        file_name=path.relative_to(landing).as_posix() if path.is_relative_to(landing) else path.name,
+        file_name=recorded_name(path, landing),
         content_hash=digest,
         size_bytes=status.st_size,
         received_at=datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),

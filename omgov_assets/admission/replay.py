@@ -19,6 +19,7 @@ import duckdb
 
 from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_deliveries, held_rows, judge_of, replace_entries
+from omgov_assets.admission.json_reader import json_path
 from omgov_assets.admission.judgement import Batch, Judge, judge_records
 from omgov_assets.admission.ledger import close_admission, in_force, ledger_entries
 from omgov_assets.admission.refusal import RefusedBatchError
@@ -188,7 +189,7 @@ def _read_replayed(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, recor
     # As text a value loses the quotes of JSON; as JSON a null is none.
     value = "nullif(json_extract(object, {path})::JSON, 'null')" if kind == "json" else "object ->> {path}"
     values = ", ".join(
-        f"{value.format(path=literal(_json_path(column.delivered_as)))} AS {identifier(column.name)}"
+        f"{value.format(path=literal(json_path(column.delivered_as)))} AS {identifier(column.name)}"
         for column in columns
     )
     con.execute(
@@ -272,8 +273,3 @@ def _of(entry: dict[str, Any], replayed: int, admitted: int, refused: int, reaso
         refused,
         reasons,
     )
-
-
-def _json_path(key: str) -> str:
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'$."{escaped}"'

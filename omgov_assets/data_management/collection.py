@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import shutil
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -18,12 +17,13 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
+from omgov_assets.admission.delivery_limits import copy_within_limits
 from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_deliveries, judge_of
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource
+from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource, Transport
 from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
 from omgov_assets.model_management.governance import Governance
 
@@ -59,10 +59,10 @@ def collect_system(
         with lake.connect() as con:
             judge = judge_of(governance, system, dataset)
             if dataset.transport.source is not None and not delivered_files(folder):
+                archive = standing_archive(dataset.transport.source, governance.project)
                 try:
-                    fetch_standing_source(dataset.transport.source, governance.project, folder)
-                except UnreadableSourceError as fault:
-                    archive = fault.archive
+                    fetch_standing_source(archive, dataset.transport, folder)
+                except RefusedBatchError as fault:
                     admit_deliveries(con, lake, judge, day, [archive], archive.parent, fault)
             reason = refusal_of(refused_contracts(con, lake, day), system.name, name)
             refused = RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
@@ -82,36 +82,40 @@ def delivered_files(folder: Path) -> list[Path]:
     )
 
 
-class UnreadableSourceError(RefusedBatchError):
-    """A standing source that cannot be unpacked."""
-
-    def __init__(self, archive: Path, problem: str) -> None:
-        sentence = f"{archive.name} cannot be unpacked: {problem}; restore the file, or correct source in defs.yaml"
-        super().__init__("unreadable_source", sentence)
-        self.archive = archive
+def standing_archive(source: DeliverySource, project: Path) -> Path:
+    """The file that a standing source names; it may be absent."""
+    root = Path(os.environ[source.root_env]) if os.environ.get(source.root_env) else project / source.root
+    return root / source.file
 
 
-def fetch_standing_source(source: DeliverySource, project: Path, folder: Path) -> None:
+def fetch_standing_source(archive: Path, transport: Transport, folder: Path) -> None:
     """Copy a standing source into a landing folder; nothing happens where the source is absent.
 
     Raises:
-        UnreadableSourceError: the archive is broken or lacks the member.
+        RefusedBatchError: the archive is broken or lacks the member (``unreadable_source``), or unpacks to more than
+            the transport's limits allow.
     """
-    root = Path(os.environ[source.root_env]) if os.environ.get(source.root_env) else project / source.root
-    archive = root / source.file
-    if not archive.is_file():
+    if transport.source is None or not archive.is_file():
         return
-    name = Path(source.member or source.file).name
+    member = transport.source.member
+    name = Path(member or transport.source.file).name
     for suffix in (".gz", ".xz"):
         name = name.removesuffix(suffix)
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".{name}.part"
     try:
-        with _unpacked(archive, source.member) as stream, partial.open("wb") as target:
-            shutil.copyfileobj(stream, target)
+        with _unpacked(archive, member) as stream, partial.open("wb") as target:
+            copy_within_limits(archive.name, stream, target, archive.stat().st_size, transport.limits)
+    except RefusedBatchError:
+        partial.unlink(missing_ok=True)
+        raise
     except (OSError, EOFError, KeyError, zlib.error, lzma.LZMAError, tarfile.TarError) as error:
         partial.unlink(missing_ok=True)
-        raise UnreadableSourceError(archive, str(error).strip("'\"")) from error
+        problem = str(error).strip("'\"")
+        raise RefusedBatchError(
+            "unreadable_source",
+            f"{archive.name} cannot be unpacked: {problem}; restore the file, or correct source in defs.yaml",
+        ) from error
     modified = archive.stat().st_mtime
     os.utime(partial, (modified, modified))
     partial.replace(folder / name)

@@ -22,6 +22,7 @@ from deriving_firm import (
 )
 from small_firm import DAY, SYSTEM, SmallFirm
 
+from omgov_assets.admission.reconciliation import examine_lake
 from omgov_assets.components import firm as firm_module
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
@@ -100,6 +101,11 @@ def test_a_night_derives_after_the_deliveries_and_their_checks_and_before_the_vi
     assert (shown["dagster/row_count"], shown["decision"], shown["instances"]) == (2, "derived", 1)
     assert "time_bucket" in shown["query"]
     assert shown["input_versions"][f"{SYSTEM}/metric_samples"] == firm.lake.version(f"{SYSTEM}/metric_samples")
+
+
+def test_the_lake_is_sound_with_rows_that_nobody_delivered(firm: SmallFirm) -> None:
+    govern()
+    assert examine_lake(firm.lake) == []
 
 
 def test_a_derived_series_counts_as_an_instance_in_the_statistics(firm: SmallFirm) -> None:

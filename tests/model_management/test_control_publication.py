@@ -193,6 +193,25 @@ def test_models_are_published_with_version_owner_and_a_hash_of_the_sql_alone(fir
     assert after[key]["content_hash"] != before[key]["content_hash"]
 
 
+def test_a_derive_model_is_published_with_its_metric_and_sql(firm: SmallFirm) -> None:
+    folder = firm.settings.governance / "derived_metrics"
+    folder.mkdir()
+    header = "kind: derive\ndataset: metric_samples\nversion: 2.0.0\nowner: data@example.com\ndescription: Most.\n"
+    window = "metric: system.cpu.peak\ninterval_s: 300\nwindow_s: 600\n"
+    document = "governance/derived_metrics/system.cpu.peak.sql"
+    (folder / "system.cpu.peak.sql").write_text(f"/* ---\n{header}{window}--- */\nSELECT 1 AS 值\n", encoding="utf-8")
+    publish_processing_models(firm.lake, firm.governance, DAY, {document: WANG})
+    (row,) = (row for row in rows(firm, PROCESSING_MODELS) if row["kind"] == "derive")
+    assert (row["system"], row["dataset"], row["metric"]) == ("derived", "metric_samples", "system.cpu.peak")
+    assert (row["version"], row["sql"], row["author"]) == ("2.0.0", "SELECT 1 AS 值", WANG.author)
+    assert all(
+        row["metric"] is None and row["sql"] for row in rows(firm, PROCESSING_MODELS) if row["kind"] == "conform"
+    )
+    publish_documents(firm.lake, firm.governance, DAY)
+    (published,) = (row for row in rows(firm, DOCUMENTS) if row["path"] == document)
+    assert (published["kind"], published["version"]) == ("processing_model", "2.0.0")
+
+
 def test_baselines_are_one_row_per_class_tier_and_metric(firm: SmallFirm) -> None:
     (firm.settings.governance / "standard" / "baseline_metrics.yaml").write_text(
         "baselines:\n"

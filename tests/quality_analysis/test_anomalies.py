@@ -116,3 +116,63 @@ def test_a_second_run_changes_nothing_and_a_clean_day_leaves_no_anomaly(rooms: R
     rooms.write(VIOLATIONS, DAY, [])
     assert identify_anomalies(rooms.lake, DAY).anomalies == 0
     assert rooms.rows(ANOMALIES) == []
+
+
+def test_what_is_wrong_with_a_model_is_its_owners(rooms: Rooms) -> None:
+    rooms.write_cmdb(DAY)
+    rooms.write(
+        "cmdb/support_groups", DAY, [{"support_group_id": "SG-9", "name": "数据组", "email": "Data@example.com"}]
+    )
+    rooms.write(
+        "cmdb/owners",
+        DAY,
+        [
+            {"owner_id": owner, "name": "-", "email": email, "support_group_id": group}
+            for owner, email, group in (
+                ("OWN-2", "li@example.com", "SG-2"),
+                ("OWN-1", " Li@Example.com", "SG-1"),
+                ("OWN-3", None, "SG-3"),
+            )
+        ],
+    )
+    models = [
+        {"system": "securities", "dataset": "metric_samples", "kind": "conform", "owner": "li@example.com"},
+        {
+            "system": "derived",
+            "dataset": "metric_samples",
+            "kind": "derive",
+            "metric": "a.b",
+            "owner": "data@example.com",
+        },
+        {
+            "system": "derived",
+            "dataset": "metric_samples",
+            "kind": "derive",
+            "metric": "a.c",
+            "owner": "no@example.com",
+        },
+    ]
+    rooms.write("control/processing_models", DAY, models)
+    keys = ("securities/metric_samples", "a.b", "a.c", "a.unpublished")
+    rooms.write(
+        VIOLATIONS,
+        DAY,
+        [
+            *(violation(key, subject_kind="processing_model", ci_id=None) for key in keys),
+            # The same key of another kind of subject is no model.
+            violation("a.b", subject_kind="row", ci_id=None),
+        ],
+    )
+
+    identify_anomalies(rooms.lake, DAY)
+
+    found = rooms.rows(ANOMALIES, DAY, where="subject_kind = 'processing_model'")
+    assert {row["subject_key"]: (row["owner_id"], row["support_group_id"]) for row in found} == {
+        # Of two owners with one address the first counts, with the group that the owner is in.
+        "securities/metric_samples": ("OWN-1", "SG-1"),
+        "a.b": (None, "SG-9"),
+        "a.c": (None, None),
+        "a.unpublished": (None, None),
+    }
+    (row,) = rooms.rows(ANOMALIES, DAY, where="subject_kind = 'row'")
+    assert (row["owner_id"], row["support_group_id"]) == (None, None)

@@ -70,9 +70,7 @@ def forbidden_in(tree: exp.Query, text: Text, binder: Binder) -> Iterator[Fault]
             yield _not_deterministic(text.place_of(node), "a sample of rows")
         elif type(node) in _KEYWORDS:
             yield from _named(_KEYWORDS[type(node)], _place_of_keyword(node, text), binder)
-        elif isinstance(node, exp.Func | exp.Anonymous | exp.AnonymousAggFunc) and not isinstance(
-            node.parent, exp.Table
-        ):
+        elif isinstance(node, exp.Func | exp.Anonymous | exp.AnonymousAggFunc) and not isinstance(node.parent, exp.Table):
             name = text.name_of(node)
             place = text.place_of(node)
             if name == "age" and len(list(node.iter_expressions())) == 1:

@@ -30,9 +30,7 @@ _ORDERLESS_USES = frozenset({
 _REMEDY = "say ORDER BY, with columns that tell all rows apart"
 
 
-def check_window_order(
-    window: exp.Window, function: exp.Expression, name: str, study: Study, *, is_ordered: bool
-) -> None:
+def check_window_order(window: exp.Window, function: exp.Expression, name: str, study: Study, *, is_ordered: bool) -> None:
     """A window function that looks at neighbours needs an order."""
     if name in _ORDERED_WINDOWS and not is_ordered and not _orders_itself(function):
         study.fault("order_not_determined", window, f"{name}() OVER has no ORDER BY", _REMEDY)

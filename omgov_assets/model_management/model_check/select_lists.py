@@ -45,10 +45,8 @@ def expanded(projection: exp.Expression, scope: Scope, facts_of: FactsOf) -> Ite
     if isinstance(projection, exp.Columns):
         yield from _of_columns(projection, scope, facts_of)
         return
-    if (
-        projection.find(exp.Columns) is not None
-        or isinstance(projection.find(exp.Star), exp.Star)
-        and not _is_count(projection)
+    if projection.find(exp.Columns) is not None or isinstance(projection.find(exp.Star), exp.Star) and not _is_count(
+        projection
     ):
         facts_of(projection, scope)
         yield Item("", UNKNOWN, projection, is_known=False)
@@ -69,7 +67,9 @@ def _is_count(projection: exp.Expression) -> bool:
     return all(isinstance(star.parent, exp.Count) for star in projection.find_all(exp.Star))
 
 
-def _of_star(star: exp.Star, table: str, node: exp.Expression, scope: Scope, facts_of: FactsOf) -> Iterator[Item]:
+def _of_star(
+    star: exp.Star, table: str, node: exp.Expression, scope: Scope, facts_of: FactsOf
+) -> Iterator[Item]:
     left_out = {column.name.lower() for column in star.args.get("except_") or []}
     replaced = {alias.alias.lower(): alias for alias in star.args.get("replace") or []}
     renamed = {alias.this.name.lower(): alias.alias for alias in star.args.get("rename") or []}

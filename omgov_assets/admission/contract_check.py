@@ -1,8 +1,9 @@
 """The source contract against the records of a delivery: declared, lossless conversions only.
 
-Turns table ``delivery`` (see ``deliveries``) into the view ``source`` that a conform model reads, and can say of any
-record why it does not meet the contract. Each value is converted once, into table ``converted``; whether all records
-are sound is then a matter of counting, and only where they are not are records looked at one by one.
+Turns table ``delivery`` (see ``delivered_table``) into the view ``source`` that a conform model reads, and can say of
+any record why it does not meet the contract. Each value is converted once, into table ``converted``, unless it is typed
+as it comes; whether all records are sound is then a matter of counting, and only where they are not are records looked
+at one by one.
 """
 
 from __future__ import annotations
@@ -52,16 +53,19 @@ def create_source_view(
             (``empty_column``): that is a changed file, not so many bad records.
     """
     columns = dataset.source_contract.columns
-    values = ", ".join(f"{conversion(column, delivery.kind)} AS {identifier(column.name)}" for column in columns)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE converted AS SELECT {values}, _record_no FROM delivery")  # noqa: S608
-    unsound = _unsound_columns(con, delivery, columns, file_name, whole=whole)
+    table = "delivery"  # what is typed already is not copied
+    if delivery.kind != "typed":
+        table = "converted"
+        values = ", ".join(f"{conversion(column, delivery.kind)} AS {identifier(column.name)}" for column in columns)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE converted AS SELECT {values}, _record_no FROM delivery")  # noqa: S608
+    unsound = _unsound_columns(con, delivery, table, columns, file_name, whole=whole)
     names = ", ".join(identifier(column.name) for column in columns)
-    query = f"SELECT {names}, {literal(batch_id)} AS _batch_id, _record_no FROM converted"  # noqa: S608
+    query = f"SELECT {names}, {literal(batch_id)} AS _batch_id, _record_no FROM {table}"  # noqa: S608
     if unsound:
         # Both tables hold the same records: only the columns at fault are compared.
         con.execute(
             "CREATE OR REPLACE TEMP TABLE unsound AS SELECT c._record_no FROM delivery AS d "  # noqa: S608
-            f"JOIN converted AS c ON d._record_no = c._record_no WHERE {' OR '.join(unsound)}"
+            f"JOIN {table} AS c ON d._record_no = c._record_no WHERE {' OR '.join(unsound)}"
         )
         query += " WHERE _record_no NOT IN (SELECT _record_no FROM unsound)"
     create_view(con, "source", query)
@@ -70,18 +74,19 @@ def create_source_view(
 def _unsound_columns(
     con: duckdb.DuckDBPyConnection,
     delivery: Delivery,
+    table: str,
     columns: tuple[ContractColumn, ...],
     file_name: str,
     *,
     whole: bool,
 ) -> list[str]:
-    """SQL conditions, over ``delivery`` d and ``converted`` c, of the columns in which some record misses the
+    """SQL conditions, over ``delivery`` d and its converted ``table`` c, of the columns in which some record misses the
     contract.
     """
     counted = ", ".join(f"count({identifier(column.name)})" for column in columns)
     filled = ", ".join(f"count({_filled(column, identifier(column.name))})" for column in columns)
     given = one_row(con, f"SELECT {counted} FROM delivery")  # noqa: S608 - identifiers are quoted
-    total, *present = one_row(con, f"SELECT count(*), {counted}, {filled} FROM converted")  # noqa: S608
+    total, *present = one_row(con, f"SELECT count(*), {counted}, {filled} FROM {table}")  # noqa: S608
     converted, complete = present[: len(columns)], present[len(columns) :]
     conditions = []
     for column, delivered, kept, full in zip(columns, given, converted, complete, strict=True):

@@ -35,6 +35,8 @@ class ModelHeader(BaseModel):
         owner: e-mail of the person who answers for it.
         description: what it does, for people.
         units: UCUM unit by output column, where the model promises one.
+        quarantine_without: conform alone: required columns that the model leaves empty on purpose; a record without one
+            of them is quarantined.
         metric: derive alone: the metric of the standard that it computes.
         interval_s: derive alone: seconds between two values.
         window_s: derive alone: seconds of input that a value is computed from.
@@ -48,6 +50,7 @@ class ModelHeader(BaseModel):
     owner: str
     description: str
     units: dict[str, str] = {}
+    quarantine_without: tuple[str, ...] = ()
     metric: str | None = None
     interval_s: int | None = Field(default=None, gt=0)
     window_s: int | None = Field(default=None, gt=0)
@@ -57,6 +60,8 @@ class ModelHeader(BaseModel):
         given = [name for name in ("metric", "interval_s", "window_s") if getattr(self, name) is not None]
         if self.kind == "conform" and given:
             raise ValueError(f"{', '.join(given)}: only a derive model has these")
+        if self.kind == "derive" and self.quarantine_without:
+            raise ValueError("quarantine_without: only a conform model has records that can be quarantined")
         if self.kind == "derive" and len(given) < 3:
             raise ValueError("a derive model says metric, interval_s and window_s")
         return self

@@ -4,6 +4,7 @@ dataset: metric_definitions
 version: 1.0.0
 owner: data-engineering@example.com
 description: Chinese words to the standard vocabulary.
+quarantine_without: [status]
 --- */
 SELECT
     metric_code AS source_metric,

@@ -4,6 +4,7 @@ dataset: metric_definitions
 version: 1.0.0
 owner: data-engineering@example.com
 description: Minutes and seconds to the standard interval.
+quarantine_without: [status]
 --- */
 SELECT
     METRIC_NAME AS source_metric,

@@ -4,6 +4,7 @@ dataset: metric_samples
 version: 1.0.0
 owner: data-engineering@example.com
 description: Tags as JSON text and epoch seconds to the standard.
+quarantine_without: [attributes]
 --- */
 SELECT
     METRIC_NAME AS source_metric,

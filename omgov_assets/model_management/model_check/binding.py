@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import duckdb
+from sqlglot import exp
 
 from omgov_assets.data_lake.isolated import isolated_connection
 from omgov_assets.data_lake.lake import create_view
@@ -129,6 +130,20 @@ def duckdb_error(error: duckdb.Error) -> tuple[str, int, dict[str, str]]:
     message = " ".join(details.get("exception_message", text).split("\n\t")[0].split())
     message = re.split(r" (?:Candidate (?:functions|bindings|tables)|Did you mean)\b", message)[0]
     return message, int(details.get("position") or 0), details
+
+
+def named_by_alias(fault: Fault, tree: exp.Query, text: Text) -> Fault:
+    """DuckDB takes ``t.column`` within a subquery for an unknown table where it is the column that ``t`` does not have."""
+    column = next((node for node in tree.find_all(exp.Column) if text.place_of(node) == fault.place), None)
+    query = column.find_ancestor(exp.Select) if column is not None and column.table else None
+    while column is not None and query is not None:
+        sources = [query.args.get("from_"), *(query.args.get("joins") or [])]
+        names = [source.this.alias_or_name.lower() for source in sources if source is not None]
+        if column.table.lower() in names:
+            problem = f"{column.table} has no column {column.name}"
+            return Fault("unknown_column", fault.place, problem, _REMEDIES["unknown_column"])
+        query = query.find_ancestor(exp.Select)
+    return fault
 
 
 def _code(error: duckdb.Error, problem: str, details: dict[str, str]) -> str:

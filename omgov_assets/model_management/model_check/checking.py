@@ -5,16 +5,18 @@ Does not belong here: any single check.
 
 from __future__ import annotations
 
+import atexit
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
 
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import Governance, load_governance
-from omgov_assets.model_management.model_check.binding import Binder, Bound
+from omgov_assets.model_management.model_check.binding import Binder, Bound, named_by_alias
+from omgov_assets.model_management.model_check.cost import Reading, cost_faults, rows_scanned
 from omgov_assets.model_management.model_check.derivations import cycle_faults, duplicate_faults, ordered
 from omgov_assets.model_management.model_check.facts import Relation
 from omgov_assets.model_management.model_check.faults import Fault, finding_of, header_place
@@ -22,7 +24,6 @@ from omgov_assets.model_management.model_check.inputs import METRIC_TABLES, SOUR
 from omgov_assets.model_management.model_check.metric_references import reference_faults
 from omgov_assets.model_management.model_check.outputs import (
     declared_unit_faults,
-    reads_by_place,
     shape_faults,
     value_faults,
 )
@@ -47,10 +48,9 @@ class _Checked:
     model: ProcessingModel
     name: str
     columns: tuple[tuple[str, str], ...]
-    scans: tuple[str, ...]
+    reading: Reading
     named: tuple[NamedMetric, ...]
     faults: tuple[Fault, ...]
-    select: Place
 
     @property
     def reads(self) -> frozenset[str]:
@@ -87,21 +87,21 @@ def check_models(
         if name in wanted or (model.header.kind == "derive" and any(one in wanted for one in _derived(governance)))
     }
     with _one_at_a_time:
-        checked = {name: _checked(governance, name, model) for name, model in looked_at.items() if model.sql or name}
+        checked = {name: _checked(governance, name, model) for name, model in looked_at.items()}
     reads = {name: one.reads for name, one in checked.items() if one.model.header.kind == "derive"}
     summaries, findings = [], []
     for name in wanted:
         one = checked[name]
-        scanned = _rows_scanned(one, rows)
+        counts = _rows_of(one, rows or {})
         path = _relative(one.model.path, governance.project)
         faults = [
             *one.faults,
             *_owner_faults(one.model, owners),
             *(_derivation_faults(one, governance, reads) if one.model.header.kind == "derive" else ()),
-            *_cost_faults(one, scanned, rows_limit),
+            *cost_faults(one.reading, counts, rows_limit),
         ]
         findings += [finding_of(fault, one.model, name, path) for fault in dict.fromkeys(faults)]
-        summaries.append(_summary(one, path, scanned))
+        summaries.append(_summary(one, path, rows_scanned(one.reading.scans, counts)))
     return ModelReport(tuple(summaries), _sorted(findings))
 
 
@@ -160,7 +160,10 @@ def _derived(governance: Governance) -> dict[str, ProcessingModel]:
 
 @cache
 def _binder() -> Binder:
-    return Binder()
+    binder = Binder()
+    # DuckDB's bindings complain of connections that outlive the interpreter.
+    atexit.register(_binder.cache_clear)
+    return binder
 
 
 def _checked(governance: Governance, name: str, model: ProcessingModel) -> _Checked:
@@ -168,20 +171,24 @@ def _checked(governance: Governance, name: str, model: ProcessingModel) -> _Chec
     if model.header.kind == "derive" and model.header.dataset not in METRIC_TABLES:
         problem = f"a derive model gives rows of {' or '.join(METRIC_TABLES)}, not of {model.header.dataset}"
         fault = Fault("header_invalid", header_place(model, "dataset"), problem, f"say {METRIC_TABLES[1]}")
-        return _Checked(model, name, (), (), (), (fault,), (1, 1))
+        return _Checked(model, name, (), Reading(), (), (fault,))
     binder = _binder()
     structure = read_structure(model, binder)
     select = structure.text.place(structure.text.first_outer_word("SELECT", "FROM") or 0)
     if structure.faults:
-        return _Checked(model, name, (), (), (), structure.faults, select)
+        return _Checked(model, name, (), Reading(), (), structure.faults)
     bound = binder.bind(structure.text, input_tables(governance, model))
+    if bound.fault is not None and structure.tree is not None and bound.fault.code == "unknown_table":
+        bound = replace(bound, fault=named_by_alias(bound.fault, structure.tree, structure.text))
     if bound.fault is not None:
-        return _Checked(model, name, (), (), (), (bound.fault,), select)
+        return _Checked(model, name, (), Reading(), (), (bound.fault,))
     study, relation = _analysed(governance, model, structure, binder)
     faults = list(_faults(governance, model, structure, bound, study, relation, select))
-    scans = tuple(study.scans.values()) if study is not None else ()
+    reading = Reading()
+    if study is not None:
+        reading = Reading(tuple(study.scans.values()), tuple(study.crossings), structure.text.place(0))
     named = tuple(study.named_metrics) if study is not None else ()
-    return _Checked(model, name, bound.columns, scans, named, tuple(faults), select)
+    return _Checked(model, name, bound.columns, reading, named, tuple(faults))
 
 
 def _analysed(
@@ -224,7 +231,7 @@ def _faults(
     for name, _, node in relation.branches[0].columns if relation.branches else ():
         places[name.lower()] = study.text.place_of(node)
     yield from shape_faults(bound.columns, expected, places, select)
-    yield from declared_unit_faults(study, model, expected, reads_by_place(study, structure.tree))
+    yield from declared_unit_faults(study, model, expected)
     found = [*study.faults, *value_faults(study, model, expected, relation)]
     if study.record_wise:
         rows = row_faults(study, relation)
@@ -271,18 +278,9 @@ def _derivation_faults(
     yield from duplicate_faults(one.model, governance)
 
 
-def _rows_scanned(one: _Checked, rows: Mapping[str, int] | None) -> int | None:
-    if rows is None or not one.scans:
-        return None
-    counts = [rows.get(one.name if table == SOURCE else table) for table in one.scans]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None
-
-
-def _cost_faults(one: _Checked, scanned: int | None, limit: int) -> Iterator[Fault]:
-    if scanned is not None and scanned > limit:
-        problem = f"the model scans {scanned:,} rows of a day, more than {limit:,}"
-        yield Fault("costly", one.select, problem, "read each table once, and filter it first")
+def _rows_of(one: _Checked, rows: Mapping[str, int]) -> Mapping[str, int]:
+    """Rows by table as the model calls it: its source is one dataset of one system."""
+    return {SOURCE: rows[one.name]} if one.name in rows and one.model.header.kind == "conform" else rows
 
 
 def _summary(one: _Checked, path: str, scanned: int | None) -> ModelSummary:
@@ -293,7 +291,7 @@ def _summary(one: _Checked, path: str, scanned: int | None) -> ModelSummary:
         path=path,
         version=header.version,
         owner=header.owner,
-        inputs=tuple(sorted(set(one.scans))),
+        inputs=tuple(sorted(set(one.reading.scans))),
         metrics=tuple(sorted(one.reads)),
         columns=one.columns,
         rows_scanned=scanned,

@@ -119,7 +119,11 @@ class Expressions:
     # --- names and casts
 
     def _column(self, node: exp.Column, scope: Scope) -> Facts:
-        return UNKNOWN if isinstance(node.this, exp.Star) else column_facts(node, scope)
+        if isinstance(node.this, exp.Star):
+            return UNKNOWN
+        facts = column_facts(node, scope)
+        scope.study.column_facts[id(node)] = facts
+        return facts
 
     def _cast(self, node: exp.Cast, scope: Scope) -> Facts:
         facts = self.of(node.this, scope)

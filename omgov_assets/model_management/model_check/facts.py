@@ -104,6 +104,8 @@ class Relation:
         numbers: columns that number the rows of partitions, with the columns of the partition.
         branches: the SELECTs that the rows come from.
         selects: numbers in ``Study.selects`` of the queries that give the rows.
+        scanned: tables that are read for the rows, as often as they are.
+        is_written_out: whether the rows stand in the model itself.
     """
 
     columns: Mapping[str, Facts] = field(default_factory=dict)
@@ -113,6 +115,8 @@ class Relation:
     numbers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
     selects: tuple[int, ...] = ()
+    scanned: tuple[str, ...] = ()
+    is_written_out: bool = False
 
     def seen_as(self, source: int) -> dict[str, Facts]:
         """The columns as a SELECT sees them that has the relation as its source of this number."""

@@ -49,7 +49,7 @@ CODES: dict[str, str] = {
     "order_not_determined": "The result depends on an order that is not said.",
     "owner_unknown": "The CMDB does not know the owner of the model.",
     "owner_inactive": "The owner of the model no longer works for the firm.",
-    "costly": "The model scans more rows than is reasonable.",
+    "costly": "The model goes through more rows than is reasonable.",
     "not_analysed": "The SQL is valid, but its meaning could not be analysed.",
 }
 

@@ -13,7 +13,7 @@ from sqlglot import exp
 from omgov_assets.model_management.model_check.conditions import conjuncts, said_by
 from omgov_assets.model_management.model_check.facts import ColumnId, Facts, Keys
 from omgov_assets.model_management.model_check.names import column_facts
-from omgov_assets.model_management.model_check.study import Knowledge, Scope, SelectRows, Source
+from omgov_assets.model_management.model_check.study import Crossing, Knowledge, Scope, SelectRows, Source
 
 FactsOf = Callable[[exp.Expression, Scope], Facts]
 
@@ -26,13 +26,15 @@ class _Condition:
         new: such columns of the source that is joined.
         old: such columns of what it is joined to.
         equal: pairs of plain columns.
-        is_exact: whether there is nothing else that ties the two sides together.
+        is_exact: whether nothing but equations and ranges ties the two sides together: a range makes nothing unique.
+        has_range: whether there is a range.
     """
 
     new: set[ColumnId] = field(default_factory=set)
     old: set[ColumnId] = field(default_factory=set)
     equal: list[tuple[ColumnId, ColumnId]] = field(default_factory=list)
     is_exact: bool = True
+    has_range: bool = False
 
 
 def read_join(
@@ -66,6 +68,8 @@ def read_join(
     if on is None or side == "":
         scope.equal += condition.equal
     _make_nullable(join, source, before, side, scope)
+    if method != "ASOF" and not condition.old and not is_correlated:
+        _note_crossing(join, source, before, scope)
     if kind in ("SEMI", "ANTI"):
         source.visible = False
         return
@@ -76,6 +80,24 @@ def read_join(
         return
     said = said_by(where, scope) if where is not None else Knowledge()
     _read_rows(join, source, before, condition, known.pinned | said.pinned, scope, made)
+
+
+def is_equation(part: exp.Expression, ones: Iterable[Source], others: Iterable[Source], scope: Scope) -> bool:
+    """Whether a condition says that something of one side equals something of the other."""
+    if not isinstance(part, exp.EQ | exp.NullSafeEQ):
+        return False
+    left, right = ({number for number, _ in _columns(side, scope)} for side in (part.this, part.expression))
+    one, other = {source.number for source in ones}, {source.number for source in others}
+    return bool(left and right) and (left <= one and right <= other or left <= other and right <= one)
+
+
+def _note_crossing(join: exp.Join, source: Source, before: list[Source], scope: Scope) -> None:
+    sides = (
+        tuple(table for other in before if not other.single for table in other.relation.scanned),
+        () if source.single else source.relation.scanned,
+    )
+    place = scope.study.text.place_of(join.this)
+    scope.study.crossings[Crossing(place, sides)] = None
 
 
 def _read_rows(
@@ -96,12 +118,16 @@ def _read_rows(
     old_is_unique = scope.single or any(key <= old_known for key in scope.keys or ())
     place = scope.study.text.place_of(join if join.parent is not None else join.this)
     words = "the join" if condition.new else "the cross join"
-    if not new_is_unique and source.keys is not None:
+    is_bucket = source.relation.is_written_out and condition.has_range
+    if not new_is_unique and source.keys is not None and not is_bucket:
         for earlier in before:
             made.multiplied_by.setdefault(earlier.number, []).append((place, words))
     if not old_is_unique and scope.keys is not None:
         made.multiplied_by.setdefault(source.number, []).append((place, words))
-    if not new_is_unique and not old_is_unique and None not in (source.keys, scope.keys) and condition.is_exact:
+    is_known = None not in (source.keys, scope.keys) and condition.is_exact
+    # Rows that stand in the model itself are multiplied by on purpose.
+    is_meant = any(other.relation.is_written_out for other in (*before, source))
+    if not new_is_unique and not old_is_unique and is_known and not is_meant:
         _note_fan_out(join, source, before, condition, place, scope)
     scope.keys = _joined_keys(source.keys, scope.keys, new_is_unique, old_is_unique)
     scope.single = scope.single and source.single
@@ -183,7 +209,9 @@ def _read_part(
                 if all(isinstance(side.unnest(), exp.Column) for side in (part.this, part.expression)):
                     condition.equal.append((next(iter(other)), next(iter(one))))
                 return
-    condition.is_exact = False
+    is_range = isinstance(part, exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Between)
+    condition.has_range |= is_range
+    condition.is_exact &= is_range
 
 
 def _columns(node: exp.Expression, scope: Scope) -> set[ColumnId]:

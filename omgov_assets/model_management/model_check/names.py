@@ -88,9 +88,11 @@ def _levels(scope: Scope) -> list[Scope]:
 
 def _note_use(facts: Facts, level: Scope, scope: Scope) -> None:
     if level is not scope and facts.column is not None:
-        for between in _levels(scope)[1:]:
-            between.used_by_inner.append(facts.column)
-            if between is level:
+        levels = _levels(scope)
+        for inner, around in zip(levels, levels[1:], strict=False):
+            inner.used_outside.append(facts.column)
+            around.used_by_inner.append(facts.column)
+            if around is level:
                 break
 
 

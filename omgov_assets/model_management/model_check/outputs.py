@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sqlglot import exp
 
 from omgov_assets.model_management.model_check.expressions import same_type
-from omgov_assets.model_management.model_check.facts import Facts, Relation
+from omgov_assets.model_management.model_check.facts import Facts, Read, Relation
 from omgov_assets.model_management.model_check.faults import Fault, header_place
 from omgov_assets.model_management.model_check.inputs import InputTable, OutputColumn
 from omgov_assets.model_management.model_check.places import Place
@@ -63,23 +63,16 @@ def value_faults(
             if name not in wanted:
                 continue
             place = study.text.place_of(node)
-            for fault in _value_faults(study, model, wanted[name], facts, place):
+            for fault in _value_faults(study, model, wanted[name], facts, node, place):
                 if (name, fault.code) not in seen or len(relation.branches) > 1:
                     seen.add((name, fault.code))
                     yield fault
 
 
 def declared_unit_faults(
-    study: Study, model: ProcessingModel, expected: Iterable[OutputColumn], read: Mapping[str, Place]
+    study: Study, model: ProcessingModel, expected: Iterable[OutputColumn]
 ) -> Iterator[Fault]:
-    """Units that are declared: whether they are UCUM, and whether header and contract agree.
-
-    Args:
-        study: the model.
-        model: the model as it was read.
-        expected: what its contract asks for.
-        read: where columns of input tables are read, as ``table.column``.
-    """
+    """Units that are declared: whether they are UCUM, and whether header and contract agree."""
     wanted = {column.name: column for column in expected}
     for name, code in model.header.units.items():
         place = header_place(model, f"units.{name}")
@@ -91,36 +84,35 @@ def declared_unit_faults(
             problem = f"the header declares {name} in {code}; its standard says {column.unit}"
             yield Fault("unit_differs", place, problem, f"convert the values and declare {column.unit}")
     for table in study.tables.values():
-        yield from _contract_unit_faults(table, model, read)
+        yield from _contract_unit_faults(table, model, study)
     for column in wanted.values():
         if column.unit is not None and model.header.kind == "conform" and meaning(column.unit) is None:
             problem = f"the standard contract declares {column.name} in {column.unit!r}, which is not a UCUM code"
             yield Fault("unknown_unit", (1, 1), problem, "correct the unit in the standard contract")
 
 
-def reads_by_place(study: Study, tree: exp.Query) -> dict[str, Place]:
-    """Where a column name is first read, by its name in lower case."""
-    places: dict[str, Place] = {}
-    for column in tree.find_all(exp.Column):
-        place = study.text.place_of(column)
-        name = column.name.lower()
-        places[name] = min(places.get(name, place), place)
-    return places
-
-
-def _contract_unit_faults(table: InputTable, model: ProcessingModel, read: Mapping[str, Place]) -> Iterator[Fault]:
+def _contract_unit_faults(table: InputTable, model: ProcessingModel, study: Study) -> Iterator[Fault]:
     for column in table.columns:
         if column.unit is None or meaning(column.unit) is not None:
             continue
-        place = read.get(column.name.lower())
-        if place is None and model.header.kind == "derive":
-            continue
-        problem = f"the contract of {table.name} declares {column.name} in {column.unit!r}, which is not a UCUM code"
-        yield Fault("unknown_unit", place or (1, 1), problem, "correct the unit in the contract")
+        read = any(
+            one.table == table.name and one.column == column.name
+            for facts in study.column_facts.values()
+            for one in facts.reads
+        )
+        if read or model.header.kind == "conform":
+            # It stands in no line of the model.
+            problem = f"the contract of {table.name} declares {column.name} in {column.unit!r}, which is not a UCUM code"
+            yield Fault("unknown_unit", (1, 1), problem, "correct the unit in the contract")
 
 
 def _value_faults(
-    study: Study, model: ProcessingModel, column: OutputColumn, facts: Facts, place: Place
+    study: Study,
+    model: ProcessingModel,
+    column: OutputColumn,
+    facts: Facts,
+    node: exp.Expression,
+    place: Place,
 ) -> Iterator[Fault]:
     if column.required and facts.null is not None:
         problem = f"{column.name} is required, but can be null: {facts.null}"
@@ -131,8 +123,24 @@ def _value_faults(
             f"{column.name} is of grade {column.grade}, but made of {highest.table}.{highest.column} "
             f"of grade {highest.grade}"
         )
-        yield Fault("grade_lowered", place, problem, f"leave {highest.column} out, or raise the grade of {column.name}")
+        at = _place_of_read(study, node, highest, place)
+        yield Fault("grade_lowered", at, problem, f"leave {highest.column} out, or raise the grade of {column.name}")
     yield from _unit_faults(study, model, column, facts, place)
+
+
+def _place_of_read(study: Study, node: exp.Expression, read: Read, place: Place) -> Place:
+    """Where in an expression a column is read; the beginning of the expression where that is not known."""
+    places = [
+        study.text.place_of(column)
+        for column in node.find_all(exp.Column)
+        if any(read.column == one.column and read.table == one.table for one in _reads_of(study, column))
+    ]
+    return min(places, default=place)
+
+
+def _reads_of(study: Study, column: exp.Column) -> frozenset[Read]:
+    facts = study.column_facts.get(id(column))
+    return facts.reads if facts is not None else frozenset()
 
 
 def _unit_faults(

@@ -22,7 +22,7 @@ _FIRST_WORDS: dict[type[exp.Expression], tuple[str, ...]] = {
     exp.Case: ("CASE",),
     exp.TryCast: ("TRY_CAST",),
     exp.Exists: ("EXISTS",),
-    exp.Group: ("GROUP",),
+    exp.Group: ("GROUP BY", "GROUP"),
     exp.Having: ("HAVING",),
     exp.Qualify: ("QUALIFY",),
     exp.Limit: ("LIMIT", "FETCH"),
@@ -30,6 +30,18 @@ _FIRST_WORDS: dict[type[exp.Expression], tuple[str, ...]] = {
     exp.TableSample: ("TABLESAMPLE", "USING"),
     exp.Select: ("SELECT",),
     exp.Extract: ("EXTRACT",),
+    exp.PercentileCont: ("QUANTILE_CONT", "PERCENTILE_CONT"),
+    exp.PercentileDisc: ("QUANTILE_DISC", "PERCENTILE_DISC"),
+    exp.GroupConcat: ("STRING_AGG", "LISTAGG", "GROUP_CONCAT"),
+    exp.ArgMax: ("ARG_MAX", "ARGMAX", "MAX_BY"),
+    exp.ArgMin: ("ARG_MIN", "ARGMIN", "MIN_BY"),
+}
+# Their names in DuckDB, where sqlglot keeps neither name nor position.
+_NAMES: dict[type[exp.Expression], str] = {
+    exp.PercentileCont: "quantile_cont",
+    exp.PercentileDisc: "quantile_disc",
+    exp.GroupConcat: "string_agg",
+    exp.JSONObject: "json_object",
 }
 _JOIN_WORDS = frozenset({
     "JOIN", "LEFT", "RIGHT", "FULL", "INNER", "OUTER", "CROSS", "ASOF", "POSITIONAL", "NATURAL", "SEMI", "ANTI",
@@ -114,6 +126,8 @@ class Text:
             return self.sql[start : end + 1].strip('"').lower()
         if isinstance(function, exp.Anonymous):
             return str(function.this).lower()
+        if type(function) in _NAMES:
+            return _NAMES[type(function)]
         return function.sql_name().lower() if isinstance(function, exp.Func) else ""
 
     @cached_property

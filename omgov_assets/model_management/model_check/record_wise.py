@@ -16,24 +16,32 @@ _REMEDY = "give one row for each record; what aggregates or unnests is a derive 
 
 
 def row_faults(study: Study, relation: Relation) -> list[Fault]:
-    """Where the rows of the output stop being those of source, one fault for each SELECT."""
+    """Where the rows of the output stop being those of source, one fault for each SELECT.
+
+    A query elsewhere may look up what it likes but what many records come together to.
+    """
     facts = relation.columns.get(RECORD_NO)
     origin = facts.origin if facts is not None else None
     path: Instance = origin.instance if origin is not None else ()
-    faults = []
+    faults: dict[int, Fault] = {}
+    for number, made in enumerate(study.selects):
+        if made.of_records:
+            place, words = min(made.of_records)
+            problem = f"{words} makes one value of several records"
+            faults[number] = Fault("not_record_wise", place, problem, _REMEDY)
     pending = [(number, path) for number in relation.selects]
     while pending:
         number, path = pending.pop()
         made = study.selects[number]
         spine = path[0] if path and path[0] in made.sources else next(iter(made.sources), None)
         reasons = [*made.many, *made.multiplied_by.get(spine if spine is not None else -1, [])]
-        if reasons:
+        if reasons and number not in faults:
             place, words = min(reasons)
             problem = f"{words} can give more than one row for a record, or one row for several"
-            faults.append(Fault("not_record_wise", place, problem, _REMEDY))
+            faults[number] = Fault("not_record_wise", place, problem, _REMEDY)
         if spine is not None:
             pending += [(inner, path[1:]) for inner in made.sources[spine]]
-    return faults
+    return list(faults.values())
 
 
 def record_faults(study: Study, relation: Relation) -> list[Fault]:

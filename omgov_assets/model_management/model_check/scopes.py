@@ -27,8 +27,9 @@ from omgov_assets.model_management.model_check.facts import (
 from omgov_assets.model_management.model_check.grouping import keys_of_output, read_groups
 from omgov_assets.model_management.model_check.inputs import SOURCE, InputColumn, InputTable
 from omgov_assets.model_management.model_check.ordering import check_limit
+from omgov_assets.model_management.model_check.places import Place
 from omgov_assets.model_management.model_check.select_lists import Item, expanded
-from omgov_assets.model_management.model_check.study import Scope, SelectRows, Source, Study
+from omgov_assets.model_management.model_check.study import Crossing, Scope, SelectRows, Source, Study
 from omgov_assets.model_management.model_check.unit_algebra import merged, of_code
 
 _MULTIPLYING = frozenset({"unnest", "explode", "generate_subscripts", "regexp_split_to_table"})
@@ -103,6 +104,7 @@ class Scopes:
         items = self._items(node, scope)
         if where is not None:
             self.expressions.of(where, scope)
+        self._note_crossing(node, where, scope)
         for clause in ("having", "qualify"):
             condition = node.args[clause].this if node.args.get(clause) else None
             if condition is not None:
@@ -113,20 +115,21 @@ class Scopes:
         for ordered in node.args["order"].expressions if node.args.get("order") else []:
             if isinstance(ordered, exp.Ordered) and not isinstance(ordered.this, exp.Var):
                 self.expressions.of(ordered.this, scope)
-        self._note_rows(node, scope, made, items)
+        self._note_rows(node, scope, made)
         keys, numbers = keys_of_output(node, scope, groups, items)
         columns: dict[str, Facts] = {}
         for item in items:
             columns.setdefault(item.name.lower(), item.facts)
         complete = all(item.is_known for item in items)
         single = scope.single if groups is None else groups.is_single
+        check_limit(node, self.study, is_single=single)
         limit = node.args.get("limit")
         if limit is not None and isinstance(limit.args.get("expression"), exp.Literal):
             single = single or limit.args["expression"].name in ("0", "1")
-        check_limit(node, self.study, is_single=single)
         branch = Branch(tuple((item.name, item.facts, item.node) for item in items if item.is_known))
         known_keys = keys if complete else None
-        return Relation(columns, complete, known_keys, single, numbers, (branch,), (number,))
+        scanned = tuple(table for source in scope.sources for table in source.relation.scanned)
+        return Relation(columns, complete, known_keys, single, numbers, (branch,), (number,), scanned)
 
     def _items(self, node: exp.Select, scope: Scope) -> list[Item]:
         """The columns of a SELECT list; each can be read by those behind it."""
@@ -156,7 +159,12 @@ class Scopes:
             keys = frozenset({frozenset(columns)})
         check_limit(node, self.study, is_single=False)
         return Relation(
-            columns, left.complete and right.complete, keys, branches=left.branches + right.branches, selects=(number,)
+            columns,
+            left.complete and right.complete,
+            keys,
+            branches=left.branches + right.branches,
+            selects=(number,),
+            scanned=left.scanned + right.scanned,
         )
 
     def _values(self, node: exp.Values, outer: Scope) -> Relation:
@@ -170,7 +178,7 @@ class Scopes:
             if all(isinstance(row[index], exp.Literal) for row in rows)
             and len({row[index].name for row in rows}) == len(rows)
         )
-        relation = Relation(columns, complete=True, keys=unique or None, single=len(rows) == 1)
+        relation = Relation(columns, complete=True, keys=unique, single=len(rows) == 1, is_written_out=True)
         return _renamed(relation, node.args.get("alias"))
 
     def _opaque(self, node: exp.Expression, outer: Scope) -> Relation:
@@ -179,6 +187,18 @@ class Scopes:
             if isinstance(table.this, exp.Identifier) and table.name.lower() not in outer.ctes:
                 self._note_scan(table)
         return OPAQUE
+
+    def _note_crossing(self, node: exp.Select, where: exp.Expression | None, scope: Scope) -> None:
+        """An EXISTS that is tied to the rows around it by no equality is tried for each of them."""
+        outer = scope.outer
+        if not isinstance(node.parent, exp.Exists) or outer is None or not scope.used_outside or not outer.sources:
+            return
+        if any(join_keys.is_equation(part, scope.sources, outer.sources, scope) for part in conjuncts(where)):
+            return
+        inner = tuple(table for source in scope.sources for table in source.relation.scanned)
+        around = tuple(table for source in outer.sources for table in source.relation.scanned)
+        first = node.args["from_"].this if node.args.get("from_") else node
+        self.study.crossings[Crossing(self.study.text.place_of(first), (around, inner))] = None
 
     # --- sources
 
@@ -286,31 +306,33 @@ class Scopes:
                     key = frozenset((source.number, name) for name in numbered)
                     scope.keys = (scope.keys or frozenset()) | {key}
 
-    def _note_rows(self, node: exp.Select, scope: Scope, made: SelectRows, items: list[Item]) -> None:
+    def _note_rows(self, node: exp.Select, scope: Scope, made: SelectRows) -> None:
         """What of a SELECT gives more or fewer rows than its sources have."""
         text = self.study.text
         distinct, grouped = node.args.get("distinct"), node.args.get("group")
+        together: list[tuple[Place, str]] = []
+        begin = text.offset_of(node) or 0
         if grouped is not None:
-            at = text.offset_of(grouped)
-            if grouped.args.get("all"):
-                at = text.word_after(text.offset_of(node) or 0, ("GROUP",))
-            made.many.append((text.place(at or 0), "GROUP BY"))
+            together.append((text.place(text.word_after(begin, ("GROUP BY", "GROUP")) or 0), "GROUP BY"))
         if distinct is not None:
-            at = text.word_after(text.offset_of(node) or 0, ("DISTINCT",))
-            made.many.append((text.place(at or 0), "DISTINCT"))
+            together.append((text.place(text.word_after(begin, ("DISTINCT",)) or 0), "DISTINCT"))
         for projection in node.expressions:
             for call in _own_calls(projection):
+                name = text.name_of(call)
                 if grouped is None and self.study.is_aggregate(call) and not _is_over(call):
-                    made.many.append((text.place_of(call), f"the aggregate {text.name_of(call)}()"))
-                elif text.name_of(call) in _MULTIPLYING or isinstance(call, exp.Explode):
-                    made.many.append((text.place_of(call), f"{text.name_of(call)}()"))
+                    together.append((text.place_of(call), f"the aggregate {name}()"))
+                elif name in _MULTIPLYING or isinstance(call, exp.Explode):
+                    made.many.append((text.place_of(call), f"{name}()"))
+        made.many += together
+        if any(source.relation.scanned for source in scope.sources):
+            made.of_records += together
 
 
 def _scanned(table: InputTable) -> Relation:
     """An input table, not yet seen through any source."""
     columns = {column.name.lower(): _input_facts(table, column) for column in table.columns}
     keys = frozenset(frozenset(name.lower() for name in key) for key in table.keys)
-    return Relation(columns, complete=True, keys=keys)
+    return Relation(columns, complete=True, keys=keys, scanned=(table.name.lower(),))
 
 
 def _input_facts(table: InputTable, column: InputColumn) -> Facts:

@@ -27,6 +27,14 @@ class NamedMetric:
     is_read: bool
 
 
+@dataclass(frozen=True)
+class Crossing:
+    """Two sides of which each row is held against each of the other: the tables that are read for either."""
+
+    place: Place
+    sides: tuple[tuple[str, ...], tuple[str, ...]]
+
+
 @dataclass
 class Study:
     """One model under analysis.
@@ -41,6 +49,8 @@ class Study:
         faults: what is wrong, each once.
         scans: tables that are read, by the place where they are.
         named_metrics: literals that are compared with a column ``metric``.
+        crossings: joins without any equality.
+        column_facts: what was known of a column where it is read, by the identity of its node.
         selects: what was learned about each SELECT and set operation, by number.
     """
 
@@ -53,6 +63,8 @@ class Study:
     faults: dict[Fault, None] = field(default_factory=dict)
     scans: dict[Place, str] = field(default_factory=dict)
     named_metrics: dict[NamedMetric, None] = field(default_factory=dict)
+    crossings: dict[Crossing, None] = field(default_factory=dict)
+    column_facts: dict[int, Facts] = field(default_factory=dict)
     selects: list[SelectRows] = field(default_factory=list)
     numbers: count[int] = field(default_factory=count)
 
@@ -76,11 +88,13 @@ class SelectRows:
     Attributes:
         sources: what each source is made of: number of the source to numbers in ``Study.selects``.
         many: why there may be more or fewer rows than in the sources together: place and words.
+        of_records: those of them by which rows of several records come together.
         multiplied_by: source number to the joins that can multiply its rows.
     """
 
     sources: dict[int, tuple[int, ...]] = field(default_factory=dict)
     many: list[tuple[Place, str]] = field(default_factory=list)
+    of_records: list[tuple[Place, str]] = field(default_factory=list)
     multiplied_by: dict[int, list[tuple[Place, str]]] = field(default_factory=dict)
 
 
@@ -159,7 +173,8 @@ class Scope:
         single: whether there is at most one joined row.
         grouped_by: columns that are the same in each group; None without groups.
         grouped_metrics: scans whose groups are of one metric each.
-        used_by_inner: how often a SELECT within has read a column from here.
+        used_by_inner: columns of here that a SELECT within has read.
+        used_outside: columns of around that were read from here.
     """
 
     study: Study
@@ -177,6 +192,7 @@ class Scope:
     grouped_by: frozenset[ColumnId] | None = None
     grouped_metrics: frozenset[Instance] = frozenset()
     used_by_inner: list[ColumnId] = field(default_factory=list)
+    used_outside: list[ColumnId] = field(default_factory=list)
 
     def knowing(self, known: Knowledge) -> Scope:
         """The same place where a further condition holds."""

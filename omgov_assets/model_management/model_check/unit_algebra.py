@@ -1,7 +1,8 @@
 """What unit the result of an operation is in.
 
 A measure holds every unit that the values may be in, for a factor says two things: ``ms / 1000`` is a thousandth of the
-time in ``ms``, or the time in ``s``. A measure of None is unknown, and nothing is claimed of it. Does not belong here:
+time in ``ms``, or the time in ``s``. Factors by which units are converted belong together: ``ms / 1000 / 60`` is in ``ms``
+or ``min``, and not in ``s``. A measure of None is unknown, and nothing is claimed of it. Does not belong here:
 what a code means (``ucum``), and which operations an expression is made of (``expressions``).
 """
 
@@ -15,6 +16,14 @@ from omgov_assets.model_management.ucum import UnitMeaning, meaning
 
 _MOST_UNITS = 48
 _SHARES = frozenset({"%"})
+_SECOND = UnitMeaning(Fraction(1), Fraction(0), (("s", 1),), ())
+# Factors between units of one dimension: powers of ten and of 1024, shares, times, bits.
+_TIMES = (1, 60, 3_600, 86_400, 24, 1_440, 604_800, 168, 10_080)
+_CONVERSIONS = frozenset(
+    Fraction(time * scale)
+    for time in _TIMES
+    for scale in (1, 100, 10**3, 10**6, 10**9, 10**12, 10**15, 8, 8_000, 8 * 1024, 1024, 1024**2, 1024**3, 1024**4)
+) - {Fraction(1)}
 
 
 @dataclass(frozen=True)
@@ -22,14 +31,22 @@ class Measure:
     """The units that values may be in.
 
     Attributes:
-        units: the units; empty for a literal, which goes with every unit.
+        units: the units, conversion aside; empty for a literal, which goes with every unit.
         label: how to call them, such as ``ms`` or ``By/s``.
         literal: the value of a literal, where it is known.
+        conversion: what the values were multiplied by to convert them, unless that was to scale them.
     """
 
     units: frozenset[UnitMeaning]
     label: str
     literal: Fraction | None = None
+    conversion: Fraction = Fraction(1)
+
+    @property
+    def possible(self) -> frozenset[UnitMeaning]:
+        """All units that the values may be in."""
+        converted = (replace(unit, factor=unit.factor / self.conversion) for unit in self.units)
+        return self.units.union(converted)
 
     @property
     def is_literal(self) -> bool:
@@ -58,7 +75,7 @@ def agree(left: Measure | None, right: Measure | None) -> bool:
     """Whether the two can be added, compared and exchanged; True where one of them is not known."""
     if left is None or right is None or left.is_literal or right.is_literal:
         return True
-    return any(_same(one, other) for one in left.units for other in right.units)
+    return any(_same(one, other) for one in left.possible for other in right.possible)
 
 
 def merged(left: Measure | None, right: Measure | None) -> Measure | None:
@@ -70,7 +87,7 @@ def merged(left: Measure | None, right: Measure | None) -> Measure | None:
     if right.is_literal:
         return left
     common = frozenset(
-        one if one.counts else other for one in left.units for other in right.units if _same(one, other)
+        one if one.counts else other for one in left.possible for other in right.possible if _same(one, other)
     )
     return Measure(common, left.label) if common else None
 
@@ -120,11 +137,11 @@ def _combined(left: Measure | None, right: Measure | None, exponent: int, second
     if right.is_literal:
         return _scaled(left, right.literal, exponent, seconds)
     if left.is_literal:
-        base = right if exponent > 0 else Measure(frozenset(_inverse(unit) for unit in right.units), f"1/{right.label}")
+        base = right if exponent > 0 else Measure(frozenset(_inverse(unit) for unit in right.possible), f"1/{right.label}")
         return _scaled(base, left.literal, 1, seconds if exponent > 0 else ())
     if any(unit.offset for unit in left.units | right.units):
         return None
-    units = frozenset(_times(one, other, exponent) for one in left.units for other in right.units)
+    units = frozenset(_times(one, other, exponent) for one in left.possible for other in right.possible)
     label = f"{left.label}{'.' if exponent > 0 else '/'}{right.label}"
     return Measure(units, label) if len(units) <= _MOST_UNITS else None
 
@@ -132,13 +149,15 @@ def _combined(left: Measure | None, right: Measure | None, exponent: int, second
 def _scaled(measure: Measure, number: Fraction | None, exponent: int, seconds: Collection[int]) -> Measure | None:
     if not number or any(unit.offset for unit in measure.units):
         return None
-    number = abs(number)
-    units = set(measure.units)
-    units |= {replace(unit, factor=unit.factor / number**exponent) for unit in measure.units}
-    if number in seconds:
-        second = next(iter(of_code("s").units))  # type: ignore[union-attr] # s is a code
-        units |= {_times(unit, second, exponent) for unit in measure.units}
-    return Measure(frozenset(units), measure.label) if len(units) <= _MOST_UNITS else None
+    factor = abs(number) ** exponent
+    units, conversion = set(measure.units), measure.conversion
+    if max(factor, 1 / factor) in _CONVERSIONS:
+        conversion *= factor
+    else:
+        units |= {replace(unit, factor=unit.factor / factor) for unit in measure.units}
+    if abs(number) in seconds:
+        units |= {_times(unit, _SECOND, exponent) for unit in measure.possible}
+    return Measure(frozenset(units), measure.label, None, conversion) if len(units) <= _MOST_UNITS else None
 
 
 def _inverse(unit: UnitMeaning) -> UnitMeaning:

@@ -39,7 +39,7 @@ from omgov_assets.model_management.model_check.unit_algebra import (
 )
 
 # Reads a query within an expression; ``scopes`` gives it, which itself reads expressions.
-RelationOf = Callable[[exp.Expression, Scope], Relation]
+RelationOf = Callable[[exp.Expr, Scope], Relation]
 
 
 class Expressions:
@@ -51,7 +51,7 @@ class Expressions:
 
     def __init__(self, relation_of: RelationOf) -> None:
         self._relation_of = relation_of
-        self._readers: dict[type[exp.Expression], Callable[..., Facts]] = {
+        self._readers: dict[type[exp.Expr], Callable[..., Facts]] = {
             exp.Column: self._column,
             exp.Identifier: lambda node, scope: name_facts(node.name.lower(), scope),
             exp.Literal: lambda node, scope: Facts(
@@ -98,7 +98,7 @@ class Expressions:
             exp.NullSafeNEQ: self._comparison,
         }
 
-    def of(self, node: exp.Expression, scope: Scope) -> Facts:
+    def of(self, node: exp.Expr, scope: Scope) -> Facts:
         """What is known of an expression's values in a scope."""
         reader = self._readers.get(type(node))
         if reader is not None:
@@ -111,7 +111,7 @@ class Expressions:
             facts = replace(facts, null=None)
         return facts
 
-    def condition(self, node: exp.Expression, scope: Scope) -> Knowledge:
+    def condition(self, node: exp.Expr, scope: Scope) -> Knowledge:
         """Read a condition, and say what holds where it is true."""
         self.of(node, scope)
         return said_by(node, scope)
@@ -159,7 +159,7 @@ class Expressions:
         operand = self.of(node.this, scope) if node.this is not None else None
         otherwise = scope
         tested: list[Facts] = [operand] if operand else []
-        branches: list[tuple[exp.Expression, Facts]] = []
+        branches: list[tuple[exp.Expr, Facts]] = []
         for branch in node.args["ifs"]:
             if operand is not None:
                 tested.append(self.of(branch.this, otherwise))
@@ -200,13 +200,13 @@ class Expressions:
         self._require_agreement(node, facts, other, "compared", scope)
         return _kept(facts, facts.null or "NULLIF")
 
-    def _choice(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _choice(self, node: exp.Expr, scope: Scope) -> Facts:
         branches = [(child, self.of(child, scope)) for child in node.iter_expressions()]
         return self._chosen(branches, [], None, scope)
 
     def _chosen(
         self,
-        branches: Sequence[tuple[exp.Expression, Facts]],
+        branches: Sequence[tuple[exp.Expr, Facts]],
         tested: Iterable[Facts],
         null: str | None,
         scope: Scope,
@@ -265,7 +265,7 @@ class Expressions:
             self._require_agreement(node, facts, bound, "compared", scope)
         return Facts(reads=facts.reads.union(*(bound.reads for bound in bounds)))
 
-    def _name_metric(self, facts: Facts, others: Iterable[exp.Expression], scope: Scope, *, is_read: bool) -> None:
+    def _name_metric(self, facts: Facts, others: Iterable[exp.Expr], scope: Scope, *, is_read: bool) -> None:
         """Note the literals that a column ``metric`` is compared with."""
         if facts.metric_of is None:
             return
@@ -281,7 +281,7 @@ class Expressions:
     def _ordered(self, node: exp.Order, scope: Scope) -> Facts:
         for ordered in node.expressions:
             self.of(ordered.this if isinstance(ordered, exp.Ordered) else ordered, scope)
-        return self.of(node.this, scope) if isinstance(node.this, exp.Expression) else UNKNOWN
+        return self.of(node.this, scope) if isinstance(node.this, exp.Expr) else UNKNOWN
 
     def _window(self, node: exp.Window, scope: Scope) -> Facts:
         partition, order = _window_of(node, scope)
@@ -309,7 +309,7 @@ class Expressions:
         facts = self.of(ordered.this, scope)
         return _kept(facts, None)
 
-    def _subquery(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _subquery(self, node: exp.Expr, scope: Scope) -> Facts:
         relation = self._relation_of(node, scope)
         first = next(iter(relation.columns.values()), UNKNOWN)
         return first.computed(first.measure)
@@ -332,7 +332,7 @@ class Expressions:
 
     # --- functions
 
-    def _call(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _call(self, node: exp.Expr, scope: Scope) -> Facts:
         """Facts of a function, by its name as it is written, or of an operator without meaning for units."""
         name = scope.study.text.name_of(node) if isinstance(node, exp.Func) else node.key
         children = [child for child in node.iter_expressions() if not isinstance(child, exp.DataType | exp.Var)]
@@ -353,40 +353,40 @@ class Expressions:
         if unit is not None:
             return Facts(reads=reads, measure=unit, null=null)
         if name in KEEPS_UNIT and arguments:
-            self._refuse_mixed_metrics(node, name, arguments[0], scope)
+            if self._mixes_metrics(node, name, arguments[0], scope):
+                return Facts(reads=reads, null=null)
             kept = _kept(arguments[0], null)
             return replace(kept, reads=reads)
         return Facts(reads=reads, null=null, constant=not children and name in NEVER_NULL)
 
-    def _first_of(self, nodes: Sequence[exp.Expression], scope: Scope) -> Facts:
+    def _first_of(self, nodes: Sequence[exp.Expr], scope: Scope) -> Facts:
         facts = [self.of(node, scope) for node in nodes]
         return replace(facts[0], reads=frozenset().union(*(one.reads for one in facts))) if facts else UNKNOWN
 
     # --- units
 
-    def _require_agreement(
-        self, node: exp.Expression, left: Facts, right: Facts, how: str, scope: Scope
-    ) -> None:
+    def _require_agreement(self, node: exp.Expr, left: Facts, right: Facts, how: str, scope: Scope) -> None:
         if agree(left.measure, right.measure):
             return
         labels = " and ".join(_label(facts.measure) for facts in (left, right))
         problem = f"values in {labels} are {how}"
         scope.study.fault("unit_mixed", node, problem, "convert one of them to the unit of the other first")
 
-    def _refuse_mixed_metrics(self, node: exp.Expression, name: str, facts: Facts, scope: Scope) -> None:
-        """An aggregate over rows of several metrics is one over several units."""
+    def _mixes_metrics(self, node: exp.Expr, name: str, facts: Facts, scope: Scope) -> bool:
+        """Whether an aggregate is one over rows of several metrics in several units; notes it."""
         value = facts.metric_value
         if value is None or not value.metrics or name not in MIXES_METRICS or isinstance(node.parent, exp.Window):
-            return
+            return False
         if scope.grouped_by is None or value.instance in scope.grouped_metrics:
-            return
+            return False
         standard = [scope.study.standard[metric] for metric in sorted(value.metrics) if metric in scope.study.standard]
         for other in standard[1:]:
             if not agree(of_code(standard[0].unit), of_code(other.unit)):
                 units = f"{standard[0].unit} ({standard[0].metric}) and {other.unit} ({other.metric})"
                 problem = f"{name}() takes values in {units} together"
                 scope.study.fault("unit_mixed", node, problem, "aggregate each metric by itself, as with FILTER")
-                return
+                return True
+        return False
 
 
 def same_type(contract_type: str, sql_type: str) -> bool:
@@ -422,14 +422,14 @@ def _label(measure: Measure | None) -> str:
     return measure.label if measure else "an unknown unit"
 
 
-def _is_denied(node: exp.Expression) -> bool:
+def _is_denied(node: exp.Expr) -> bool:
     parent = node.parent
     while isinstance(parent, exp.Paren):
         parent = parent.parent
     return isinstance(parent, exp.Not)
 
 
-def _said_by_when(operand: exp.Expression, value: exp.Expression, facts: Facts, scope: Scope) -> Knowledge:
+def _said_by_when(operand: exp.Expr, value: exp.Expr, facts: Facts, scope: Scope) -> Knowledge:
     """What a branch of ``CASE operand WHEN value`` says."""
     node = value.unnest()
     known = said_by(exp.EQ(this=operand.copy(), expression=node.copy()), scope)
@@ -438,9 +438,9 @@ def _said_by_when(operand: exp.Expression, value: exp.Expression, facts: Facts, 
     return known
 
 
-def _window_of(node: exp.Window, scope: Scope) -> tuple[list[exp.Expression], list[exp.Ordered]]:
+def _window_of(node: exp.Window, scope: Scope) -> tuple[list[exp.Expr], list[exp.Ordered]]:
     """Partition and order of a window, those of the named window it refers to included."""
-    partition: list[exp.Expression] = list(node.args.get("partition_by") or [])
+    partition: list[exp.Expr] = list(node.args.get("partition_by") or [])
     order: list[exp.Ordered] = list(node.args["order"].expressions) if node.args.get("order") else []
     names = [node.args.get("alias"), node.args.get("first")]
     for name in names:

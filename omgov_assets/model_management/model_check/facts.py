@@ -89,7 +89,7 @@ UNKNOWN = Facts()
 class Branch:
     """One SELECT that gives output rows: what each of its columns is, and the node that it stands in."""
 
-    columns: tuple[tuple[str, Facts, exp.Expression], ...]
+    columns: tuple[tuple[str, Facts, exp.Expr], ...]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The corpus itself is right: its sound models run and give what their contracts ask, its faulty ones are what they say.
+"""The corpus itself is right: its sound models run and give what their contracts ask, each faulty one has its fault.
 
-Everything is judged by DuckDB, the contracts and the loader alone; no check of models takes part, for the corpus is what
-such a check is measured by.
+Everything is judged by DuckDB, the contracts and the loader alone; no check of models takes part, for the corpus is
+what such a check is measured by.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,13 @@ from typing import Any
 import duckdb
 import pytest
 import yaml
+from firm_models import Model, create_tables, models_of
+from small_data import fill
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.model_management.contracts import DataContract
 from omgov_assets.model_management.errors import GovernanceError
-from omgov_assets.model_management.governance import Governance, load_governance
+from omgov_assets.model_management.governance import load_governance
 from omgov_assets.model_management.processing_models import ProcessingModel, load_processing_model
 
 CORPUS = Path(__file__).parent
@@ -60,112 +61,14 @@ OTHER_OUTPUT = {
     "output_type_differs",
 }
 # Not judged by binding: there is no model, no single statement, or what is outside is not there.
-NOT_BOUND = {"header_invalid", "not_one_select", "outside_access"}
-
-TIMESTAMPTZ = "TIMESTAMP WITH TIME ZONE"
-NORMALISED = {
-    "metric_samples": {
-        "system": "VARCHAR",
-        "instance_id": "VARCHAR",
-        "metric": "VARCHAR",
-        "ci_id": "VARCHAR",
-        "attributes": "MAP(VARCHAR, VARCHAR)",
-        "observed_at": TIMESTAMPTZ,
-        "value": "DOUBLE",
-    },
-    "metric_instances": {
-        "system": "VARCHAR",
-        "instance_id": "VARCHAR",
-        "metric": "VARCHAR",
-        "ci_id": "VARCHAR",
-        "attributes": "MAP(VARCHAR, VARCHAR)",
-        "interval_s": "BIGINT",
-        "sample_count": "BIGINT",
-        "value_min": "DOUBLE",
-        "value_max": "DOUBLE",
-        "value_mean": "DOUBLE",
-    },
-}
-DERIVED_COLUMNS = {
-    "metric_samples": ("ci_id", "attributes", "observed_at", "value"),
-    "metric_instances": ("ci_id", "attributes", "sample_count", "value_min", "value_max", "value_mean"),
-}
-MAY_BE_NULL = {"sample_count", "value_min", "value_max"}
-HANDED_ON = {"_batch_id": "VARCHAR", "_record_no": "BIGINT"}
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model, the tables that it reads, and the columns that it must give.
-
-    Attributes:
-        name: `<system>/<dataset>` or the metric.
-        processing_model: header and SQL.
-        inputs: columns and their types by table.
-        output: columns and their types.
-        required: columns of the output that must not be null.
-    """
-
-    name: str
-    processing_model: ProcessingModel
-    inputs: Mapping[str, Mapping[str, str]]
-    output: Mapping[str, str]
-    required: tuple[str, ...]
-
-
-def _models(governance: Governance) -> list[Model]:
-    conform = [
-        Model(
-            name=f"{system.name}/{dataset.name}",
-            processing_model=dataset.model,
-            inputs={"source": {c.name: _type(c.sql_type) for c in dataset.source_contract.columns} | HANDED_ON},
-            output={c.name: _type(c.sql_type) for c in dataset.standard_contract.conform_columns} | HANDED_ON,
-            required=(*(c.name for c in dataset.standard_contract.conform_columns if c.required), *HANDED_ON),
-        )
-        for system in governance.systems.values()
-        for dataset in system.datasets.values()
-    ]
-    tables = _derive_tables(governance)
-    derived = []
-    for model in governance.derived:
-        columns = DERIVED_COLUMNS[model.header.dataset]
-        types = NORMALISED[model.header.dataset]
-        derived.append(
-            Model(
-                name=str(model.header.metric),
-                processing_model=model,
-                inputs=tables,
-                output={column: types[column] for column in columns},
-                required=tuple(column for column in columns if column not in MAY_BE_NULL),
-            )
-        )
-    return conform + derived
-
-
-def _derive_tables(governance: Governance) -> dict[str, dict[str, str]]:
-    """What a derive model may read: every standard dataset that a system delivers."""
-    delivered = {dataset for system in governance.systems.values() for dataset in system.datasets}
-    return {
-        name: NORMALISED.get(name) or {c.name: _type(c.sql_type) for c in contract.columns if c.name not in HANDED_ON}
-        for name, contract in governance.contracts.items()
-        if name in delivered
-    }
-
-
-def _type(sql_type: str) -> str:
-    return TIMESTAMPTZ if sql_type == "TIMESTAMPTZ" else sql_type
+PARSED_ALONE = {"not_one_select", "outside_access"}
+NOT_BOUND = {"header_invalid", *PARSED_ALONE}
 
 
 @pytest.fixture
 def con(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with Lake(tmp_path / "lake", FIRM / "governance" / "standard" / "data_contracts").connect() as connection:
         yield connection
-
-
-def _create_tables(con: duckdb.DuckDBPyConnection, model: Model) -> None:
-    for table, columns in model.inputs.items():
-        listed = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
-        con.execute(f"CREATE TABLE {table} ({listed})")
 
 
 def _output(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
@@ -176,7 +79,7 @@ def _output(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple[str, str]]:
 
 
 FIRM_GOVERNANCE = load_governance(FIRM)
-FIRM_MODELS = _models(FIRM_GOVERNANCE)
+FIRM_MODELS = models_of(FIRM_GOVERNANCE)
 METRICS = {metric.metric: metric for metric in FIRM_GOVERNANCE.metrics}
 
 
@@ -188,7 +91,7 @@ def test_there_are_enough_sound_models() -> None:
 
 @pytest.mark.parametrize("model", FIRM_MODELS, ids=lambda model: model.name)
 def test_a_sound_model_gives_exactly_the_columns_of_its_contract(model: Model, con: duckdb.DuckDBPyConnection) -> None:
-    _create_tables(con, model)
+    create_tables(con, model)
     output = _output(con, model.processing_model.sql)
     assert dict(output) == model.output
     assert len(output) == len(model.output)
@@ -196,10 +99,10 @@ def test_a_sound_model_gives_exactly_the_columns_of_its_contract(model: Model, c
 
 @pytest.mark.parametrize("model", FIRM_MODELS, ids=lambda model: model.name)
 def test_a_sound_model_runs_on_data_of_its_contract(model: Model, con: duckdb.DuckDBPyConnection) -> None:
-    _create_tables(con, model)
+    create_tables(con, model)
     for table, contract in _contracts_of(model).items():
         if re.search(rf"\b{table}\b", model.processing_model.sql):
-            _fill(con, table, model.inputs[table], contract)
+            fill(con, table, model.inputs[table], contract, [*METRICS])
     con.execute(f"CREATE TABLE output AS {model.processing_model.sql}")
     assert _count(con, "SELECT count(*) FROM output") > 0
     for column in model.required:
@@ -317,10 +220,18 @@ def test_an_invalid_header_is_refused_by_the_loader(case: Case, project: Path) -
     assert refusal.value.path == project / case.path
 
 
+@pytest.mark.parametrize("case", [c for c in CASES if c.code in PARSED_ALONE], ids=lambda case: case.case)
+def test_a_case_is_one_select_unless_that_is_its_fault(case: Case, project: Path) -> None:
+    with duckdb.connect() as con:
+        statements = con.extract_statements(load_processing_model(project / case.path).sql)
+    is_one_select = [statement.type for statement in statements] == [duckdb.StatementType.SELECT]
+    assert is_one_select == (case.code == "outside_access")
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if c.code not in NOT_BOUND], ids=lambda case: case.case)
 def test_a_case_has_no_other_fault_that_duckdb_sees(case: Case, project: Path, con: duckdb.DuckDBPyConnection) -> None:
-    model = next(model for model in _models(load_governance(project)) if model.name == case.model)
-    _create_tables(con, model)
+    model = next(model for model in models_of(load_governance(project)) if model.name == case.model)
+    create_tables(con, model)
     if case.code in REFUSED_BY_DUCKDB:
         with pytest.raises(duckdb.Error, match=REFUSED_BY_DUCKDB[case.code]):
             _output(con, model.processing_model.sql)
@@ -358,97 +269,11 @@ def test_the_rest_of_the_project_stays_sound(case: Case, project: Path) -> None:
             assert owner is None or owners[owner] is True
 
 
-# --- Small data ----------------------------------------------------------------------------------------------------
-
-BEGIN = datetime(2026, 11, 3, 1, 30, tzinfo=UTC)
-# Forty points of each standard metric on two applications, the day's profile of each, and nine CIs.
-MADE_ROWS = {
-    "metric_samples": """
-        SELECT
-            'market_data' AS system,
-            metric || '@' || ci_id AS instance_id,
-            metric,
-            ci_id,
-            MAP {'device': 'sda'} AS attributes,
-            TIMESTAMPTZ '2026-11-03 01:30:00+00' + to_seconds(30 * point) AS observed_at,
-            60.0 + point AS value
-        FROM unnest($metrics) AS m(metric), (VALUES ('APP-0001'), ('APP-0002')) AS c(ci_id), range(40) AS p(point)
-    """,
-    "metric_instances": """
-        SELECT
-            'market_data' AS system,
-            metric || '@' || ci_id AS instance_id,
-            metric,
-            ci_id,
-            MAP {'device': 'sda'} AS attributes,
-            60 AS interval_s,
-            1440 AS sample_count,
-            1.0 AS value_min,
-            90.0 AS value_max,
-            40.0 AS value_mean
-        FROM unnest($metrics) AS m(metric), (VALUES ('APP-0001'), ('APP-0002')) AS c(ci_id)
-    """,
-    "configuration_items": """
-        SELECT
-            DATE '2026-11-03' AS day,
-            'cmdb' AS system,
-            prefix || '-000' || number AS ci_id,
-            ci_class,
-            ci_id AS name,
-            'in_use' AS status,
-            number AS tier
-        FROM
-            (VALUES ('APP', 'application'), ('HOST', 'host'), ('DB', 'database')) AS c(prefix, ci_class),
-            range(1, 4) AS n(number)
-        WHERE len($metrics) > 0
-    """,
-}
-DEFAULTS: dict[str, tuple[Any, ...]] = {
-    "VARCHAR": ("a", "b"),
-    "BIGINT": (1, 2, 3),
-    "DOUBLE": (1.5, 2.5),
-    "BOOLEAN": (True, False),
-    "DATE": (date(2026, 11, 3),),
-    "TIMESTAMP": (datetime(2026, 11, 3, 9, 30), datetime(2026, 11, 3, 9, 31)),  # noqa: DTZ001 - it has no zone
-    TIMESTAMPTZ: (BEGIN, BEGIN + timedelta(minutes=1)),
-    # DuckDB reads maps from text; a dict would be a struct.
-    "MAP(VARCHAR, VARCHAR)": ("{device=sda, direction=RX}", "{}"),
-}
-
-
-def _fill(con: duckdb.DuckDBPyConnection, table: str, columns: Mapping[str, str], contract: DataContract) -> None:
-    """Rows by the examples of the contract; where it gives none for the day's data of metrics and CIs, made ones."""
-    if table in MADE_ROWS:
-        con.execute(f"INSERT INTO {table} BY NAME {MADE_ROWS[table]}", {"metrics": [*METRICS]})
-        return
-    rows = _rows_by_examples(contract, columns)
-    if table == "source":
-        rows = [{**row, "_batch_id": "batch", "_record_no": number} for number, row in enumerate(rows, 1)]
-    placeholders = ", ".join(f"?::{kind}" for kind in columns.values())
-    con.executemany(f"INSERT INTO {table} VALUES ({placeholders})", [[row.get(c) for c in columns] for row in rows])
-
-
 def _contracts_of(model: Model) -> Mapping[str, DataContract]:
     if model.processing_model.header.kind == "derive":
         return {table: FIRM_GOVERNANCE.contracts[table] for table in model.inputs}
     system, _, dataset = model.name.partition("/")
     return {"source": FIRM_GOVERNANCE.systems[system].datasets[dataset].source_contract}
-
-
-def _rows_by_examples(contract: DataContract, columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    document = yaml.safe_load(contract.path.read_text(encoding="utf-8"))
-    examples = {column["name"]: column.get("examples") for column in document["schema"][0]["properties"]}
-    keys = [column.name for column in contract.columns if column.key]
-    count = 12
-    rows: dict[Any, dict[str, Any]] = {}
-    for number in range(count):
-        row: dict[str, Any] = {}
-        for column in contract.columns:
-            if number < count - 1 or column.required:
-                values = examples[column.name] or DEFAULTS[columns.get(column.name, "VARCHAR")]
-                row[column.name] = values[number % len(values)]
-        rows.setdefault(tuple(row[key] for key in keys) or number, row)
-    return list(rows.values())
 
 
 def _count(con: duckdb.DuckDBPyConnection, sql: str) -> int:

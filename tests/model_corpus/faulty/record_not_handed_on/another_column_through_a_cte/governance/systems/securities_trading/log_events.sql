@@ -9,7 +9,7 @@ units: {duration: ms, bytes_sent: By}
 WITH head AS (
     SELECT
         * EXCLUDE (头部, _record_no),
-        CAST(TRY_CAST(regexp_extract(日志编号, '[0-9]+$') AS BIGINT) AS BIGINT) AS line_no,
+        CAST(regexp_extract(日志编号, '[0-9]+$') AS BIGINT) AS line_no,
         regexp_extract(头部, '^([A-Z]+)?\s*(?:\[(\w+)\])?\s*(?:trace=([0-9a-f]+))?', ['severity', 'logger', 'trace']) AS h
     FROM source
 )

@@ -12,7 +12,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from omgov_assets.model_management.model_check.conditions import COMPARISONS, said_by, said_otherwise, text_of
-from omgov_assets.model_management.model_check.facts import UNKNOWN, Facts, Relation
+from omgov_assets.model_management.model_check.facts import (
+    UNKNOWN,
+    Facts,
+    Relation,
+    first_null,
+    joined_facts,
+    kept_facts,
+)
 from omgov_assets.model_management.model_check.function_units import (
     KEEPS_UNIT,
     MIXES_METRICS,
@@ -132,26 +139,26 @@ class Expressions:
             return facts
         is_text = node.to.is_type(*exp.DataType.TEXT_TYPES)
         null = facts.null or ("TRY_CAST" if tries and not facts.constant else None)
-        kept = _kept(facts, null)
+        kept = kept_facts(facts, null)
         return replace(kept, measure=None, metric_value=None) if is_text else replace(kept, constant=facts.constant)
 
     # --- arithmetic
 
     def _negation(self, node: exp.Neg, scope: Scope) -> Facts:
         facts = self.of(node.this, scope)
-        return replace(_kept(facts, facts.null), measure=negated(facts.measure), constant=facts.constant)
+        return replace(kept_facts(facts, facts.null), measure=negated(facts.measure), constant=facts.constant)
 
     def _sum(self, node: exp.Binary, scope: Scope, sign: int) -> Facts:
         left, right = self.of(node.this, scope), self.of(node.expression, scope)
         self._require_agreement(node, left, right, "added" if sign > 0 else "subtracted", scope)
         result = summed(left.measure, right.measure, sign)
-        return _joined((left, right), result, left.null or right.null)
+        return joined_facts((left, right), result, left.null or right.null)
 
     def _product(self, node: exp.Binary, scope: Scope) -> Facts:
         left, right = self.of(node.this, scope), self.of(node.expression, scope)
         combine = product if isinstance(node, exp.Mul) else quotient
         measure = combine(left.measure, right.measure, scope.study.seconds)
-        return replace(_joined((left, right), measure, left.null or right.null), metric_value=None)
+        return replace(joined_facts((left, right), measure, left.null or right.null), metric_value=None)
 
     # --- choices
 
@@ -177,7 +184,7 @@ class Expressions:
         default = node.args.get("default")
         if default is not None:
             branches.append((default, self.of(default, otherwise)))
-        null = _first_null(facts for _, facts in branches) or (None if default is not None else "CASE without ELSE")
+        null = first_null(facts for _, facts in branches) or (None if default is not None else "CASE without ELSE")
         return self._chosen(branches, tested, null, scope)
 
     def _if(self, node: exp.If, scope: Scope) -> Facts:
@@ -186,7 +193,7 @@ class Expressions:
         branches = [(value, self.of(value, scope.knowing(said_by(node.this, scope))))]
         if default is not None:
             branches.append((default, self.of(default, scope.knowing(said_otherwise(node.this, scope)))))
-        null = _first_null(facts for _, facts in branches) or (None if default is not None else "if() without else")
+        null = first_null(facts for _, facts in branches) or (None if default is not None else "if() without else")
         return self._chosen(branches, [condition], null, scope)
 
     def _coalesce(self, node: exp.Coalesce, scope: Scope) -> Facts:
@@ -198,7 +205,7 @@ class Expressions:
     def _nullif(self, node: exp.Nullif, scope: Scope) -> Facts:
         facts, other = self.of(node.this, scope), self.of(node.expression, scope)
         self._require_agreement(node, facts, other, "compared", scope)
-        return _kept(facts, facts.null or "NULLIF")
+        return kept_facts(facts, facts.null or "NULLIF")
 
     def _choice(self, node: exp.Expr, scope: Scope) -> Facts:
         branches = [(child, self.of(child, scope)) for child in node.iter_expressions()]
@@ -218,7 +225,7 @@ class Expressions:
             self._require_agreement(node, replace(result, measure=measure), facts, "chosen between", scope)
             measure = merged(measure, facts.measure)
         reads = frozenset().union(*(facts.reads for facts in tested))
-        joined = _joined([facts for _, facts in branches], measure, null)
+        joined = joined_facts([facts for _, facts in branches], measure, null)
         return replace(joined, reads=joined.reads | reads)
 
     # --- conditions
@@ -307,7 +314,7 @@ class Expressions:
         self.of(node.this, scope)
         ordered = node.expression.expressions[0]
         facts = self.of(ordered.this, scope)
-        return _kept(facts, None)
+        return kept_facts(facts, None)
 
     def _subquery(self, node: exp.Expr, scope: Scope) -> Facts:
         relation = self._relation_of(node, scope)
@@ -346,7 +353,7 @@ class Expressions:
         is_row_function = isinstance(node.parent, exp.Window) or scope.study.is_aggregate(node)
         null = None
         if not is_row_function and (name in STRICT or isinstance(node, exp.Binary | exp.Unary)):
-            null = _first_null(arguments)
+            null = first_null(arguments)
         if name in TRIES:
             null = null or name
         unit = unit_of_call(name, node)
@@ -355,7 +362,7 @@ class Expressions:
         if name in KEEPS_UNIT and arguments:
             if self._mixes_metrics(node, name, arguments[0], scope):
                 return Facts(reads=reads, null=null)
-            kept = _kept(arguments[0], null)
+            kept = kept_facts(arguments[0], null)
             return replace(kept, reads=reads)
         return Facts(reads=reads, null=null, constant=not children and name in NEVER_NULL)
 
@@ -394,28 +401,6 @@ def same_type(contract_type: str, sql_type: str) -> bool:
     spellings = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ", "TEXT": "VARCHAR", "STRING": "VARCHAR", "INT8": "BIGINT"}
     one, other = contract_type.upper(), sql_type.upper().replace("TEXT", "VARCHAR")
     return one == spellings.get(other, other)
-
-
-def _kept(facts: Facts, null: str | None) -> Facts:
-    """Facts of values computed from others in the same unit."""
-    return Facts(reads=facts.reads, measure=facts.measure, metric_value=facts.metric_value, null=null)
-
-
-def _joined(parts: Sequence[Facts], measure: Measure | None, null: str | None) -> Facts:
-    """Facts of values made of several: they depend on the row's metric where all of them, literals aside, do alike."""
-    depending = {facts.metric_value for facts in parts if facts.measure is None or not facts.measure.is_literal}
-    value = next(iter(depending)) if len(depending) == 1 else None
-    return Facts(
-        reads=frozenset().union(*(facts.reads for facts in parts)),
-        measure=measure,
-        metric_value=value,
-        null=null,
-        constant=all(facts.constant for facts in parts),
-    )
-
-
-def _first_null(parts: Iterable[Facts]) -> str | None:
-    return next((facts.null for facts in parts if facts.null is not None), None)
 
 
 def _label(measure: Measure | None) -> str:

@@ -11,6 +11,7 @@ from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.mappings import mappings_app
+from omgov_assets.cli.models import check_models
 from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
 from omgov_assets.cli.policies import check, policies_app
@@ -37,6 +38,7 @@ app.add_typer(admission_app, name="admission")
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
+app.command("check-models")(check_models)
 
 RANKED = {
     "anomaly_type": "anomaly_type",

@@ -133,7 +133,7 @@ def duckdb_error(error: duckdb.Error) -> tuple[str, int, dict[str, str]]:
 
 
 def named_by_alias(fault: Fault, tree: exp.Query, text: Text) -> Fault:
-    """DuckDB takes ``t.column`` within a subquery for an unknown table where it is the column that ``t`` does not have."""
+    """Within a subquery, DuckDB takes ``t.column`` for an unknown table where ``t`` does not have the column."""
     column = next((node for node in tree.find_all(exp.Column) if text.place_of(node) == fault.place), None)
     query = column.find_ancestor(exp.Select) if column is not None and column.table else None
     while column is not None and query is not None:

@@ -123,9 +123,7 @@ def check_project(
     unread = {_name_of(error.path): error for error in faulty}
     names = [name for name in model_names(governance) if name not in unread and (only is None or name in only)]
     report = check_models(governance, only=names, owners=owners, rows=rows, rows_limit=rows_limit)
-    invalid = [
-        _header_finding(error, name, project) for name, error in unread.items() if only is None or name in only
-    ]
+    invalid = [_header_finding(error, name, project) for name, error in unread.items() if only is None or name in only]
     return ModelReport(report.models, _sorted([*report.findings, *invalid]))
 
 
@@ -266,9 +264,7 @@ def _owner_faults(model: ProcessingModel, owners: Mapping[str, bool] | None) -> 
         yield Fault("owner_inactive", place, f"{owner} no longer works for the firm", "name who answers for it now")
 
 
-def _derivation_faults(
-    one: _Checked, governance: Governance, reads: Mapping[str, Collection[str]]
-) -> Iterator[Fault]:
+def _derivation_faults(one: _Checked, governance: Governance, reads: Mapping[str, Collection[str]]) -> Iterator[Fault]:
     if any(fault.code == "header_invalid" for fault in one.faults):
         return
     standard = {metric.metric: metric for metric in governance.metrics}

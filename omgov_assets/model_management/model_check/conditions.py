@@ -22,7 +22,7 @@ _NOT_STRICT = (
 )  # fmt: skip
 
 
-def said_by(condition: exp.Expression, scope: Scope, *, true: bool = True) -> Knowledge:
+def said_by(condition: exp.Expr, scope: Scope, *, true: bool = True) -> Knowledge:
     """What holds where a condition is true, or, with ``true=False``, where it is false."""
     node = condition.unnest()
     if isinstance(node, exp.Not):
@@ -46,7 +46,7 @@ def said_by(condition: exp.Expression, scope: Scope, *, true: bool = True) -> Kn
     return _not_null([node], scope)
 
 
-def said_otherwise(condition: exp.Expression, scope: Scope) -> Knowledge:
+def said_otherwise(condition: exp.Expr, scope: Scope) -> Knowledge:
     """What holds where a condition is not true: false or null."""
     node = condition.unnest()
     if isinstance(node, exp.And | exp.Or):
@@ -57,7 +57,7 @@ def said_otherwise(condition: exp.Expression, scope: Scope) -> Knowledge:
     return NOTHING
 
 
-def conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
+def conjuncts(condition: exp.Expr | None) -> Iterator[exp.Expr]:
     """The parts of a condition that all must hold."""
     if condition is None:
         return
@@ -69,18 +69,19 @@ def conjuncts(condition: exp.Expression | None) -> Iterator[exp.Expression]:
         yield node
 
 
-def first_of_number(condition: exp.Expression) -> exp.Expression | None:
+def first_of_number(condition: exp.Expr) -> exp.Expr | None:
     """The numbering expression of a condition that only the first number meets; None where it is no such condition."""
     if not isinstance(condition, exp.EQ | exp.LTE | exp.LT):
         return None
     number = condition.expression.unnest()
     wanted = "2" if isinstance(condition, exp.LT) else "1"
     if isinstance(number, exp.Literal) and number.name == wanted:
-        return condition.this.unnest()
+        found: exp.Expr = condition.this.unnest()
+        return found
     return None
 
 
-def text_of(node: exp.Expression) -> str:
+def text_of(node: exp.Expr) -> str:
     """An expression as SQL, by which equal ones are told."""
     return str(node.unnest().sql("duckdb", comments=False).lower())
 
@@ -111,7 +112,7 @@ def _members_of(node: exp.In, scope: Scope) -> Knowledge:
     return Knowledge({facts.metric_of: frozenset(member.name for member in members)}, pinned=pinned)
 
 
-def _not_null(nodes: list[exp.Expression], scope: Scope) -> Knowledge:
+def _not_null(nodes: list[exp.Expr], scope: Scope) -> Knowledge:
     columns: set[ColumnId] = set()
     texts: set[str] = set()
     pending = list(nodes)
@@ -125,7 +126,7 @@ def _not_null(nodes: list[exp.Expression], scope: Scope) -> Knowledge:
             if found is not None:
                 columns.add(found)
         elif not isinstance(node, _NOT_STRICT) and not scope.study.is_aggregate(node):
-            pending += [child for child in node.iter_expressions() if isinstance(child, exp.Expression)]
+            pending += list(node.iter_expressions())
     return Knowledge(not_null=frozenset(columns), not_null_texts=frozenset(texts))
 
 
@@ -143,5 +144,5 @@ def _any(parts: list[Knowledge]) -> Knowledge:
     return result
 
 
-def _is_constant(node: exp.Expression) -> bool:
+def _is_constant(node: exp.Expr) -> bool:
     return not any(isinstance(part, exp.Column | exp.Query | exp.Window | exp.Star) for part in node.walk())

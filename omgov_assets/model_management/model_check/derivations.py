@@ -35,9 +35,7 @@ def ordered(reads: Mapping[str, Collection[str]]) -> list[str]:
     return done
 
 
-def cycle_faults(
-    metric: str, named: Iterable[NamedMetric], reads: Mapping[str, Collection[str]]
-) -> Iterator[Fault]:
+def cycle_faults(metric: str, named: Iterable[NamedMetric], reads: Mapping[str, Collection[str]]) -> Iterator[Fault]:
     """A fault at the first literal by which a derived metric is, by any way, computed from itself."""
     for reference in named:
         way = _way(reference.metric, metric, reads) if reference.is_read else None

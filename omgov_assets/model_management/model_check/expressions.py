@@ -12,7 +12,14 @@ from dataclasses import replace
 from sqlglot import exp
 
 from omgov_assets.model_management.model_check.conditions import COMPARISONS, said_by, said_otherwise, text_of
-from omgov_assets.model_management.model_check.facts import UNKNOWN, Facts, Relation
+from omgov_assets.model_management.model_check.facts import (
+    UNKNOWN,
+    Facts,
+    Relation,
+    first_null,
+    joined_facts,
+    kept_facts,
+)
 from omgov_assets.model_management.model_check.function_units import (
     KEEPS_UNIT,
     MIXES_METRICS,
@@ -39,7 +46,7 @@ from omgov_assets.model_management.model_check.unit_algebra import (
 )
 
 # Reads a query within an expression; ``scopes`` gives it, which itself reads expressions.
-RelationOf = Callable[[exp.Expression, Scope], Relation]
+RelationOf = Callable[[exp.Expr, Scope], Relation]
 
 
 class Expressions:
@@ -51,7 +58,7 @@ class Expressions:
 
     def __init__(self, relation_of: RelationOf) -> None:
         self._relation_of = relation_of
-        self._readers: dict[type[exp.Expression], Callable[..., Facts]] = {
+        self._readers: dict[type[exp.Expr], Callable[..., Facts]] = {
             exp.Column: self._column,
             exp.Identifier: lambda node, scope: name_facts(node.name.lower(), scope),
             exp.Literal: lambda node, scope: Facts(
@@ -98,7 +105,7 @@ class Expressions:
             exp.NullSafeNEQ: self._comparison,
         }
 
-    def of(self, node: exp.Expression, scope: Scope) -> Facts:
+    def of(self, node: exp.Expr, scope: Scope) -> Facts:
         """What is known of an expression's values in a scope."""
         reader = self._readers.get(type(node))
         if reader is not None:
@@ -111,7 +118,7 @@ class Expressions:
             facts = replace(facts, null=None)
         return facts
 
-    def condition(self, node: exp.Expression, scope: Scope) -> Knowledge:
+    def condition(self, node: exp.Expr, scope: Scope) -> Knowledge:
         """Read a condition, and say what holds where it is true."""
         self.of(node, scope)
         return said_by(node, scope)
@@ -132,26 +139,26 @@ class Expressions:
             return facts
         is_text = node.to.is_type(*exp.DataType.TEXT_TYPES)
         null = facts.null or ("TRY_CAST" if tries and not facts.constant else None)
-        kept = _kept(facts, null)
+        kept = kept_facts(facts, null)
         return replace(kept, measure=None, metric_value=None) if is_text else replace(kept, constant=facts.constant)
 
     # --- arithmetic
 
     def _negation(self, node: exp.Neg, scope: Scope) -> Facts:
         facts = self.of(node.this, scope)
-        return replace(_kept(facts, facts.null), measure=negated(facts.measure), constant=facts.constant)
+        return replace(kept_facts(facts, facts.null), measure=negated(facts.measure), constant=facts.constant)
 
     def _sum(self, node: exp.Binary, scope: Scope, sign: int) -> Facts:
         left, right = self.of(node.this, scope), self.of(node.expression, scope)
         self._require_agreement(node, left, right, "added" if sign > 0 else "subtracted", scope)
         result = summed(left.measure, right.measure, sign)
-        return _joined((left, right), result, left.null or right.null)
+        return joined_facts((left, right), result, left.null or right.null)
 
     def _product(self, node: exp.Binary, scope: Scope) -> Facts:
         left, right = self.of(node.this, scope), self.of(node.expression, scope)
         combine = product if isinstance(node, exp.Mul) else quotient
         measure = combine(left.measure, right.measure, scope.study.seconds)
-        return replace(_joined((left, right), measure, left.null or right.null), metric_value=None)
+        return replace(joined_facts((left, right), measure, left.null or right.null), metric_value=None)
 
     # --- choices
 
@@ -159,7 +166,7 @@ class Expressions:
         operand = self.of(node.this, scope) if node.this is not None else None
         otherwise = scope
         tested: list[Facts] = [operand] if operand else []
-        branches: list[tuple[exp.Expression, Facts]] = []
+        branches: list[tuple[exp.Expr, Facts]] = []
         for branch in node.args["ifs"]:
             if operand is not None:
                 tested.append(self.of(branch.this, otherwise))
@@ -177,7 +184,7 @@ class Expressions:
         default = node.args.get("default")
         if default is not None:
             branches.append((default, self.of(default, otherwise)))
-        null = _first_null(facts for _, facts in branches) or (None if default is not None else "CASE without ELSE")
+        null = first_null(facts for _, facts in branches) or (None if default is not None else "CASE without ELSE")
         return self._chosen(branches, tested, null, scope)
 
     def _if(self, node: exp.If, scope: Scope) -> Facts:
@@ -186,7 +193,7 @@ class Expressions:
         branches = [(value, self.of(value, scope.knowing(said_by(node.this, scope))))]
         if default is not None:
             branches.append((default, self.of(default, scope.knowing(said_otherwise(node.this, scope)))))
-        null = _first_null(facts for _, facts in branches) or (None if default is not None else "if() without else")
+        null = first_null(facts for _, facts in branches) or (None if default is not None else "if() without else")
         return self._chosen(branches, [condition], null, scope)
 
     def _coalesce(self, node: exp.Coalesce, scope: Scope) -> Facts:
@@ -198,15 +205,15 @@ class Expressions:
     def _nullif(self, node: exp.Nullif, scope: Scope) -> Facts:
         facts, other = self.of(node.this, scope), self.of(node.expression, scope)
         self._require_agreement(node, facts, other, "compared", scope)
-        return _kept(facts, facts.null or "NULLIF")
+        return kept_facts(facts, facts.null or "NULLIF")
 
-    def _choice(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _choice(self, node: exp.Expr, scope: Scope) -> Facts:
         branches = [(child, self.of(child, scope)) for child in node.iter_expressions()]
         return self._chosen(branches, [], None, scope)
 
     def _chosen(
         self,
-        branches: Sequence[tuple[exp.Expression, Facts]],
+        branches: Sequence[tuple[exp.Expr, Facts]],
         tested: Iterable[Facts],
         null: str | None,
         scope: Scope,
@@ -218,7 +225,7 @@ class Expressions:
             self._require_agreement(node, replace(result, measure=measure), facts, "chosen between", scope)
             measure = merged(measure, facts.measure)
         reads = frozenset().union(*(facts.reads for facts in tested))
-        joined = _joined([facts for _, facts in branches], measure, null)
+        joined = joined_facts([facts for _, facts in branches], measure, null)
         return replace(joined, reads=joined.reads | reads)
 
     # --- conditions
@@ -265,7 +272,7 @@ class Expressions:
             self._require_agreement(node, facts, bound, "compared", scope)
         return Facts(reads=facts.reads.union(*(bound.reads for bound in bounds)))
 
-    def _name_metric(self, facts: Facts, others: Iterable[exp.Expression], scope: Scope, *, is_read: bool) -> None:
+    def _name_metric(self, facts: Facts, others: Iterable[exp.Expr], scope: Scope, *, is_read: bool) -> None:
         """Note the literals that a column ``metric`` is compared with."""
         if facts.metric_of is None:
             return
@@ -281,7 +288,7 @@ class Expressions:
     def _ordered(self, node: exp.Order, scope: Scope) -> Facts:
         for ordered in node.expressions:
             self.of(ordered.this if isinstance(ordered, exp.Ordered) else ordered, scope)
-        return self.of(node.this, scope) if isinstance(node.this, exp.Expression) else UNKNOWN
+        return self.of(node.this, scope) if isinstance(node.this, exp.Expr) else UNKNOWN
 
     def _window(self, node: exp.Window, scope: Scope) -> Facts:
         partition, order = _window_of(node, scope)
@@ -307,9 +314,9 @@ class Expressions:
         self.of(node.this, scope)
         ordered = node.expression.expressions[0]
         facts = self.of(ordered.this, scope)
-        return _kept(facts, None)
+        return kept_facts(facts, None)
 
-    def _subquery(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _subquery(self, node: exp.Expr, scope: Scope) -> Facts:
         relation = self._relation_of(node, scope)
         first = next(iter(relation.columns.values()), UNKNOWN)
         return first.computed(first.measure)
@@ -332,7 +339,7 @@ class Expressions:
 
     # --- functions
 
-    def _call(self, node: exp.Expression, scope: Scope) -> Facts:
+    def _call(self, node: exp.Expr, scope: Scope) -> Facts:
         """Facts of a function, by its name as it is written, or of an operator without meaning for units."""
         name = scope.study.text.name_of(node) if isinstance(node, exp.Func) else node.key
         children = [child for child in node.iter_expressions() if not isinstance(child, exp.DataType | exp.Var)]
@@ -346,47 +353,47 @@ class Expressions:
         is_row_function = isinstance(node.parent, exp.Window) or scope.study.is_aggregate(node)
         null = None
         if not is_row_function and (name in STRICT or isinstance(node, exp.Binary | exp.Unary)):
-            null = _first_null(arguments)
+            null = first_null(arguments)
         if name in TRIES:
             null = null or name
         unit = unit_of_call(name, node)
         if unit is not None:
             return Facts(reads=reads, measure=unit, null=null)
         if name in KEEPS_UNIT and arguments:
-            self._refuse_mixed_metrics(node, name, arguments[0], scope)
-            kept = _kept(arguments[0], null)
+            if self._mixes_metrics(node, name, arguments[0], scope):
+                return Facts(reads=reads, null=null)
+            kept = kept_facts(arguments[0], null)
             return replace(kept, reads=reads)
         return Facts(reads=reads, null=null, constant=not children and name in NEVER_NULL)
 
-    def _first_of(self, nodes: Sequence[exp.Expression], scope: Scope) -> Facts:
+    def _first_of(self, nodes: Sequence[exp.Expr], scope: Scope) -> Facts:
         facts = [self.of(node, scope) for node in nodes]
         return replace(facts[0], reads=frozenset().union(*(one.reads for one in facts))) if facts else UNKNOWN
 
     # --- units
 
-    def _require_agreement(
-        self, node: exp.Expression, left: Facts, right: Facts, how: str, scope: Scope
-    ) -> None:
+    def _require_agreement(self, node: exp.Expr, left: Facts, right: Facts, how: str, scope: Scope) -> None:
         if agree(left.measure, right.measure):
             return
         labels = " and ".join(_label(facts.measure) for facts in (left, right))
         problem = f"values in {labels} are {how}"
         scope.study.fault("unit_mixed", node, problem, "convert one of them to the unit of the other first")
 
-    def _refuse_mixed_metrics(self, node: exp.Expression, name: str, facts: Facts, scope: Scope) -> None:
-        """An aggregate over rows of several metrics is one over several units."""
+    def _mixes_metrics(self, node: exp.Expr, name: str, facts: Facts, scope: Scope) -> bool:
+        """Whether an aggregate is one over rows of several metrics in several units; notes it."""
         value = facts.metric_value
         if value is None or not value.metrics or name not in MIXES_METRICS or isinstance(node.parent, exp.Window):
-            return
+            return False
         if scope.grouped_by is None or value.instance in scope.grouped_metrics:
-            return
+            return False
         standard = [scope.study.standard[metric] for metric in sorted(value.metrics) if metric in scope.study.standard]
         for other in standard[1:]:
             if not agree(of_code(standard[0].unit), of_code(other.unit)):
                 units = f"{standard[0].unit} ({standard[0].metric}) and {other.unit} ({other.metric})"
                 problem = f"{name}() takes values in {units} together"
                 scope.study.fault("unit_mixed", node, problem, "aggregate each metric by itself, as with FILTER")
-                return
+                return True
+        return False
 
 
 def same_type(contract_type: str, sql_type: str) -> bool:
@@ -396,40 +403,18 @@ def same_type(contract_type: str, sql_type: str) -> bool:
     return one == spellings.get(other, other)
 
 
-def _kept(facts: Facts, null: str | None) -> Facts:
-    """Facts of values computed from others in the same unit."""
-    return Facts(reads=facts.reads, measure=facts.measure, metric_value=facts.metric_value, null=null)
-
-
-def _joined(parts: Sequence[Facts], measure: Measure | None, null: str | None) -> Facts:
-    """Facts of values made of several: they depend on the row's metric where all of them, literals aside, do alike."""
-    depending = {facts.metric_value for facts in parts if facts.measure is None or not facts.measure.is_literal}
-    value = next(iter(depending)) if len(depending) == 1 else None
-    return Facts(
-        reads=frozenset().union(*(facts.reads for facts in parts)),
-        measure=measure,
-        metric_value=value,
-        null=null,
-        constant=all(facts.constant for facts in parts),
-    )
-
-
-def _first_null(parts: Iterable[Facts]) -> str | None:
-    return next((facts.null for facts in parts if facts.null is not None), None)
-
-
 def _label(measure: Measure | None) -> str:
     return measure.label if measure else "an unknown unit"
 
 
-def _is_denied(node: exp.Expression) -> bool:
+def _is_denied(node: exp.Expr) -> bool:
     parent = node.parent
     while isinstance(parent, exp.Paren):
         parent = parent.parent
     return isinstance(parent, exp.Not)
 
 
-def _said_by_when(operand: exp.Expression, value: exp.Expression, facts: Facts, scope: Scope) -> Knowledge:
+def _said_by_when(operand: exp.Expr, value: exp.Expr, facts: Facts, scope: Scope) -> Knowledge:
     """What a branch of ``CASE operand WHEN value`` says."""
     node = value.unnest()
     known = said_by(exp.EQ(this=operand.copy(), expression=node.copy()), scope)
@@ -438,9 +423,9 @@ def _said_by_when(operand: exp.Expression, value: exp.Expression, facts: Facts, 
     return known
 
 
-def _window_of(node: exp.Window, scope: Scope) -> tuple[list[exp.Expression], list[exp.Ordered]]:
+def _window_of(node: exp.Window, scope: Scope) -> tuple[list[exp.Expr], list[exp.Ordered]]:
     """Partition and order of a window, those of the named window it refers to included."""
-    partition: list[exp.Expression] = list(node.args.get("partition_by") or [])
+    partition: list[exp.Expr] = list(node.args.get("partition_by") or [])
     order: list[exp.Ordered] = list(node.args["order"].expressions) if node.args.get("order") else []
     names = [node.args.get("alias"), node.args.get("first")]
     for name in names:

@@ -5,7 +5,7 @@ Does not belong here: finding it out (``expressions``, ``scopes``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -89,7 +89,7 @@ UNKNOWN = Facts()
 class Branch:
     """One SELECT that gives output rows: what each of its columns is, and the node that it stands in."""
 
-    columns: tuple[tuple[str, Facts, exp.Expression], ...]
+    columns: tuple[tuple[str, Facts, exp.Expr], ...]
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,29 @@ class Relation:
 
 
 OPAQUE = Relation()
+
+
+def kept_facts(facts: Facts, null: str | None) -> Facts:
+    """Facts of values computed from others in the same unit."""
+    return Facts(reads=facts.reads, measure=facts.measure, metric_value=facts.metric_value, null=null)
+
+
+def joined_facts(parts: Sequence[Facts], measure: Measure | None, null: str | None) -> Facts:
+    """Facts of values made of several: they depend on the row's metric where all of them, literals aside, do alike."""
+    depending = {facts.metric_value for facts in parts if facts.measure is None or not facts.measure.is_literal}
+    value = next(iter(depending)) if len(depending) == 1 else None
+    return Facts(
+        reads=frozenset().union(*(facts.reads for facts in parts)),
+        measure=measure,
+        metric_value=value,
+        null=null,
+        constant=all(facts.constant for facts in parts),
+    )
+
+
+def first_null(parts: Iterable[Facts]) -> str | None:
+    """Why one of several values can be null."""
+    return next((facts.null for facts in parts if facts.null is not None), None)
 
 
 def _through(facts: Facts, source: int, name: str) -> Facts:

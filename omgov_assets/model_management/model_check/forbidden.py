@@ -27,7 +27,8 @@ _OUTSIDE = frozenset({
     "current_schema", "current_schemas", "current_catalog", "current_query", "current_user", "current_role",
     "session_user", "user", "in_search_path", "version", "get_block_size", "write_log", "sleep_ms", "pg_sleep",
     "json_execute_serialized_sql", "add_parquet_key", "summary", "seq_scan", "iceberg_metadata",
-    "iceberg_snapshots", "st_read", "st_read_meta", "http_get", "http_post", "load_aws_credentials", "sql_auto_complete",
+    "iceberg_snapshots", "st_read", "st_read_meta", "http_get", "http_post", "sql_auto_complete",
+    "load_aws_credentials",
     "postgres_query", "mysql_query", "sqlite_query", "postgres_execute", "mysql_execute", "test_all_types",
     "test_vector_types", "histogram_values", "dbgen", "dsdgen", "tpch_queries", "tpcds_queries",
 })  # fmt: skip
@@ -42,7 +43,7 @@ _NOT_DETERMINISTIC = frozenset({
     "localtimestamp", "localtime", "current_localtimestamp", "current_localtime", "nextval", "currval", "txid_current",
     "current_query_id", "current_transaction_id", "current_connection_id", "reservoir_quantile", "ago",
 })  # fmt: skip
-_KEYWORDS: dict[type[exp.Expression], str] = {
+_KEYWORDS: dict[type[exp.Expr], str] = {
     exp.CurrentDate: "current_date",
     exp.CurrentTime: "current_time",
     exp.CurrentTimestamp: "current_timestamp",
@@ -70,7 +71,9 @@ def forbidden_in(tree: exp.Query, text: Text, binder: Binder) -> Iterator[Fault]
             yield _not_deterministic(text.place_of(node), "a sample of rows")
         elif type(node) in _KEYWORDS:
             yield from _named(_KEYWORDS[type(node)], _place_of_keyword(node, text), binder)
-        elif isinstance(node, exp.Func | exp.Anonymous | exp.AnonymousAggFunc) and not isinstance(node.parent, exp.Table):
+        elif isinstance(node, exp.Func | exp.Anonymous | exp.AnonymousAggFunc) and not isinstance(
+            node.parent, exp.Table
+        ):
             name = text.name_of(node)
             place = text.place_of(node)
             if name == "age" and len(list(node.iter_expressions())) == 1:
@@ -147,7 +150,7 @@ def _is_file(name: str) -> bool:
     return any(mark in name for mark in "./\\:*")
 
 
-def _place_of_keyword(node: exp.Expression, text: Text) -> Place:
+def _place_of_keyword(node: exp.Expr, text: Text) -> Place:
     """Such a word has no position of its own: it is the first one behind what is known to stand before it."""
     around = text.offset_of(node) or 0
     found = text.word_after(around, (_KEYWORDS[type(node)].upper(),))

@@ -43,7 +43,7 @@ _DATE_PARTS = {
 }  # fmt: skip
 
 
-def unit_of_call(name: str, node: exp.Expression) -> Measure | None:
+def unit_of_call(name: str, node: exp.Expr) -> Measure | None:
     """The unit that a function gives whatever its arguments are in; None where there is none."""
     if name in _EPOCHS:
         return of_code(_EPOCHS[name])
@@ -54,7 +54,7 @@ def unit_of_call(name: str, node: exp.Expression) -> Measure | None:
     return None
 
 
-def _part(node: exp.Expression) -> str:
+def _part(node: exp.Expr) -> str:
     """The part of a date that a function is asked for."""
     candidates = [node.args.get("unit"), node.args.get("this"), *node.args.get("expressions", [])]
     for candidate in candidates:

@@ -30,7 +30,7 @@ class Groups:
         is_single: whether all rows are one group.
     """
 
-    nodes: tuple[exp.Expression, ...]
+    nodes: tuple[exp.Expr, ...]
     is_plain: bool
     is_single: bool
 
@@ -86,7 +86,7 @@ def keys_of_output(
     return keys, numbers
 
 
-def column_of(node: exp.Expression, items: Iterable[Item]) -> str | None:
+def column_of(node: exp.Expr, items: Iterable[Item]) -> str | None:
     """The output column that an expression is given as."""
     text = text_of(node)
     for item in items:
@@ -178,10 +178,11 @@ def _all_names(items: Iterable[Item]) -> frozenset[str]:
     return frozenset(item.name.lower() for item in items)
 
 
-def _projected(part: exp.Expression, node: exp.Select) -> exp.Expression:
+def _projected(part: exp.Expr, node: exp.Select) -> exp.Expr:
     """What GROUP BY means by a number or an alias."""
     if isinstance(part, exp.Literal) and part.name.isdigit() and 0 < int(part.name) <= len(node.expressions):
-        return node.expressions[int(part.name) - 1].unalias()
+        meant: exp.Expr = node.expressions[int(part.name) - 1].unalias()
+        return meant
     if isinstance(part, exp.Column) and not part.table:
         for projection in node.expressions:
             if isinstance(projection, exp.Alias) and projection.alias.lower() == part.name.lower():
@@ -189,7 +190,7 @@ def _projected(part: exp.Expression, node: exp.Select) -> exp.Expression:
     return part
 
 
-def _has_aggregate(projection: exp.Expression, scope: Scope) -> bool:
+def _has_aggregate(projection: exp.Expr, scope: Scope) -> bool:
     for node in projection.walk(prune=lambda node: isinstance(node, exp.Query)):
         if not isinstance(node, exp.Query) and scope.study.is_aggregate(node):
             parent = node.parent

@@ -15,7 +15,7 @@ from omgov_assets.model_management.model_check.facts import ColumnId, Facts, Key
 from omgov_assets.model_management.model_check.names import column_facts
 from omgov_assets.model_management.model_check.study import Crossing, Knowledge, Scope, SelectRows, Source
 
-FactsOf = Callable[[exp.Expression, Scope], Facts]
+FactsOf = Callable[[exp.Expr, Scope], Facts]
 
 
 @dataclass
@@ -40,7 +40,7 @@ class _Condition:
 def read_join(
     join: exp.Join,
     source: Source,
-    where: exp.Expression | None,
+    where: exp.Expr | None,
     scope: Scope,
     made: SelectRows,
     facts_of: FactsOf,
@@ -75,20 +75,20 @@ def read_join(
         return
     if method == "ASOF":
         return
-    if method == "POSITIONAL" or is_correlated and not source.single:
+    if method == "POSITIONAL" or (is_correlated and not source.single):
         scope.keys, scope.single = None, False
         return
     said = said_by(where, scope) if where is not None else Knowledge()
     _read_rows(join, source, before, condition, known.pinned | said.pinned, scope, made)
 
 
-def is_equation(part: exp.Expression, ones: Iterable[Source], others: Iterable[Source], scope: Scope) -> bool:
+def is_equation(part: exp.Expr, ones: Iterable[Source], others: Iterable[Source], scope: Scope) -> bool:
     """Whether a condition says that something of one side equals something of the other."""
     if not isinstance(part, exp.EQ | exp.NullSafeEQ):
         return False
     left, right = ({number for number, _ in _columns(side, scope)} for side in (part.this, part.expression))
     one, other = {source.number for source in ones}, {source.number for source in others}
-    return bool(left and right) and (left <= one and right <= other or left <= other and right <= one)
+    return bool(left and right) and ((left <= one and right <= other) or (left <= other and right <= one))
 
 
 def _note_crossing(join: exp.Join, source: Source, before: list[Source], scope: Scope) -> None:
@@ -145,7 +145,9 @@ def _note_fan_out(
         return  # said as not_record_wise, of the rows that the output is made of
     sides = f"{', '.join(other.alias or 'a subquery' for other in before)} and {source.alias or 'a subquery'}"
     columns = ", ".join(sorted({name for _, name in condition.new}))
-    problem = f"{columns} is unique on neither side of the join of {sides}" if columns else f"{sides} are joined crosswise"
+    problem = (
+        f"{columns} is unique on neither side of the join of {sides}" if columns else f"{sides} are joined crosswise"
+    )
     remedy = "join on the key of one side, or bring one side to one row for each key first"
     scope.study.fault_at("fan_out", place, problem, remedy)
 
@@ -169,9 +171,7 @@ def _shared_names(join: exp.Join, source: Source, before: list[Source]) -> list[
     return using
 
 
-def _share(
-    name: str, source: Source, before: list[Source], scope: Scope, condition: _Condition, side: str
-) -> None:
+def _share(name: str, source: Source, before: list[Source], scope: Scope, condition: _Condition, side: str) -> None:
     new = source.columns.get(name)
     left = next((other for other in before if other.visible and name in other.columns), None)
     if new is not None and new.column is not None:
@@ -189,9 +189,7 @@ def _share(
         scope.shared[name] = new if side == "RIGHT" and new is not None else old
 
 
-def _read_part(
-    part: exp.Expression, source: Source, before: list[Source], scope: Scope, condition: _Condition
-) -> None:
+def _read_part(part: exp.Expr, source: Source, before: list[Source], scope: Scope, condition: _Condition) -> None:
     """One of the conditions that all must hold: an equation of both sides, or something else."""
     earlier = {other.number for other in before}
     columns = _columns(part, scope)
@@ -214,7 +212,7 @@ def _read_part(
     condition.is_exact &= is_range
 
 
-def _columns(node: exp.Expression, scope: Scope) -> set[ColumnId]:
+def _columns(node: exp.Expr, scope: Scope) -> set[ColumnId]:
     found = (column_facts(column, scope).column for column in node.find_all(exp.Column))
     return {column for column in found if column is not None}
 
@@ -242,6 +240,7 @@ def _make_nullable(join: exp.Join, source: Source, before: Iterable[Source], sid
 
 
 def _null_out(source: Source, why: str) -> None:
+    source.columns_of_row = source.columns_of_row or source.columns
     source.columns = {
         name: replace(facts, null=facts.null or f"{name} is not there in every row of a {why}")
         for name, facts in source.columns.items()

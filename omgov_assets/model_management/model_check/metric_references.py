@@ -36,9 +36,7 @@ def reference_faults(
         if reference.is_read:
             read[reference.metric] = None
     window_s = model.header.window_s or 0
-    short = {
-        metric: intervals.get(metric, standard[metric].interval_s) for metric in read if metric in standard
-    }
+    short = {metric: intervals.get(metric, standard[metric].interval_s) for metric in read if metric in standard}
     short = {metric: interval_s for metric, interval_s in short.items() if window_s < 2 * interval_s}
     if short:
         slowest = max(short, key=lambda metric: (short[metric], metric))
@@ -54,7 +52,9 @@ def _faults_of(
     if found is None:
         near = difflib.get_close_matches(metric, standard, n=2)
         remedy = f"write {' or '.join(near)}" if near else "name a metric of the standard, or define it there"
-        yield Fault("unknown_metric", place, f"the model {verb} {metric!r}, which is not in the metric standard", remedy)
+        yield Fault(
+            "unknown_metric", place, f"the model {verb} {metric!r}, which is not in the metric standard", remedy
+        )
     elif found.retired and verb != "names":
         since = f" since {found.since}" if found.since else ""
         problem = f"the model {verb} {metric}, which is {found.stability}{since}"

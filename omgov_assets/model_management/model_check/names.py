@@ -6,10 +6,11 @@ Does not belong here: expressions (``expressions``); that a name means nothing, 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from sqlglot import exp
 
-from omgov_assets.model_management.model_check.facts import UNKNOWN, Facts, Read
+from omgov_assets.model_management.model_check.facts import UNKNOWN, ColumnId, Facts, Read
 from omgov_assets.model_management.model_check.study import Scope, Source, Study
 from omgov_assets.model_management.model_check.unit_algebra import of_code
 
@@ -88,8 +89,7 @@ def _levels(scope: Scope) -> list[Scope]:
 
 def _note_use(facts: Facts, level: Scope, scope: Scope) -> None:
     if level is not scope and facts.column is not None:
-        levels = _levels(scope)
-        for inner, around in zip(levels, levels[1:], strict=False):
+        for inner, around in pairwise(_levels(scope)):
             inner.used_outside.append(facts.column)
             around.used_by_inner.append(facts.column)
             if around is level:
@@ -97,12 +97,24 @@ def _note_use(facts: Facts, level: Scope, scope: Scope) -> None:
 
 
 def as_known(facts: Facts, scope: Scope) -> Facts:
+    """Facts of a column with what the conditions around it say of it."""
     for level in _levels(scope):
         if facts.null is not None and facts.column in level.known.not_null:
             facts = replace(facts, null=None)
+        elif facts.null is not None and facts.column is not None:
+            facts = replace(facts, null=_null_of_row(facts.null, facts.column, level))
         if facts.metric_value is not None:
             facts = restricted(facts, level.known.metrics.get(facts.metric_value.instance), scope.study)
     return facts
+
+
+def _null_of_row(null: str, column: ColumnId, level: Scope) -> str | None:
+    """Why a column can be null, where a condition on another column of its row says that the row is there."""
+    number, name = column
+    source = next((source for source in level.sources if source.number == number), None)
+    if source is None or name not in source.columns_of_row or all(one != number for one, _ in level.known.not_null):
+        return null
+    return source.columns_of_row[name].null
 
 
 def _whole_row(source: Source) -> Facts:

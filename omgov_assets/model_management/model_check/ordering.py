@@ -30,17 +30,17 @@ _ORDERLESS_USES = frozenset({
 _REMEDY = "say ORDER BY, with columns that tell all rows apart"
 
 
-def check_window_order(window: exp.Window, function: exp.Expression, name: str, study: Study, *, is_ordered: bool) -> None:
+def check_window_order(window: exp.Window, function: exp.Expr, name: str, study: Study, *, is_ordered: bool) -> None:
     """A window function that looks at neighbours needs an order."""
     if name in _ORDERED_WINDOWS and not is_ordered and not _orders_itself(function):
         study.fault("order_not_determined", window, f"{name}() OVER has no ORDER BY", _REMEDY)
 
 
-def check_aggregate_order(node: exp.Expression, name: str, arguments: Sequence[Facts], scope: Scope) -> None:
+def check_aggregate_order(node: exp.Expr, name: str, arguments: Sequence[Facts], scope: Scope) -> None:
     """An aggregate that picks or collects values needs an order, unless there is only one value or order is lost."""
     if name not in _ONE_OF_MANY | _COLLECTING or _is_window_function(node) or _orders_itself(node):
         return
-    if name in _ONE_OF_MANY and (arguments and arguments[0].constant or _is_same_in_group(node, scope)):
+    if name in _ONE_OF_MANY and ((arguments and arguments[0].constant) or _is_same_in_group(node, scope)):
         return
     if name in _COLLECTING and _is_used_without_order(node, scope.study):
         return
@@ -58,20 +58,20 @@ def check_limit(query: exp.Query, study: Study, *, is_single: bool) -> None:
     study.fault("order_not_determined", limit, "LIMIT without ORDER BY", _REMEDY)
 
 
-def _orders_itself(node: exp.Expression) -> bool:
+def _orders_itself(node: exp.Expr) -> bool:
     return any(isinstance(child, exp.Order) for child in node.iter_expressions()) or isinstance(
         node.parent, exp.WithinGroup
     )
 
 
-def _is_window_function(node: exp.Expression) -> bool:
+def _is_window_function(node: exp.Expr) -> bool:
     parent = node.parent
     while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls):
         parent = parent.parent
     return isinstance(parent, exp.Window)
 
 
-def _is_same_in_group(node: exp.Expression, scope: Scope) -> bool:
+def _is_same_in_group(node: exp.Expr, scope: Scope) -> bool:
     """Whether all that an aggregate is of has one value in each group."""
     if scope.grouped_by is None:
         return False
@@ -80,7 +80,7 @@ def _is_same_in_group(node: exp.Expression, scope: Scope) -> bool:
     return all(column is not None and (column[0] not in own or column in scope.grouped_by) for column in columns)
 
 
-def _is_used_without_order(node: exp.Expression, study: Study) -> bool:
+def _is_used_without_order(node: exp.Expr, study: Study) -> bool:
     parent = node.parent
     while isinstance(parent, exp.Filter | exp.Paren | exp.Cast):
         parent = parent.parent

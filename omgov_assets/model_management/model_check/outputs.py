@@ -69,9 +69,7 @@ def value_faults(
                     yield fault
 
 
-def declared_unit_faults(
-    study: Study, model: ProcessingModel, expected: Iterable[OutputColumn]
-) -> Iterator[Fault]:
+def declared_unit_faults(study: Study, model: ProcessingModel, expected: Iterable[OutputColumn]) -> Iterator[Fault]:
     """Units that are declared: whether they are UCUM, and whether header and contract agree."""
     wanted = {column.name: column for column in expected}
     for name, code in model.header.units.items():
@@ -102,7 +100,9 @@ def _contract_unit_faults(table: InputTable, model: ProcessingModel, study: Stud
         )
         if read or model.header.kind == "conform":
             # It stands in no line of the model.
-            problem = f"the contract of {table.name} declares {column.name} in {column.unit!r}, which is not a UCUM code"
+            problem = (
+                f"the contract of {table.name} declares {column.name} in {column.unit!r}, which is not a UCUM code"
+            )
             yield Fault("unknown_unit", (1, 1), problem, "correct the unit in the contract")
 
 
@@ -111,12 +111,14 @@ def _value_faults(
     model: ProcessingModel,
     column: OutputColumn,
     facts: Facts,
-    node: exp.Expression,
+    node: exp.Expr,
     place: Place,
 ) -> Iterator[Fault]:
     if column.required and facts.null is not None:
         problem = f"{column.name} is required, but can be null: {facts.null}"
-        yield Fault("nullable_output", place, problem, "say what holds instead with coalesce() or ELSE, or filter nulls out")
+        yield Fault(
+            "nullable_output", place, problem, "say what holds instead with coalesce() or ELSE, or filter nulls out"
+        )
     highest = max(facts.reads, key=lambda read: (read.grade, read.table, read.column), default=None)
     if highest is not None and highest.grade > column.grade:
         problem = (
@@ -128,7 +130,7 @@ def _value_faults(
     yield from _unit_faults(study, model, column, facts, place)
 
 
-def _place_of_read(study: Study, node: exp.Expression, read: Read, place: Place) -> Place:
+def _place_of_read(study: Study, node: exp.Expr, read: Read, place: Place) -> Place:
     """Where in an expression a column is read; the beginning of the expression where that is not known."""
     places = [
         study.text.place_of(column)

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sqlglot import exp
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from omgov_assets.model_management.processing_models import ProcessingModel
 
 Place = tuple[int, int]
 
 # Nodes that sqlglot gives no position, by the word that they begin with.
-_FIRST_WORDS: dict[type[exp.Expression], tuple[str, ...]] = {
+_FIRST_WORDS: dict[type[exp.Expr], tuple[str, ...]] = {
     exp.Case: ("CASE",),
     exp.TryCast: ("TRY_CAST",),
     exp.Exists: ("EXISTS",),
@@ -37,7 +37,7 @@ _FIRST_WORDS: dict[type[exp.Expression], tuple[str, ...]] = {
     exp.ArgMin: ("ARG_MIN", "ARGMIN", "MIN_BY"),
 }
 # Their names in DuckDB, where sqlglot keeps neither name nor position.
-_NAMES: dict[type[exp.Expression], str] = {
+_NAMES: dict[type[exp.Expr], str] = {
     exp.PercentileCont: "quantile_cont",
     exp.PercentileDisc: "quantile_disc",
     exp.GroupConcat: "string_agg",
@@ -78,14 +78,14 @@ class Text:
         """As ``place``, of a byte of the text in UTF-8, which is how DuckDB counts."""
         return self.place(len(self.sql.encode("utf-8")[: max(offset, 0)].decode("utf-8", "ignore")))
 
-    def place_of(self, node: exp.Expression) -> Place:
+    def place_of(self, node: exp.Expr) -> Place:
         """Line and column of the first token of a node; the beginning of the text where nothing is known."""
         offset = self.offset_of(node)
         return self.place(offset if offset is not None else 0)
 
-    def offset_of(self, node: exp.Expression) -> int | None:
+    def offset_of(self, node: exp.Expr) -> int | None:
         """Offset of the first token of a node, or of the nearest node around it that is known."""
-        current: exp.Expression | None = node
+        current: exp.Expr | None = node
         while current is not None:
             found = self._begin(current)
             if found is not None:
@@ -119,7 +119,7 @@ class Text:
                 return int(token.start)
         return None
 
-    def name_of(self, function: exp.Expression) -> str:
+    def name_of(self, function: exp.Expr) -> str:
         """Name of a function as it is written, in lower case; sqlglot itself renames many."""
         start, end = function.meta.get("start"), function.meta.get("end")
         if start is not None and end is not None:
@@ -138,7 +138,7 @@ class Text:
     def _token_starts(self) -> list[int]:
         return [token.start for token in self.tokens]
 
-    def _begin(self, node: exp.Expression) -> int | None:
+    def _begin(self, node: exp.Expr) -> int | None:
         begins = [begin for child in node.iter_expressions() if (begin := self._begin(child)) is not None]
         if "start" in node.meta:
             return min(int(node.meta["start"]), *begins) if begins else int(node.meta["start"])

@@ -1,7 +1,7 @@
 """Whether each row of a conform model's output is of exactly one source record.
 
-What a record looks up elsewhere, in a query of its own or a table with one row for each key, changes nothing about that.
-Does not belong here: how many rows a join gives (``join_keys``).
+What a record looks up elsewhere, in a query of its own or a table with one row for each key, changes nothing about it;
+what several records come together to does. Does not belong here: how many rows a join gives (``join_keys``).
 """
 
 from __future__ import annotations

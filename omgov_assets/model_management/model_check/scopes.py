@@ -1,8 +1,8 @@
 """The rows of a model's queries: sources, joins, groups, and what their columns are.
 
 Reads each query once, from the inside out; what is wrong on the way is noted. Does not belong here: what a join does to
-rows (``join_keys``), what a SELECT list does (``select_lists``), values (``expressions``), and whether the output is the
-right one (``outputs``).
+rows (``join_keys``), what a SELECT list stands for (``select_lists``), values (``expressions``), and whether the output
+is the right one (``outputs``).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Scopes:
         """What the whole model gives."""
         return self._rows(tree, Scope(self.study))
 
-    def _rows(self, node: exp.Expression, outer: Scope) -> Relation:
+    def _rows(self, node: exp.Expr, outer: Scope) -> Relation:
         """What a query gives, as it is seen from the scope around it."""
         outer = self._with_ctes(node, outer)
         if isinstance(node, exp.Select):
@@ -67,7 +67,7 @@ class Scopes:
             return self._values(node, outer)
         return self._opaque(node, outer)
 
-    def _with_ctes(self, node: exp.Expression, outer: Scope) -> Scope:
+    def _with_ctes(self, node: exp.Expr, outer: Scope) -> Scope:
         clause = node.args.get("with_")
         if clause is None:
             return outer
@@ -181,14 +181,14 @@ class Scopes:
         relation = Relation(columns, complete=True, keys=unique, single=len(rows) == 1, is_written_out=True)
         return _renamed(relation, node.args.get("alias"))
 
-    def _opaque(self, node: exp.Expression, outer: Scope) -> Relation:
+    def _opaque(self, node: exp.Expr, outer: Scope) -> Relation:
         """A query that is not analysed; the tables in it are read all the same."""
         for table in node.find_all(exp.Table):
             if isinstance(table.this, exp.Identifier) and table.name.lower() not in outer.ctes:
                 self._note_scan(table)
         return OPAQUE
 
-    def _note_crossing(self, node: exp.Select, where: exp.Expression | None, scope: Scope) -> None:
+    def _note_crossing(self, node: exp.Select, where: exp.Expr | None, scope: Scope) -> None:
         """An EXISTS that is tied to the rows around it by no equality is tried for each of them."""
         outer = scope.outer
         if not isinstance(node.parent, exp.Exists) or outer is None or not scope.used_outside or not outer.sources:
@@ -202,9 +202,7 @@ class Scopes:
 
     # --- sources
 
-    def _read_sources(
-        self, node: exp.Select, where: exp.Expression | None, scope: Scope, made: SelectRows
-    ) -> None:
+    def _read_sources(self, node: exp.Select, where: exp.Expr | None, scope: Scope, made: SelectRows) -> None:
         clause = node.args.get("from_")
         if clause is not None:
             scope.keys, scope.single = frozenset(), False
@@ -218,22 +216,18 @@ class Scopes:
             self._join(join, join.this, where, scope, made)
             self._join_nested(join.this, where, scope, made)
 
-    def _join_nested(
-        self, node: exp.Expression, where: exp.Expression | None, scope: Scope, made: SelectRows
-    ) -> None:
-        """sqlglot hangs some joins on the table to their left."""
+    def _join_nested(self, node: exp.Expr, where: exp.Expr | None, scope: Scope, made: SelectRows) -> None:
+        """Sqlglot hangs some joins on the table to their left."""
         for join in node.args.get("joins") or [] if isinstance(node, exp.Table) else []:
             self._join(join, join.this, where, scope, made)
 
-    def _join(
-        self, join: exp.Join, node: exp.Expression, where: exp.Expression | None, scope: Scope, made: SelectRows
-    ) -> None:
+    def _join(self, join: exp.Join, node: exp.Expr, where: exp.Expr | None, scope: Scope, made: SelectRows) -> None:
         before = len(scope.used_by_inner)
         source = self._source(node, scope, made)
         is_correlated = len(scope.used_by_inner) > before
         join_keys.read_join(join, source, where, scope, made, self.expressions.of, is_correlated=is_correlated)
 
-    def _source(self, node: exp.Expression, scope: Scope, made: SelectRows) -> Source:
+    def _source(self, node: exp.Expr, scope: Scope, made: SelectRows) -> Source:
         alias = node.args.get("alias")
         number = next(self.study.numbers)
         if isinstance(node, exp.Lateral):
@@ -272,9 +266,7 @@ class Scopes:
     def _note_scan(self, node: exp.Table) -> None:
         self.study.scans[self.study.text.place_of(node)] = node.name.lower()
 
-    def _rows_of_call(
-        self, node: exp.Expression, arguments: list[exp.Expression], scope: Scope, made: SelectRows
-    ) -> Relation:
+    def _rows_of_call(self, node: exp.Expr, arguments: list[exp.Expr], scope: Scope, made: SelectRows) -> Relation:
         """The rows that a table function makes: of its arguments' values, of any number."""
         reads = frozenset().union(*(self.expressions.of(argument, scope).reads for argument in arguments))
         made.many.append((self.study.text.place_of(node), "a table function"))
@@ -294,7 +286,7 @@ class Scopes:
 
     # --- rows
 
-    def _read_numbered(self, where: exp.Expression, scope: Scope) -> None:
+    def _read_numbered(self, where: exp.Expr, scope: Scope) -> None:
         """``WHERE n = 1`` leaves one row of each partition that ``n`` numbers."""
         for part in conjuncts(where):
             column = first_of_number(part)
@@ -346,7 +338,7 @@ def _input_facts(table: InputTable, column: InputColumn) -> Facts:
     )
 
 
-def _renamed(relation: Relation, alias: exp.Expression | None) -> Relation:
+def _renamed(relation: Relation, alias: exp.Expr | None) -> Relation:
     """A relation whose columns an alias names anew."""
     names = [column.name.lower() for column in alias.columns] if isinstance(alias, exp.TableAlias) else []
     if not names or not relation.columns:
@@ -381,7 +373,7 @@ def _either(parts: list[Facts] | tuple[Facts, ...]) -> Facts:
     return Facts(reads=frozenset().union(*(part.reads for part in parts)), measure=measure, null=null)
 
 
-def _own_calls(projection: exp.Expression) -> list[exp.Func]:
+def _own_calls(projection: exp.Expr) -> list[exp.Func]:
     """Calls in a SELECT list, those of queries within it aside."""
     return [
         node
@@ -390,7 +382,7 @@ def _own_calls(projection: exp.Expression) -> list[exp.Func]:
     ]
 
 
-def _is_over(call: exp.Expression) -> bool:
+def _is_over(call: exp.Expr) -> bool:
     parent = call.parent
     while isinstance(parent, exp.Filter | exp.IgnoreNulls | exp.RespectNulls | exp.WithinGroup):
         parent = parent.parent

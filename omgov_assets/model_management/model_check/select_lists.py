@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import re2
+import re2  # type: ignore[import-untyped] # ships no types
 from sqlglot import exp
 
 from omgov_assets.model_management.model_check.facts import UNKNOWN, Facts
 from omgov_assets.model_management.model_check.names import as_known
 from omgov_assets.model_management.model_check.study import Scope
 
-FactsOf = Callable[[exp.Expression, Scope], Facts]
+FactsOf = Callable[[exp.Expr, Scope], Facts]
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Item:
 
     name: str
     facts: Facts
-    node: exp.Expression
+    node: exp.Expr
     is_known: bool = True
 
 
-def expanded(projection: exp.Expression, scope: Scope, facts_of: FactsOf) -> Iterator[Item]:
+def expanded(projection: exp.Expr, scope: Scope, facts_of: FactsOf) -> Iterator[Item]:
     """The columns that an entry of a SELECT list gives, in order."""
     star = _star_of(projection)
     if star is not None:
@@ -45,8 +45,8 @@ def expanded(projection: exp.Expression, scope: Scope, facts_of: FactsOf) -> Ite
     if isinstance(projection, exp.Columns):
         yield from _of_columns(projection, scope, facts_of)
         return
-    if projection.find(exp.Columns) is not None or isinstance(projection.find(exp.Star), exp.Star) and not _is_count(
-        projection
+    if projection.find(exp.Columns) is not None or (
+        isinstance(projection.find(exp.Star), exp.Star) and not _is_count(projection)
     ):
         facts_of(projection, scope)
         yield Item("", UNKNOWN, projection, is_known=False)
@@ -55,7 +55,7 @@ def expanded(projection: exp.Expression, scope: Scope, facts_of: FactsOf) -> Ite
     yield Item(name, facts_of(projection, scope), projection.unalias())
 
 
-def _star_of(projection: exp.Expression) -> exp.Star | None:
+def _star_of(projection: exp.Expr) -> exp.Star | None:
     if isinstance(projection, exp.Star):
         return projection
     if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
@@ -63,13 +63,11 @@ def _star_of(projection: exp.Expression) -> exp.Star | None:
     return None
 
 
-def _is_count(projection: exp.Expression) -> bool:
+def _is_count(projection: exp.Expr) -> bool:
     return all(isinstance(star.parent, exp.Count) for star in projection.find_all(exp.Star))
 
 
-def _of_star(
-    star: exp.Star, table: str, node: exp.Expression, scope: Scope, facts_of: FactsOf
-) -> Iterator[Item]:
+def _of_star(star: exp.Star, table: str, node: exp.Expr, scope: Scope, facts_of: FactsOf) -> Iterator[Item]:
     left_out = {column.name.lower() for column in star.args.get("except_") or []}
     replaced = {alias.alias.lower(): alias for alias in star.args.get("replace") or []}
     renamed = {alias.this.name.lower(): alias.alias for alias in star.args.get("rename") or []}

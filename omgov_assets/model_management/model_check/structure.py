@@ -1,7 +1,7 @@
 """The form of a model: that DuckDB parses it, that it is one SELECT, and that nothing in it reaches outside.
 
-DuckDB decides what is SQL. sqlglot's tree of it is what all deeper analysis works on; where sqlglot does not follow, there
-is no tree. Does not belong here: what names mean (``binding``) and what values are (``scopes``).
+DuckDB decides what is SQL. sqlglot's tree of it is what all deeper analysis works on; where sqlglot does not follow,
+there is no tree. Does not belong here: what names mean (``binding``) and what values are (``scopes``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import Token
+from sqlglot.tokenizer_core import Token
 
 from omgov_assets.model_management.model_check.binding import Binder, duckdb_error
 from omgov_assets.model_management.model_check.faults import Fault

@@ -68,7 +68,7 @@ class Study:
     selects: list[SelectRows] = field(default_factory=list)
     numbers: count[int] = field(default_factory=count)
 
-    def fault(self, code: str, node: exp.Expression, problem: str, remedy: str) -> None:
+    def fault(self, code: str, node: exp.Expr, problem: str, remedy: str) -> None:
         """Note what is wrong at a node."""
         self.fault_at(code, self.text.place_of(node), problem, remedy)
 
@@ -76,7 +76,7 @@ class Study:
         """Note what is wrong at a place."""
         self.faults[Fault(code, place, problem, remedy)] = None
 
-    def is_aggregate(self, node: exp.Expression) -> bool:
+    def is_aggregate(self, node: exp.Expr) -> bool:
         """Whether a node is the call of an aggregate function."""
         return isinstance(node, exp.Func) and self.text.name_of(node) in self.aggregates
 
@@ -143,7 +143,12 @@ NOTHING = Knowledge()
 
 @dataclass
 class Source:
-    """A table, subquery or table function of a FROM clause."""
+    """A table, subquery or table function of a FROM clause.
+
+    Attributes:
+        columns: facts by name; all can be null where an outer join can leave the row out.
+        columns_of_row: facts by name where the row is there.
+    """
 
     number: int
     alias: str
@@ -153,6 +158,7 @@ class Source:
     single: bool
     relation: Relation
     visible: bool = True
+    columns_of_row: dict[str, Facts] = field(default_factory=dict)
 
 
 @dataclass

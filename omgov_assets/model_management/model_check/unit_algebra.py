@@ -1,8 +1,8 @@
 """What unit the result of an operation is in.
 
 A measure holds every unit that the values may be in, for a factor says two things: ``ms / 1000`` is a thousandth of the
-time in ``ms``, or the time in ``s``. Factors by which units are converted belong together: ``ms / 1000 / 60`` is in ``ms``
-or ``min``, and not in ``s``. A measure of None is unknown, and nothing is claimed of it. Does not belong here:
+time in ``ms``, or the time in ``s``. Factors by which units are converted belong together: ``ms / 1000 / 60`` is in
+``ms`` or ``min``, and not in ``s``. A measure of None is unknown, and nothing is claimed of it. Does not belong here:
 what a code means (``ucum``), and which operations an expression is made of (``expressions``).
 """
 
@@ -137,7 +137,9 @@ def _combined(left: Measure | None, right: Measure | None, exponent: int, second
     if right.is_literal:
         return _scaled(left, right.literal, exponent, seconds)
     if left.is_literal:
-        base = right if exponent > 0 else Measure(frozenset(_inverse(unit) for unit in right.possible), f"1/{right.label}")
+        base = (
+            right if exponent > 0 else Measure(frozenset(_inverse(unit) for unit in right.possible), f"1/{right.label}")
+        )
         return _scaled(base, left.literal, 1, seconds if exponent > 0 else ())
     if any(unit.offset for unit in left.units | right.units):
         return None

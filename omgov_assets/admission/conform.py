@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.admission.refusal import RefusedBatchError
-from omgov_assets.data_lake.lake import create_view
+from omgov_assets.data_lake.lake import create_view, one_row
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
 from omgov_assets.model_management.governance import Governance
@@ -62,8 +62,9 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
             f"its owner {model.header.owner} corrects it",
             rows_in,
         ) from error
+    (last,) = one_row(con, "SELECT coalesce(max(_record_no), 1) FROM delivery")
     total, distinct, strangers = con.execute(
-        read_sql(HERE / "conformed_counts.sql"), {"batch_id": batch_id}
+        read_sql(HERE / "conformed_counts.sql"), {"batch_id": batch_id, "last": last}
     ).fetchall()[0]
     if strangers:
         raise RefusedBatchError(

@@ -217,7 +217,7 @@ def judge_records(
         if whole and set_apart:
             _require_sound_record(con, delivery, name)
         quarantined, reasons = count_reasons(con)
-        admitted = _count(con, "standard_rows")
+        admitted, rows_warned, of_rows = _count_rows(con)
         # Nothing is lost: each record is either a row or refused, and no row stands for none.
         if admitted + quarantined != delivery.rows_in:
             raise AssertionError(
@@ -233,7 +233,6 @@ def judge_records(
             reason_code=refusal.code,
             reason=refusal.sentence,
         )
-    rows_warned, of_rows = _row_warnings(con)
     return Judgement(
         **facts,
         decision="partial" if quarantined else "admitted",
@@ -280,16 +279,15 @@ def _require_thresholds(
     )
 
 
-def _row_warnings(con: duckdb.DuckDBPyConnection) -> tuple[int, dict[str, int]]:
-    """Rows of ``standard_rows`` that are admitted although something about them is odd, in all and by warning."""
+def _count_rows(con: duckdb.DuckDBPyConnection) -> tuple[int, int, dict[str, int]]:
+    """Rows of ``standard_rows``: all; those admitted although something about them is odd; these by warning."""
     columns = {name for name, *_ in con.execute("DESCRIBE standard_rows").fetchall()}
     told = [warning for column, warning in WARNINGS.items() if column in columns]
-    if not told:
-        return 0, {}
-    counts = ", ".join(f"count(*) FILTER ({condition})" for _, condition in told)
-    any_of = " OR ".join(condition for _, condition in told)
-    total, *each = one_row(con, f"SELECT count(*) FILTER ({any_of}), {counts} FROM standard_rows")  # noqa: S608 - fixed
-    return int(total), {code: count for (code, _), count in zip(told, each, strict=True) if count}
+    counts = "".join(f", count(*) FILTER ({condition})" for _, condition in told)
+    any_of = " OR ".join(condition for _, condition in told) or "false"
+    query = f"SELECT count(*), count(*) FILTER ({any_of}){counts} FROM standard_rows"  # noqa: S608 - fixed
+    total, warned, *each = one_row(con, query)
+    return int(total), int(warned), {code: count for (code, _), count in zip(told, each, strict=True) if count}
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +22,7 @@ from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from omgov_assets.data_lake import sql
@@ -30,6 +32,7 @@ from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
 
 BATCH_ROWS = 16_384
+BATCHES_AHEAD = 8
 COMMIT_ATTEMPTS = 5
 
 
@@ -203,6 +206,7 @@ class Lake:
                         mode="overwrite",
                         predicate=predicate,
                         commit_properties=properties,
+                        writer_properties=_writer_properties(schema),
                     )
                     break
                 except CommitFailedError:
@@ -263,6 +267,14 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     return tuple(row)
 
 
+def _writer_properties(schema: TableSchema) -> WriterProperties:
+    """No dictionaries where hardly a value comes twice (record numbers, keys, measures): they only cost time."""
+    plain = ColumnProperties(dictionary_enabled=False)
+    once = {"_record_no", *(schema.key if len(schema.key) == 1 else ())}
+    varied = {column.name: plain for column in schema.columns if column.sql_type == "DOUBLE" or column.name in once}
+    return WriterProperties(compression="SNAPPY", column_properties=varied)
+
+
 def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -> pa.RecordBatchReader:
     """The rows as a stream in contract order; nothing is cast but the spellings of one and the same Arrow type."""
     missing = [name for name in schema.names if name not in _columns(rows)]
@@ -279,7 +291,17 @@ def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -
             raise SchemaMismatchError(
                 f"{schema.name}.{found.name}: type {found.type} where the contract says {expected.type}"
             )
-    return pa.RecordBatchReader.from_batches(schema.arrow, (_recast(batch, schema.arrow) for batch in reader))
+    batches = (_recast(batch, schema.arrow) for batch in reader)
+    return pa.RecordBatchReader.from_batches(schema.arrow, _made_ahead(batches))
+
+
+def _made_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same batches; the next ones are computed while delta-rs encodes one, which it does on a single thread."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-rows") as worker:
+        pending = deque(worker.submit(next, batches, None) for _ in range(BATCHES_AHEAD))
+        while (batch := pending.popleft().result()) is not None:
+            pending.append(worker.submit(next, batches, None))
+            yield batch
 
 
 def _columns(rows: pa.Table | duckdb.DuckDBPyRelation) -> list[str]:

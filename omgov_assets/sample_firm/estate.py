@@ -190,8 +190,8 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
     could_be_shared = (classes == HOST) & unaltered
     shared = could_be_shared & (rng.random(total) < _SHARE_SHARED)
     # The smallest firm has each contradiction as well, whatever the seed.
-    lacking = max(0, len(CONTRADICTIONS) - int(shared.sum()))
-    shared[np.flatnonzero(could_be_shared & ~shared)[:lacking]] = True
+    too_few = max(0, len(CONTRADICTIONS) - int(shared.sum()))
+    shared[np.flatnonzero(could_be_shared & ~shared)[:too_few]] = True
     second = np.where(shared, (system + rng.integers(1, len(DIALECTS), total)) % len(DIALECTS), -1)
     contradiction = np.where(shared, rng.choice(len(CONTRADICTIONS), total, p=_CONTRADICTION_ODDS), 0)
     contradiction[np.flatnonzero(shared)[: len(CONTRADICTIONS)]] = np.arange(len(CONTRADICTIONS))

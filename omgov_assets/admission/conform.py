@@ -7,6 +7,8 @@ what happens to refused records (``gate``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +23,10 @@ from omgov_assets.model_management.governance import Governance
 from omgov_assets.model_management.metric_mappings import resolve
 
 HERE = Path(__file__).parent
+
+# What the ledger warns of: rows whose metric no mapping knows, and rows whose unit is missing, unknown or incompatible.
+UNMAPPED_METRIC = "unmapped_metric"
+UNIT_IN_DOUBT = "unit_in_doubt"
 
 METRIC_DATASETS = {"metric_definitions", "metric_instances", "metric_samples"}
 
@@ -87,15 +93,27 @@ def required_output(dataset: SourceDataset) -> list[str]:
     return [column.name for column in dataset.standard_contract.conform_columns if column.required]
 
 
+@dataclass(frozen=True)
+class OddRows:
+    """Rows that are admitted although something about them is odd: all of them, and by what is odd."""
+
+    rows: int = 0
+    by_warning: Mapping[str, int] = field(default_factory=dict)
+
+
 def standardise(
     con: duckdb.DuckDBPyConnection, governance: Governance, system: BusinessSystem, dataset: SourceDataset, day: date
-) -> None:
-    """Make the view ``standard_rows`` over ``conformed``: rows with exactly the columns of the standard contract."""
+) -> OddRows:
+    """Make the view ``standard_rows`` over ``conformed``: rows with exactly the columns of the standard contract.
+
+    It gives each row of ``conformed`` once; that it does is proved where the rows are written.
+    """
     template = "other"
+    odd = OddRows()
     if dataset.name in METRIC_DATASETS:
         template = dataset.name
         has_unit = any(column.name == "source_unit" for column in dataset.standard_contract.conform_columns)
-        resolution = _resolution(con, governance, system, has_unit)
+        resolution, odd = _resolution(con, governance, system, has_unit)
         # Under a name of its own: `resolution` would be the table that the batch before left in the connection.
         con.register("found_resolution", resolution)
         con.execute("CREATE OR REPLACE TEMP TABLE resolution AS SELECT * FROM found_resolution")
@@ -110,16 +128,21 @@ def standardise(
     # A view cannot bind parameters; both values are ours and quoted.
     query = query.replace("$day", literal(day)).replace("$system", literal(system.name))
     create_view(con, "standard_rows", query)
+    return odd
 
 
 def _resolution(
     con: duckdb.DuckDBPyConnection, governance: Governance, system: BusinessSystem, has_unit: bool
-) -> pa.Table:
+) -> tuple[pa.Table, OddRows]:
     """One row per distinct source metric and unit: standard metric, UCUM unit, conversion to the standard's unit, and
-    the attributes that the metric's name implies. What the mappings leave in doubt is unmapped.
+    the attributes that the metric's name implies; and in how many rows what of this is in doubt. What the mappings
+    leave in doubt is unmapped.
     """
     unit_column = "source_unit" if has_unit else "NULL::VARCHAR"
-    pairs = con.execute(f"SELECT DISTINCT source_metric, {unit_column} FROM conformed ORDER BY ALL").fetchall()  # noqa: S608
+    counted = con.execute(
+        f"SELECT source_metric, {unit_column}, count(*) FROM conformed GROUP BY 1, 2 ORDER BY 1, 2"  # noqa: S608
+    ).fetchall()
+    pairs = [(source_metric, source_unit) for source_metric, source_unit, _ in counted]
     standard = {metric.metric: metric for metric in governance.metrics}
     mapped = resolve(system.mappings, (source_metric for source_metric, _ in pairs), standard.keys())
     units = governance.units
@@ -146,7 +169,20 @@ def _resolution(
         )
         for name, value in zip(rows, values, strict=True):
             rows[name].append(value)
-    return pa.table(rows, schema=_RESOLUTION_SCHEMA)
+    odd = _odd_rows([count for *_, count in counted], rows["metric"], rows["unit_status"] if has_unit else None)
+    return pa.table(rows, schema=_RESOLUTION_SCHEMA), odd
+
+
+def _odd_rows(counts: Sequence[int], metrics: Sequence[object], statuses: Sequence[object] | None) -> OddRows:
+    """Rows without a standard metric, and rows whose unit is in doubt, where there are units."""
+    unmapped = [metric is None for metric in metrics]
+    doubtful = [status != "ok" for status in statuses] if statuses is not None else [False] * len(counts)
+    found = {
+        UNMAPPED_METRIC: sum(count for count, hit in zip(counts, unmapped, strict=True) if hit),
+        UNIT_IN_DOUBT: sum(count for count, hit in zip(counts, doubtful, strict=True) if hit),
+    }
+    either = sum(count for count, *hits in zip(counts, unmapped, doubtful, strict=True) if any(hits))
+    return OddRows(either, {warning: rows for warning, rows in found.items() if rows})
 
 
 def _require_output(dataset: SourceDataset, found: dict[str, str], rows_in: int) -> None:

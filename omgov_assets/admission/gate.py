@@ -305,6 +305,7 @@ def _write_rows(
         rows,
         where={"_batch_id": replaced},
         transactions=_transactions(judgement, replaced, fingerprint),
+        expected_rows=judgement.rows_admitted,
     )
 
 
@@ -335,6 +336,7 @@ def _write_quarantine(
         rows,
         where={"_batch_id": replaced},
         transactions=_transactions(judgement, replaced, fingerprint),
+        expected_rows=judgement.rows_quarantined,
     )
 
 

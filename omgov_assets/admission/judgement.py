@@ -32,12 +32,6 @@ from omgov_assets.model_management.governance import Governance
 
 Decision = Literal["admitted", "partial", "refused"]
 
-# How a warning is called in the ledger: what is odd about a row that is admitted all the same.
-WARNINGS = {
-    "metric": ("unmapped_metric", "metric IS NULL"),
-    "unit_status": ("unit_in_doubt", "unit_status <> 'ok'"),
-}
-
 
 @dataclass(frozen=True)
 class Judge:
@@ -202,7 +196,7 @@ def judge_records(
         collect_refused(con, delivery, judge.dataset)
         if whole:
             _require_sound_record(con, delivery, name)
-        conform.standardise(con, judge.governance, judge.system, judge.dataset, day)
+        odd = conform.standardise(con, judge.governance, judge.system, judge.dataset, day)
         set_apart: list[object] = []
         warnings: dict[str, int] = {}
         if held is not None and (found := find_delivered_before(con, held)) is not None:
@@ -216,9 +210,13 @@ def judge_records(
                 set_apart += con.execute("SELECT DISTINCT _record_no FROM refused_now ORDER BY 1").fetchall()
         if whole and set_apart:
             _require_sound_record(con, delivery, name)
+        if set_apart:
+            # Some of what was counted is not admitted after all.
+            odd = conform.standardise(con, judge.governance, judge.system, judge.dataset, day)
         quarantined, reasons = count_reasons(con)
-        admitted, rows_warned, of_rows = _count_rows(con)
-        # Nothing is lost: each record is either a row or refused, and no row stands for none.
+        admitted = _count(con, "conformed")
+        # Nothing is lost: each record is either a row or refused, and no row stands for none. That each of these rows
+        # is written once is proved as it is written.
         if admitted + quarantined != delivery.rows_in:
             raise AssertionError(
                 f"{batch.file_name}: {delivery.rows_in} records in, {admitted} admitted, {quarantined} quarantined"
@@ -240,8 +238,8 @@ def judge_records(
         rows_admitted=admitted,
         rows_quarantined=quarantined,
         quarantine_reasons=reasons,
-        rows_warned=max(rows_warned, *warnings.values()) if warnings else rows_warned,
-        warnings=dict(sorted((of_rows | warnings).items())),
+        rows_warned=max(odd.rows, *warnings.values()) if warnings else odd.rows,
+        warnings=dict(sorted((dict(odd.by_warning) | warnings).items())),
         set_apart=content_hash(repr(set_apart)) if set_apart else "",
     )
 
@@ -277,17 +275,6 @@ def _require_thresholds(
         f"says {crossed}; {ASK_AGAIN}, or correct the contract or the model",
         rows_in,
     )
-
-
-def _count_rows(con: duckdb.DuckDBPyConnection) -> tuple[int, int, dict[str, int]]:
-    """Rows of ``standard_rows``: all; those admitted although something about them is odd; these by warning."""
-    columns = {name for name, *_ in con.execute("DESCRIBE standard_rows").fetchall()}
-    told = [warning for column, warning in WARNINGS.items() if column in columns]
-    counts = "".join(f", count(*) FILTER ({condition})" for _, condition in told)
-    any_of = " OR ".join(condition for _, condition in told) or "false"
-    query = f"SELECT count(*), count(*) FILTER ({any_of}){counts} FROM standard_rows"  # noqa: S608 - fixed
-    total, warned, *each = one_row(con, query)
-    return int(total), int(warned), {code: count for (code, _), count in zip(told, each, strict=True) if count}
 
 
 def _count(con: duckdb.DuckDBPyConnection, table: str) -> int:

@@ -25,8 +25,9 @@ import pyarrow as pa
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from omgov_assets.data_lake import sql
+from omgov_assets.data_lake import new_partition, sql
 from omgov_assets.data_lake.locks import sole_holder
+from omgov_assets.data_lake.new_partition import require_rows
 from omgov_assets.data_lake.schema_evolution import SchemaMismatchError, drift_of, evolve, same_type, scan, table_rows
 from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
@@ -171,6 +172,7 @@ class Lake:
         rows: pa.Table | duckdb.DuckDBPyRelation,
         where: Mapping[str, str | sql.OneOf] | None = None,
         transactions: Mapping[str, int] | None = None,
+        expected_rows: int | None = None,
     ) -> int:
         """Replace exactly one slice of a table: a day, or the part of the day that ``where`` names.
 
@@ -180,11 +182,13 @@ class Lake:
             rows: all rows of the slice, with exactly the columns and types of the table's contract, in any order.
             where: further conditions that bound the slice.
             transactions: keys and fingerprints committed with the rows; see ``Lake.transaction``.
+            expected_rows: how many rows there must be; with another number nothing is committed.
 
         Returns:
             The Delta version written.
 
         Raises:
+            RowCountError: there are more or fewer rows than expected.
             SchemaMismatchError: columns or types differ from the contract, or the contract has changed in a way that
                 the table cannot follow; see ``schema_evolution``.
         """
@@ -198,16 +202,16 @@ class Lake:
         with sole_holder(self.root.parent, table.replace("/", ".")):
             for attempt in range(COMMIT_ATTEMPTS):
                 delta = self._opened_now(table) or self._create(table, schema)
-                exact_rows = _exact_rows(rows, schema)
                 try:
-                    write_deltalake(
-                        delta,
-                        self._following(delta, table, schema, exact_rows),
-                        mode="overwrite",
-                        predicate=predicate,
-                        commit_properties=properties,
-                        writer_properties=_writer_properties(schema),
-                    )
+                    if not self._add_partition(delta, table, day, rows, where, properties, expected_rows):
+                        write_deltalake(
+                            delta,
+                            self._following(delta, table, schema, _exact_rows(rows, schema, expected_rows)),
+                            mode="overwrite",
+                            predicate=predicate,
+                            commit_properties=properties,
+                            writer_properties=_writer_properties(schema),
+                        )
                     break
                 except CommitFailedError:
                     if attempt == COMMIT_ATTEMPTS - 1:
@@ -216,6 +220,26 @@ class Lake:
             version = DeltaTable(path).version()
             _sync_commit(path, version)
         return version
+
+    def _add_partition(
+        self,
+        delta: DeltaTable,
+        table: str,
+        day: date,
+        rows: pa.Table | duckdb.DuckDBPyRelation,
+        where: Mapping[str, str | sql.OneOf] | None,
+        properties: CommitProperties | None,
+        expected_rows: int | None,
+    ) -> bool:
+        """Write rows as a partition's first, where they are that, and the table is as its contract says."""
+        schema, path = self.schema(table), self._path(table)
+        partition = new_partition.partition_of(schema, day, where)
+        if not new_partition.takes(rows, schema) or partition is None or not drift_of(delta, schema, path).is_none:
+            return False
+        others = {name: value for name, value in partition.items() if name != "day"}
+        if self._files(delta, table, day, others):
+            return False
+        return new_partition.write_new_partition(delta, path, schema, partition, rows, properties, expected_rows)
 
     def _following(
         self, delta: DeltaTable, table: str, schema: TableSchema, rows: pa.RecordBatchReader
@@ -275,7 +299,9 @@ def _writer_properties(schema: TableSchema) -> WriterProperties:
     return WriterProperties(compression="SNAPPY", column_properties=varied)
 
 
-def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -> pa.RecordBatchReader:
+def _exact_rows(
+    rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema, expected_rows: int | None
+) -> pa.RecordBatchReader:
     """The rows as a stream in contract order; nothing is cast but the spellings of one and the same Arrow type."""
     missing = [name for name in schema.names if name not in _columns(rows)]
     extra = [name for name in _columns(rows) if name not in schema.names]
@@ -292,7 +318,18 @@ def _exact_rows(rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema) -
                 f"{schema.name}.{found.name}: type {found.type} where the contract says {expected.type}"
             )
     batches = (_recast(batch, schema.arrow) for batch in reader)
-    return pa.RecordBatchReader.from_batches(schema.arrow, _made_ahead(batches))
+    return pa.RecordBatchReader.from_batches(schema.arrow, _counted(_made_ahead(batches), schema, expected_rows))
+
+
+def _counted(
+    batches: Iterator[pa.RecordBatch], schema: TableSchema, expected_rows: int | None
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; raises at their end, before anything is committed, where there are not the expected rows."""
+    rows = 0
+    for batch in batches:
+        rows += batch.num_rows
+        yield batch
+    require_rows(schema, rows, expected_rows)
 
 
 def _made_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

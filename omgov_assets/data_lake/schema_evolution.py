@@ -44,6 +44,11 @@ class Drift:
     tightened: tuple[str, ...]
     table: pa.Schema
 
+    @property
+    def is_none(self) -> bool:
+        """Whether rows of the contract are rows of the table as they are."""
+        return not (self.absent or self.left or self.relaxed or self.tightened)
+
 
 def drift_of(delta: DeltaTable, schema: TableSchema, path: Path) -> Drift:
     """How the table differs from its contract.

@@ -7,6 +7,8 @@ are damaged. Whatever could lose or invent a row is refused before the first one
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,20 +61,19 @@ def read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDatas
     malformed: list[MalformedRecord] = []
     _require_whole_database(path)
     try:
-        with (
-            sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection,
-            connection.cursor() as cursor,
-        ):
-            # A database can bring code along, in views, checks and computed columns: none of it is run.
-            for setting in ("trusted_schema = OFF", "cell_size_check = ON", "ignore_check_constraints = ON"):
-                cursor.execute(f"PRAGMA {setting}")
+        with _opened(path) as cursor, ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-pages") as pages:
             table = _find_table(cursor, path, dataset.transport.table or dataset.name)
             require_columns(path, table.columns, columns)
-            _require_sound_pages(cursor, path)
-            _require_bounded(cursor, path, table, limits)
-            cursor.execute(_query(table, columns))
-            batches = _checked_batches(cursor.fetch_record_batch(), path, columns, limits, malformed)
-            store(con, batches, columns)
+            # It takes as long as the reading itself, and goes on beside it.
+            sound_pages = pages.submit(_require_sound_pages, path)
+            try:
+                _require_bounded(cursor, path, table, limits)
+                cursor.execute(_query(table, columns))
+                batches = _checked_batches(cursor.fetch_record_batch(), path, columns, limits, malformed)
+                store(con, batches, columns)
+            finally:
+                # What is wrong with the pages says more than what their reader stumbled over.
+                sound_pages.result()
     except UnicodeDecodeError as error:  # a name in the database
         raise not_utf_8(path) from error
     except (adbc_driver_manager.Error, OSError, pa.ArrowInvalid, duckdb.Error) as error:
@@ -80,6 +81,19 @@ def read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDatas
             raise not_utf_8(path) from error
         raise unreadable(path, "a readable SQLite database", error) from error
     return Delivery(count_stored(con) + len(malformed), "text", tuple(malformed))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A cursor on the database as it lies there."""
+    with (
+        sqlite.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1") as connection,
+        connection.cursor() as cursor,
+    ):
+        # A database can bring code along, in views, checks and computed columns: none of it is run.
+        for setting in ("trusted_schema = OFF", "cell_size_check = ON", "ignore_check_constraints = ON"):
+            cursor.execute(f"PRAGMA {setting}")
+        yield cursor
 
 
 def _require_whole_database(path: Path) -> None:
@@ -137,10 +151,11 @@ def _find_table(cursor: Any, path: Path, name: str) -> _Table:
     return _Table(name, columns, None if has_no_row_number else row_number)
 
 
-def _require_sound_pages(cursor: Any, path: Path) -> None:
+def _require_sound_pages(path: Path) -> None:
     """A damaged page can drop rows or give some twice, without an error on reading them."""
-    cursor.execute("PRAGMA quick_check(1)")
-    (finding,) = cursor.fetchone()
+    with _opened(path) as cursor:
+        cursor.execute("PRAGMA quick_check(1)")
+        (finding,) = cursor.fetchone()
     if finding != "ok":
         finding = " ".join(str(finding).removeprefix("*** in database main ***").split())
         raise RefusedBatchError("unreadable", f"{path.name} is a damaged SQLite database: {finding}; {ASK_AGAIN}")

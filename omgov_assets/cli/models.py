@@ -1,12 +1,13 @@
-"""``omgov check-models``: faults of the processing models, without data.
+"""``omgov check-models``: faults of the processing models, without data and with it, and how versions differ.
 
-Reads what the lake knows of owners and row counts; the checks themselves are ``model_management.model_check``.
+Reads what the lake knows of owners and row counts; the checks themselves are ``model_management.model_check``, the dry
+run is ``data_management.model_trial``, the difference ``data_management.model_comparison``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Project, lake_of
-from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail
+from omgov_assets.cli.options import Home, Project
+from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 
@@ -47,21 +48,37 @@ def check_models(
     only: Annotated[
         str | None, typer.Option("--only", metavar="NAME", help="Only this model: SYSTEM/DATASET, or a derived metric.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--run", help="Also run conform models on the last batch of their dataset; nothing is written."),
+    ] = False,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Instead of findings: how models differ from the version published before.")
+    ] = False,
     output: Annotated[FindingFormat, typer.Option("--format", help="How to print.")] = FindingFormat.TABLE,
     home: Home = None,
     project: Project = None,
 ) -> None:
     """Look for faults of the processing models: names, types, keys, units, grades, metrics, owners.
 
-    No model is run. Owners and row counts are those of the last day in the lake; without a lake they are not judged.
-    Exit code 0: nothing above info. 2: a finding of severity critical or warning. 1: governance/ itself is at fault.
+    Owners and row counts are those of the last day in the lake; without a lake they are not judged. With --run, what
+    conform models make of the last batch is held against what the lake holds of it: rows lost or multiplied, nulls,
+    overflows, values of another order of magnitude, unmapped metrics. Exit code 0: nothing above info. 2: a finding of
+    severity critical or warning. 1: governance/ itself is at fault.
     """
     from omgov_assets.model_management.model_check import check_project
 
     folder, below = _project_of(path, project)
-    lake = lake_of(home, folder)
+    settings = Settings.from_environment(home, folder)
+    lake = Lake(settings.lake, settings.dataset_contracts)
     report = check_project(folder, owners=_owners(lake), rows=_rows(lake, folder))
-    findings = _chosen(report, below, system, only)
+    chosen = _chosen(report, below, system, only)
+    if diff:
+        _print_differences(lake, settings, chosen, output)
+        raise typer.Exit
+    findings = [finding for finding in report.findings if finding.model in chosen]
+    if dry_run:
+        findings += _tried(lake, settings, chosen)
     _print(findings, output)
     raise typer.Exit(SOMETHING_REFUSED if any(finding.severity != "info" for finding in findings) else 0)
 
@@ -80,8 +97,8 @@ def _project_of(path: Path | None, project: Path | None) -> tuple[Path, str]:
     fail(f"{path}: lies in no project; a project is a folder with governance/")
 
 
-def _chosen(report: ModelReport, below: str, system: str | None, only: str | None) -> list[ModelFinding]:
-    """The findings that were asked for; ends the command where nothing is there to ask about."""
+def _chosen(report: ModelReport, below: str, system: str | None, only: str | None) -> set[str]:
+    """Names of the models that were asked for; ends the command where nothing is there to ask about."""
     names = {summary.name: summary.path for summary in report.models}
     names |= {finding.model: finding.path for finding in report.findings}
     systems = {name.partition("/")[0] for name in names if "/" in name}
@@ -95,13 +112,66 @@ def _chosen(report: ModelReport, below: str, system: str | None, only: str | Non
     if below and not any(_is_below(path, below) for path in names.values()):
         fail(f"{below}: holds no processing model; models are governance/systems/<system>/<dataset>.sql and "
              "governance/derived_metrics/<metric>.sql")  # fmt: skip
-    return [
-        finding
-        for finding in report.findings
-        if (not below or _is_below(finding.path, below))
-        and (system is None or finding.model.startswith(f"{system}/"))
-        and (only is None or finding.model == only)
-    ]
+    return {
+        name
+        for name, place in names.items()
+        if (not below or _is_below(place, below))
+        and (system is None or name.startswith(f"{system}/"))
+        and (only is None or name == only)
+    }
+
+
+def _tried(lake: Lake, settings: Settings, chosen: Collection[str]) -> list[ModelFinding]:
+    """Findings of a dry run; what was tried, and what was not, is told beside them."""
+    from omgov_assets.data_management.model_trial import try_models
+    from omgov_assets.model_management.governance import load_governance
+
+    found: list[ModelFinding] = []
+    for trial in try_models(lake, load_governance(settings.project), settings.landing, chosen):
+        told = trial.remark or (
+            f"{trial.rows:,} rows of {trial.rows_in:,} records of {trial.file_name}, {trial.quarantined:,} quarantined"
+        )
+        notice(f"{trial.model}: {told}")
+        found += trial.findings
+    return found
+
+
+def _print_differences(lake: Lake, settings: Settings, chosen: Collection[str], output: FindingFormat) -> None:
+    from omgov_assets.data_management.model_comparison import compare_models
+    from omgov_assets.model_management.governance import load_governance
+
+    if output in {FindingFormat.SARIF, FindingFormat.GITHUB}:
+        fail(f"--format {output.value}: --diff tells of differences, not of findings; choose table, json or csv")
+    rows: list[dict[str, Any]] = []
+    for found in compare_models(lake, load_governance(settings.project), settings.landing, chosen):
+        touched = {
+            "policies": ", ".join(found.policies),
+            "consumers": ", ".join(found.consumers),
+            "assets": ", ".join(found.assets),
+        }
+        records = ""
+        if found.sampled:
+            records = f"{found.same:,} of {found.sampled:,} records the same"
+            records += f", {found.only_before:,} gone" if found.only_before else ""
+            records += f", {found.only_after:,} new" if found.only_after else ""
+        versions = {"model": found.model, "before": found.before, "after": found.after}
+        # One row for each column that differs; at least one for each model.
+        for change in found.columns or (None,):
+            rows.append(
+                {
+                    **versions,
+                    "column": change.column if change else "",
+                    "change": change.change if change else "",
+                    "records": change.records if change and change.records is not None else "",
+                    "such_as": list(change.examples) if change and change.examples else "",
+                    "rows": records,
+                    **touched,
+                    "remark": found.remark or "",
+                }
+            )
+    emit(
+        rows, Format(output.value), "Models that differ from the version before", "no model has another version before"
+    )
 
 
 def _is_below(path: str, folder: str) -> bool:
@@ -110,18 +180,10 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _owners(lake: Lake) -> dict[str, bool] | None:
     """E-mails of the CMDB's owners and support groups on its last day, and whether each is active."""
-    emails: dict[str, bool] = {}
-    with lake.connect() as con:
-        for table, active in (("cmdb/support_groups", "TRUE"), ("cmdb/owners", "active")):
-            day = _last_day(lake, table)
-            if day is None:
-                return None
-            lake.register(con, "people", table, day)
-            query = f"SELECT lower(email), bool_or({active}) FROM people WHERE email IS NOT NULL GROUP BY ALL"  # noqa: S608
-            for email, is_active in con.execute(query).fetchall():
-                emails[email] = emails.get(email, False) or bool(is_active)
-    # A CMDB without addresses knows nobody by one, and says nothing about anyone.
-    return emails or None
+    from omgov_assets.quality_analysis.cmdb import SYSTEM, model_owners
+
+    day = _last_day(lake, f"{SYSTEM}/owners")
+    return model_owners(lake, day) if day else None
 
 
 def _rows(lake: Lake, project: Path) -> dict[str, int] | None:
@@ -174,16 +236,17 @@ def _print(findings: Sequence[ModelFinding], output: FindingFormat) -> None:
 
 def sarif(findings: Sequence[ModelFinding]) -> dict[str, Any]:
     """Findings as a log of SARIF 2.1.0 (OASIS), with one rule for each code that occurs."""
-    from omgov_assets.model_management.model_check import CODES, severity_of
+    from omgov_assets.model_management.model_check import CODES
 
     codes = sorted({finding.code for finding in findings})
+    severities = {finding.code: finding.severity for finding in findings}
     remedies: Mapping[str, str] = {finding.code: finding.remedy for finding in reversed(findings)}
     rules = [
         {
             "id": code,
-            "shortDescription": {"text": CODES[code]},
-            "help": {"text": f"{CODES[code]} For example: {remedies[code]}."},
-            "defaultConfiguration": {"level": _SARIF_LEVELS[severity_of(code)]},
+            "shortDescription": {"text": CODES.get(code, code.replace("_", " "))},
+            "help": {"text": f"For example: {remedies[code]}."},
+            "defaultConfiguration": {"level": _SARIF_LEVELS[severities[code]]},
         }
         for code in codes
     ]

@@ -170,6 +170,13 @@ def _checked(governance: Governance, name: str, model: ProcessingModel) -> _Chec
         problem = f"a derive model gives rows of {' or '.join(METRIC_TABLES)}, not of {model.header.dataset}"
         fault = Fault("header_invalid", header_place(model, "dataset"), problem, f"say {METRIC_TABLES[1]}")
         return _Checked(model, name, (), Reading(), (), (fault,))
+    required = {column.name for column in output_columns(governance, model) if column.required}
+    if strangers := [column for column in model.header.quarantine_without if column not in required]:
+        problem = f"quarantine_without names {', '.join(strangers)}, which the output contract does not require"
+        fault = Fault(
+            "header_invalid", header_place(model, "quarantine_without"), problem, "name required columns alone"
+        )
+        return _Checked(model, name, (), Reading(), (), (fault,))
     binder = _binder()
     structure = read_structure(model, binder)
     select = structure.text.place(structure.text.first_outer_word("SELECT", "FROM") or 0)

@@ -106,6 +106,13 @@ def _contract_unit_faults(table: InputTable, model: ProcessingModel, study: Stud
             yield Fault("unknown_unit", (1, 1), problem, "correct the unit in the contract")
 
 
+def _remedy_for_nulls(model: ProcessingModel) -> str:
+    remedy = "say what holds instead with coalesce() or ELSE, or filter nulls out"
+    if model.header.kind == "conform":
+        remedy += ", or name it in the header's quarantine_without where such records are to be quarantined"
+    return remedy
+
+
 def _value_faults(
     study: Study,
     model: ProcessingModel,
@@ -114,11 +121,10 @@ def _value_faults(
     node: exp.Expr,
     place: Place,
 ) -> Iterator[Fault]:
-    if column.required and facts.null is not None:
+    # A column without which the record is to be quarantined may be null.
+    if column.required and facts.null is not None and column.name not in model.header.quarantine_without:
         problem = f"{column.name} is required, but can be null: {facts.null}"
-        yield Fault(
-            "nullable_output", place, problem, "say what holds instead with coalesce() or ELSE, or filter nulls out"
-        )
+        yield Fault("nullable_output", place, problem, _remedy_for_nulls(model))
     highest = max(facts.reads, key=lambda read: (read.grade, read.table, read.column), default=None)
     if highest is not None and highest.grade > column.grade:
         problem = (

@@ -58,6 +58,13 @@ def test_a_required_column_that_can_visibly_be_null_is_found(desk: Desk, samples
     assert desk.of_conform(samples(ci_id=ci_id)) == ["nullable_output"]
 
 
+def test_a_column_without_which_records_are_quarantined_may_be_null(desk: Desk, samples: Samples) -> None:
+    sql = samples(ci_id="nullif(object_no, '')")
+    assert desk.of_conform(sql) == ["nullable_output"]
+    assert desk.of_conform(sql, header="quarantine_without: [ci_id]") == []
+    assert desk.of_conform(sql, header="quarantine_without: [value]") == ["header_invalid"]
+
+
 @pytest.mark.parametrize(
     ("ci_id", "rest"),
     [

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.options import Home, Output, Project, dataset_of, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -105,13 +105,9 @@ def replay(
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
     governance = load_governance(settings.project)
-    if system not in governance.systems:
-        fail(f"{system}: no such business system; there are {', '.join(sorted(governance.systems))}")
-    business = governance.systems[system]
-    if dataset not in business.datasets:
-        fail(f"{system}/{dataset}: not delivered by this system; it delivers {', '.join(sorted(business.datasets))}")
+    business, source = dataset_of(governance, system, dataset)
     selection = Selection(parsed_day(day) if day else None, batch, reason)
-    batches = replay_refused(lake, governance, business, business.datasets[dataset], settings.landing, selection)
+    batches = replay_refused(lake, governance, business, source, settings.landing, selection)
     rows = [
         {
             "day": one.day.isoformat(),

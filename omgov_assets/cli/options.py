@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from omgov_assets.cli.output import Format, fail
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+
+if TYPE_CHECKING:
+    from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
+    from omgov_assets.model_management.governance import Governance
 
 Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
 Project = Annotated[
@@ -54,3 +58,13 @@ def published_day(lake: Lake, text: str | None, table: str) -> date:
         )
         fail(f"{table} was not published for {day}; {held}")
     return day
+
+
+def dataset_of(governance: Governance, system: str, dataset: str) -> tuple[BusinessSystem, SourceDataset]:
+    """A dataset as it is named on the command line; ends the command, naming those there are, where it is none."""
+    if system not in governance.systems:
+        fail(f"{system}: no such business system; there are {', '.join(sorted(governance.systems))}")
+    business = governance.systems[system]
+    if dataset not in business.datasets:
+        fail(f"{system}/{dataset}: not delivered by this system; it delivers {', '.join(sorted(business.datasets))}")
+    return business, business.datasets[dataset]

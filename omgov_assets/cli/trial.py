@@ -12,7 +12,8 @@ from omgov_assets.admission.gate import held_rows, judge_of
 from omgov_assets.admission.judgement import Judgement, describe_file, judge_file
 from omgov_assets.admission.ledger import ledger_entries
 from omgov_assets.admission.refused_records import REFUSED
-from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
+from omgov_assets.cli.options import dataset_of
+from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.governance import load_governance
@@ -31,13 +32,9 @@ def try_delivery(
     judged as the day's only delivery.
     """
     governance = load_governance(settings.project)
-    if system not in governance.systems:
-        fail(f"{system}: no such business system; there are {', '.join(sorted(governance.systems))}")
-    business = governance.systems[system]
-    if dataset not in business.datasets:
-        fail(f"{system}/{dataset}: not delivered by this system; it delivers {', '.join(sorted(business.datasets))}")
+    business, source = dataset_of(governance, system, dataset)
     policy_set = load_policy_set(settings.project, system, dataset)
-    judge = judge_of(governance, business, business.datasets[dataset])
+    judge = judge_of(governance, business, source)
     path = file.absolute()
     with lake.connect() as con:
         batch = describe_file(path, settings.landing)

@@ -135,7 +135,7 @@ def read_morning(lake: Lake, day: date) -> Morning:
 
 
 def _count_by_decision(deliveries: list[dict[str, Any]]) -> dict[str, int]:
-    counts = dict.fromkeys(("admitted", "partial", "refused", "not_delivered", "superseded"), 0)
+    counts = dict.fromkeys(("admitted", "partial", "refused", "not_delivered", "repeated", "superseded"), 0)
     for delivery in deliveries:
         counts[delivery["decision"]] += 1
     return counts

@@ -123,13 +123,17 @@ def test_a_blocked_metric_is_an_anomaly_of_its_owner_and_fails_nothing(firm: Sma
     assert metadata(result, PEAK_KEY)["decision"] == "blocked"
     assert "[unknown_column]" in metadata(result, PEAK_KEY)["blocked_because"]
     columns = "subject_key, anomaly_type, system, dataset, subject_kind, severity, owner_id, ci_id"
-    found = [row for row in firm.rows("quality/anomalies", columns) if row[2] == "derived"]
+    rows = firm.rows("quality/anomalies", columns)
     shared = ("derivation_blocked", "derived", "metric_samples", "processing_model", "critical")
-    assert found == [(LASTING, *shared, None, None), (PEAK, *shared, "O1", None)]
+    blocked = [row for row in rows if row[1] == "derivation_blocked"]
+    assert blocked == [(LASTING, *shared, None, None), (PEAK, *shared, "O1", None)]
+    # What the check found in the model is an anomaly of its owner, too.
+    found = ("model_unknown_column", "derived", "processing_models", "processing_model", "critical")
+    assert (PEAK, *found, "O1", None) in rows
     ranked = firm.rows("quality/anomaly_rankings", "dimension, key, anomalies")
     of_owner = firm.rows("quality/anomalies", "count(*) FILTER (owner_id = 'O1')")
     assert ("owner", "O1", *of_owner[0]) in ranked
-    assert ("metric", PEAK, 1) in ranked
+    assert ("metric", PEAK, 2) in ranked
 
 
 def test_one_derived_metric_can_be_computed_alone(firm: SmallFirm) -> None:

@@ -64,11 +64,11 @@ schema:
   - name: metric_samples
     logicalType: object
     properties:
-      - {name: metric, physicalType: VARCHAR, required: true}
-      - {name: ci, physicalType: VARCHAR, required: true}
-      - {name: device, physicalType: VARCHAR}
-      - {name: observed, physicalType: TIMESTAMP, required: true}
-      - {name: value, physicalType: DOUBLE}
+      - {name: metric, physicalType: VARCHAR, required: true, classification: "1"}
+      - {name: ci, physicalType: VARCHAR, required: true, classification: "1"}
+      - {name: device, physicalType: VARCHAR, classification: "1"}
+      - {name: observed, physicalType: TIMESTAMP, required: true, classification: "1"}
+      - {name: value, physicalType: DOUBLE, classification: "1"}
 """
 
 # The greatest latency of each CI and device in each quarter of an hour.

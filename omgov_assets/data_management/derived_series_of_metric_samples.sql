@@ -6,7 +6,7 @@ SELECT
     count(*) AS sample_count,
     min(value) AS value_min,
     max(value) AS value_max,
-    avg(value) AS value_mean,
+    avg(value ORDER BY value) AS value_mean,
     count(DISTINCT value) AS sample_distinct,
     min(observed_at) AS first_seen_at,
     max(observed_at) AS last_seen_at

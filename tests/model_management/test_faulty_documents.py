@@ -73,7 +73,7 @@ def test_the_small_firm_itself_has_no_fault(firm: SmallFirm) -> None:
         # Syntax
         (FIRM, added("  oops: [\n"), "line 5, column 3", "not valid YAML"),
         (DEFS, replaced("attributes:", "attributes"), "line 3, column 9", "not valid YAML"),
-        (CONTRACT, added("\tx: 1\n"), "line 38, column 1", "not valid YAML"),
+        (CONTRACT, added("\tx: 1\n"), "line 51, column 1", "not valid YAML"),
         (MODEL, replaced("kind: conform", "kind: [conform"), "line 3, column 8", "not valid YAML"),
         (FIRM, added("x: \x07\n"), "document", "not valid YAML"),
         # Unknown key

@@ -112,6 +112,8 @@ def prepare(home: Path, rows: int, chosen: list[str]) -> dict[str, Any]:
     for name in chosen:
         target = delivery(home, name)
         target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            continue
         with duckdb.connect() as con:
             con.execute("SET preserve_insertion_order = true")
             _write(con, FORMATS[name], _more(con, home, FORMATS[name], rows), target)

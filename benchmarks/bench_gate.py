@@ -1,4 +1,4 @@
-"""The gate on a million records of each of the sample firm's formats, beside plain DuckDB: rows a second, peak memory.
+"""The gate on two million records of each of the sample firm's formats, beside plain DuckDB: rows a second, peak memory.
 
 `make bench` runs it. ROWS in the environment changes the size, FORMATS names some of the formats, RUNS how often the
 two take turns (the best run counts, since others may use the machine as well), KEEP a folder in which the files are
@@ -66,7 +66,7 @@ FORMATS = {
 
 def main() -> None:
     """Write the files, let DuckDB and the gate take turns on each, print what each took."""
-    rows = int(os.environ.get("ROWS", "1000000"))
+    rows = int(os.environ.get("ROWS", "2000000"))
     runs = int(os.environ.get("RUNS", "3"))
     chosen = os.environ.get("FORMATS", ",".join(FORMATS)).split(",")
     with _home() as home:

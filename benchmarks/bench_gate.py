@@ -1,4 +1,4 @@
-"""The gate on two million records of each of the sample firm's formats, beside plain DuckDB: rows a second, peak memory.
+"""The gate on two million records of each of the sample firm's formats, beside plain DuckDB: rows a second, memory.
 
 `make bench` runs it. ROWS in the environment changes the size, FORMATS names some of the formats, RUNS how often the
 two take turns (the best run counts, since others may use the machine as well), KEEP a folder in which the files are

@@ -177,13 +177,13 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
     records = [
         dg.TableRecord(
             {
-                "file": entry["file_name"],
+                "file": entry["file_name"].rpartition("/")[2],
                 "decision": entry["decision"],
+                "reason": entry["reason"] or _counts(entry["quarantine_reasons"]),
                 "rows_in": entry["rows_in"],
                 "rows_admitted": entry["rows_admitted"],
-                "rows_warned": entry["rows_warned"] or 0,
                 "rows_quarantined": entry["rows_quarantined"],
-                "reason": entry["reason"] or _counts(entry["quarantine_reasons"]),
+                "rows_warned": entry["rows_warned"] or 0,
                 "warnings": _counts(entry["warnings"]),
                 "model": entry["model_version"] or "",
                 "batch": entry["batch_id"],
@@ -205,8 +205,8 @@ def _batch_metadata(entries: list[dict[str, Any]], day: date) -> dict[str, Any]:
         metadata["refused_because"] = "; ".join(refusals)
     if refusals or metadata["rows_quarantined"]:
         metadata["recovery"] = dg.MetadataValue.md(
-            "Once the source, the contract or the model is mended, launch the job `replay_refused`, or "
-            "`omgov replay --system S --dataset D`; `omgov admission show BATCH` lists what was refused."
+            "- `omgov admission show BATCH` lists what was refused.\n"
+            "- Once source, contract or model is mended: job `replay_refused`, or `omgov replay`."
         )
     return metadata
 

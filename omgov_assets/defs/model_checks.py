@@ -79,6 +79,21 @@ def _result(report: ModelReport, day: str, owners: Mapping[str, bool] | None) ->
         metadata["findings_table"] = dg.MetadataValue.table(
             [dg.TableRecord(asdict(finding)) for finding in report.findings[:SHOWN]]
         )
+    if report.models:
+        metadata["models_table"] = dg.MetadataValue.table(
+            [
+                dg.TableRecord(
+                    {
+                        "model": summary.name,
+                        "version": summary.version,
+                        "owner": summary.owner,
+                        "reads": ", ".join((*summary.inputs, *summary.metrics)),
+                        "findings": sum(finding.model == summary.name for finding in faults),
+                    }
+                )
+                for summary in report.models
+            ]
+        )
     if by_code:
         metadata["by_code"] = dg.MetadataValue.table(
             [dg.TableRecord({"code": code, "findings": n, "means": CODES[code]}) for code, n in by_code.most_common()]

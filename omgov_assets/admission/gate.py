@@ -83,12 +83,18 @@ def held_rows(
     day: date,
     history: Sequence[dict[str, Any]],
     besides: Collection[str],
+    file_name: str,
 ) -> HeldRows | None:
-    """Rows of the day that were admitted of other batches than ``besides``; None where there are none."""
+    """Rows of the day that other batches than ``besides``, of other files, brought; None where there are none."""
     others = tuple(
         entry["batch_id"]
         for entry in history
-        if entry["day"] == day and in_force(entry) and entry["rows_admitted"] and entry["batch_id"] not in besides
+        if entry["day"] == day
+        and in_force(entry)
+        and entry["rows_admitted"]
+        and entry["batch_id"] not in besides
+        # What the same file brought before is replaced, not held beside it.
+        and entry["file_name"] != file_name
     )
     if not others:
         return None
@@ -216,8 +222,7 @@ def _admit(
         if not (lost or again or depends_on_others):
             return known, False
     earlier = other_day_of_batch(history, day, batch.batch_id)
-    own = {batch.batch_id, *(e["batch_id"] for e in history if e["file_name"] == batch.file_name)}
-    held = held_rows(con, lake, judge, day, history, own | set(later))
+    held = held_rows(con, lake, judge, day, history, {batch.batch_id, *later}, batch.file_name)
     if earlier is not None and dataset.transport.source is None:
         fault = _repeated(batch.file_name, day, earlier)
     judgement = judge_file(con, lake, judge, day, path, batch, held, fault)

@@ -22,7 +22,13 @@ from omgov_assets.admission.delivered_before import HeldRows, find_delivered_bef
 from omgov_assets.admission.deliveries import Delivery, read_delivery
 from omgov_assets.admission.delivery_limits import recorded_name
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
-from omgov_assets.admission.refused_records import collect_refused, count_reasons, first_reason, refuse_rows
+from omgov_assets.admission.refused_records import (
+    collect_refused,
+    count_reasons,
+    digest_of_refused,
+    first_reason,
+    refuse_rows,
+)
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.model_management.admission_rules import AdmissionRules
@@ -197,17 +203,17 @@ def judge_records(
         if whole:
             _require_sound_record(con, delivery, name)
         odd = conform.standardise(con, judge.governance, judge.system, judge.dataset, day)
-        set_apart: list[object] = []
+        set_apart: list[str] = []
         warnings: dict[str, int] = {}
         if held is not None and (found := find_delivered_before(con, held)) is not None:
             refuse_rows(con, delivery.kind, judge.dataset, found)
-            set_apart += con.execute("SELECT DISTINCT _record_no FROM refused_now ORDER BY 1").fetchall()
+            set_apart.append(digest_of_refused(con))
         if judge.policies:
             verdicts = judge_policies(con, lake, judge.governance, judge.policies, day, delivery.rows_in, name)
             warnings |= verdicts.warnings
             if verdicts.refused_rows is not None:
                 refuse_rows(con, delivery.kind, judge.dataset, verdicts.refused_rows)
-                set_apart += con.execute("SELECT DISTINCT _record_no FROM refused_now ORDER BY 1").fetchall()
+                set_apart.append(digest_of_refused(con))
         if whole and set_apart:
             _require_sound_record(con, delivery, name)
         if set_apart:
@@ -240,7 +246,7 @@ def judge_records(
         quarantine_reasons=reasons,
         rows_warned=max(odd.rows, *warnings.values()) if warnings else odd.rows,
         warnings=dict(sorted((dict(odd.by_warning) | warnings).items())),
-        set_apart=content_hash(repr(set_apart)) if set_apart else "",
+        set_apart=content_hash(*set_apart) if set_apart else "",
     )
 
 

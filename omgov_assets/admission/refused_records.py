@@ -43,8 +43,8 @@ def collect_refused(con: duckdb.DuckDBPyConnection, delivery: Delivery, dataset:
         _lost_in_model(con, delivery.kind, dataset)
 
 
-def refuse_rows(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: SourceDataset, rows: str) -> int:
-    """Move rows from ``conformed`` to ``refused_records``; returns how many.
+def refuse_rows(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: SourceDataset, rows: str) -> None:
+    """Move rows from ``conformed`` to ``refused_records``.
 
     Args:
         con: connection of the judgement.
@@ -61,7 +61,14 @@ def refuse_rows(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: Source
         "USING (_record_no)"
     )
     con.execute("DELETE FROM conformed WHERE _record_no IN (SELECT _record_no FROM refused_now)")
-    return int(one_row(con, "SELECT count(DISTINCT _record_no) FROM refused_now")[0])
+
+
+def digest_of_refused(con: duckdb.DuckDBPyConnection) -> str:
+    """A text that stands for the records that ``refuse_rows`` moved last."""
+    number, digest = one_row(
+        con, "SELECT count(*), bit_xor(hash(_record_no)) FROM (SELECT DISTINCT _record_no FROM refused_now)"
+    )
+    return f"{number}:{digest}"
 
 
 def count_reasons(con: duckdb.DuckDBPyConnection) -> tuple[int, dict[str, int]]:

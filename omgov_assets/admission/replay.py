@@ -164,7 +164,7 @@ def _replay_records(
         batch_id, entry["file_name"], entry["content_hash"], entry["size_bytes"], entry["received_at"], entry["source"]
     )
     history = ledger_entries(con, lake, None, judge.system.name, judge.dataset.name)
-    held = held_rows(con, lake, judge, day, history, {batch_id})
+    held = held_rows(con, lake, judge, day, history, {batch_id}, entry["file_name"])
     judgement = judge_records(
         con, lake, judge, day, batch, lambda: _read_replayed(con, judge.dataset, chosen), held, whole=False
     )

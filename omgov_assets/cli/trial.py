@@ -39,8 +39,9 @@ def try_delivery(
     with lake.connect() as con:
         batch = describe_file(path, settings.landing)
         history = ledger_entries(con, lake, None, system, dataset)
-        own = {batch.batch_id, *(e["batch_id"] for e in history if e["file_name"].rpartition("/")[2] == path.name)}
-        held = held_rows(con, lake, judge, day, history, own)
+        # Put into the landing folder, it would replace what a file of its name brought.
+        landed = f"{system}/{dataset}/{day}/{path.name}"
+        held = held_rows(con, lake, judge, day, history, {batch.batch_id}, landed)
         if held is not None and not beside:
             notice(
                 f"judged as the only delivery of {day}: what {len(held.batches)} other batches brought is left aside; "

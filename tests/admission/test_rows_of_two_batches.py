@@ -109,7 +109,8 @@ def test_a_corrected_file_leaves_the_rows_of_the_same_bytes_under_another_name(f
     deliver(firm, "b.csv", [instance(ci="H5")])
     collect(firm)
     assert hosts(firm) == [("H1", "a.csv"), ("H2", "a.csv"), ("H5", "b.csv")]
-    deliver(firm, "b.csv", [instance(ci="H6")])
+    # Of the other file's rows it must not bring any again.
+    deliver(firm, "b.csv", [instance(ci="H6"), instance(ci="H1")])
     collect(firm)
     assert hosts(firm) == [("H1", "a.csv"), ("H2", "a.csv"), ("H6", "b.csv")]
 

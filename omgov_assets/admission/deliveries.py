@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from omgov_assets.admission.csv_reader import read_csv
-from omgov_assets.admission.delivered_table import Delivery, ValueKind, payload_text
+from omgov_assets.admission.delivered_table import Delivery, ValueKind
 from omgov_assets.admission.delivered_text import require_whole_text
 from omgov_assets.admission.delivery_limits import require_file_size, require_rows
 from omgov_assets.admission.json_reader import read_json_array, read_ndjson
@@ -20,7 +20,7 @@ from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.admission.sqlite_reader import read_sqlite
 from omgov_assets.model_management.business_systems import SourceDataset
 
-__all__ = ["Delivery", "ValueKind", "payload_text", "read_delivery"]
+__all__ = ["Delivery", "ValueKind", "read_delivery"]
 
 _READERS = {
     "csv": read_csv,

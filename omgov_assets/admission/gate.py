@@ -27,6 +27,7 @@ from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf, literal
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
+from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 
@@ -45,6 +46,14 @@ def judge_of(governance: Governance, system: BusinessSystem, dataset: SourceData
         batch_policies_of(governance.project, system.name, dataset.name),
         model_fault_of(governance, f"{system.name}/{dataset.name}"),
     )
+
+
+def unpublished_contract(
+    con: duckdb.DuckDBPyConnection, lake: Lake, judge: Judge, day: date
+) -> RefusedBatchError | None:
+    """Why deliveries of a day are refused for the contract's sake; None where it was published, or nothing was yet."""
+    reason = refusal_of(refused_contracts(con, lake, day), judge.system.name, judge.dataset.name)
+    return RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
 
 
 def admit_deliveries(

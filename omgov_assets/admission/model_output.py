@@ -34,7 +34,6 @@ NULL_EXPLOSION = "null_explosion"
 UNMAPPED_SHARE = "unmapped_share"
 OUTPUT_SHIFT = "output_shift"
 ROWS_LOST = "rows_lost"
-OUTPUT_CODES = (NULL_EXPLOSION, UNMAPPED_SHARE, OUTPUT_SHIFT, ROWS_LOST)
 
 _OUTPUT_SHIFT_SQL = read_sql(Path(__file__).with_name("output_shift.sql"))
 

@@ -18,16 +18,14 @@ from typing import Any
 import duckdb
 
 from omgov_assets.admission.deliveries import Delivery, ValueKind
-from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_deliveries, held_rows, judge_of, replace_entries
+from omgov_assets.admission.gate import admit_deliveries, held_rows, judge_of, replace_entries, unpublished_contract
 from omgov_assets.admission.json_reader import json_path
 from omgov_assets.admission.judgement import Batch, Judge, judge_records
 from omgov_assets.admission.ledger import close_admission, in_force, ledger_entries
-from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf, identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
-from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 
@@ -135,8 +133,7 @@ def _replay_batch(
     if not path.is_file():
         remark = f"{entry['file_name']} is no longer in the landing folder; ask the business system to deliver it again"
         return replace(untouched, remark=remark)
-    reason = refusal_of(refused_contracts(con, lake, day), judge.system.name, judge.dataset.name)
-    fault = RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
+    fault = unpublished_contract(con, lake, judge, day)
     names = {other["file_name"] for other in history if other["day"] == day}
     paths = [landing / name for name in names if (landing / name).is_file()]
     entries = admit_deliveries(con, lake, judge, day, paths, landing, fault, again=True)

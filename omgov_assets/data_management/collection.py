@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from omgov_assets.admission.delivery_limits import copy_within_limits
-from omgov_assets.admission.gate import CONTRACT_NOT_PUBLISHED, admit_deliveries, judge_of
+from omgov_assets.admission.gate import admit_deliveries, judge_of, unpublished_contract
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.model_management.business_systems import BusinessSystem, DeliverySource, Transport
-from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
 from omgov_assets.model_management.governance import Governance
 
 UNFINISHED = (".tmp", ".part", ".partial", ".filepart")
@@ -64,8 +63,7 @@ def collect_system(
                     fetch_standing_source(archive, dataset.transport, folder)
                 except RefusedBatchError as fault:
                     admit_deliveries(con, lake, judge, day, [archive], archive.parent, fault)
-            reason = refusal_of(refused_contracts(con, lake, day), system.name, name)
-            refused = RefusedBatchError(CONTRACT_NOT_PUBLISHED, reason) if reason else None
+            refused = unpublished_contract(con, lake, judge, day)
             admit_deliveries(con, lake, judge, day, delivered_files(folder), settings.landing, refused)
             collected[name] = close_admission(con, lake, judge, day)
     return collected

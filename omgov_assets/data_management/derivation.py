@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.admission.ledger import ledger_entries
+from omgov_assets.admission.model_fitness import static_findings
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf
 from omgov_assets.data_lake.syntax import NotOneSelectError
@@ -27,7 +28,7 @@ from omgov_assets.data_management.derivation_reads import METRIC_TABLES, ModelRe
 from omgov_assets.data_management.derivation_run import DerivationError, out_of_range, rows_of, run_model
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
-from omgov_assets.model_management.model_check import check_models, derive_order
+from omgov_assets.model_management.model_check import derive_order
 from omgov_assets.model_management.model_findings import ModelFinding
 from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
 from omgov_assets.quality_policy.violations import (
@@ -116,7 +117,8 @@ def derive_metrics(
             governance=governance,
             day=day,
             con=con,
-            findings=_findings(governance, chosen),
+            # What the gate has asked already is not asked again.
+            findings=static_findings(governance),
             ledger=ledger_entries(con, lake, day),
             derived={_metric(model): lake.transaction(*_transaction(model, day)) or 0 for model in order},
         )
@@ -140,11 +142,6 @@ def derivation_order(governance: Governance) -> list[ProcessingModel]:
     """All derive models, each after those whose metrics it reads; those of a circle stand last."""
     ordered = list(derive_order(governance))
     return ordered + [model for model in governance.derived if model not in ordered]
-
-
-def _findings(governance: Governance, models: list[ProcessingModel]) -> tuple[ModelFinding, ...]:
-    """What the check of models says of these."""
-    return tuple(check_models(governance, only=[_metric(model) for model in models]).findings) if models else ()
 
 
 def model_reads(governance: Governance, model: ProcessingModel) -> ModelReads:

@@ -78,7 +78,7 @@ def firm(collected: Path, tmp_path: Path) -> SmallFirm:
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """No model is checked before it runs: what the run itself makes sure of."""
-    monkeypatch.setattr(derivation, "check_models", lambda *_arguments, **_options: ModelReport((), ()))
+    monkeypatch.setattr(derivation, "static_findings", lambda _governance: ())
 
 
 def derive(firm: SmallFirm, metrics: Iterable[str] | None = None) -> dict[str, DerivationResult]:
@@ -419,7 +419,7 @@ def test_a_critical_finding_blocks_and_says_where(firm: SmallFirm, monkeypatch: 
     derive(firm)
 
     report = ModelReport((), tuple(findings))
-    monkeypatch.setattr(derivation, "check_models", lambda *_arguments, **_options: report)
+    monkeypatch.setattr(derivation, "static_findings", lambda _governance: report.findings)
     assert reason(firm) == f"{where}:12:4: value is in s [unit_differs]; convert it"
     assert {metric for (metric,) in firm.rows("derived/metric_instances", "metric")} == {LOAD}
     assert firm.rows("derived/metric_samples") == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import date
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -24,7 +25,9 @@ from omgov_assets.model_management.processing_models import (
     ProcessingModel,
     load_processing_model,
 )
+from omgov_assets.model_management.score_rules import ScoreRules, load_score_rules
 from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
+from omgov_assets.model_management.trading_calendar import TradingCalendar, load_trading_calendar
 from omgov_assets.model_management.units import UnitTable
 
 
@@ -37,6 +40,15 @@ class Firm(BaseModel):
     first_day: date
     timezone: str
     nightly_cron: str
+    # Of the report; the first is the one that opens.
+    languages: tuple[Literal["en", "zh"], ...] = ("en",)
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_told_apart(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("name each language once: en, zh")
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -54,7 +66,9 @@ class Firm(BaseModel):
 
 
 class Governance(BaseModel):
-    """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules."""
+    """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
+    rules, trading calendar.
+    """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
@@ -67,6 +81,8 @@ class Governance(BaseModel):
     systems: dict[str, BusinessSystem]
     derived: tuple[ProcessingModel, ...] = ()
     admission: RuleBook = RuleBook()
+    scores: ScoreRules = ScoreRules()
+    calendar: TradingCalendar = TradingCalendar()
 
     @cached_property
     def metrics_hash(self) -> str:
@@ -129,4 +145,6 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         admission=load_admission_rules(
             project / ADMISSION_DOCUMENT, {system.name: system.datasets for system in systems.values()}
         ),
+        scores=load_score_rules(project),
+        calendar=load_trading_calendar(project),
     )

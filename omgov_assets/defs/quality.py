@@ -16,6 +16,7 @@ from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
 from omgov_assets.quality_analysis.rankings import rank_anomalies, read_rankings
 from omgov_assets.quality_analysis.report import write_report
+from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_analysis.statistics import compute_statistics
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
@@ -26,7 +27,7 @@ def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
     """All assets downstream of the business systems."""
     return [
         _violations(governance),
-        _anomalies(),
+        _anomalies(governance),
         _statistics(governance),
         _rankings(governance),
         _report(),
@@ -76,7 +77,7 @@ def _violations(governance: Governance) -> dg.AssetsDefinition:
     return violations
 
 
-def _anomalies() -> dg.AssetsDefinition:
+def _anomalies(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomalies"],
         metadata=platform_columns("quality/anomalies"),
@@ -88,7 +89,7 @@ def _anomalies() -> dg.AssetsDefinition:
     )
     def anomalies(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """One subject with one anomaly type on one day, with all its dimensions."""
-        summary = identify_anomalies(lake.lake, day_of(context))
+        summary = identify_anomalies(lake.lake, day_of(context), AnalysisRules.of(governance))
         return dg.MaterializeResult(metadata={"dagster/row_count": summary.anomalies})
 
     return anomalies
@@ -106,7 +107,7 @@ def _statistics(governance: Governance) -> dg.AssetsDefinition:
     )
     def anomaly_statistics(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """Cube of anomaly counts over all dimensions and chosen pairs, with rates and changes."""
-        summary = compute_statistics(lake.lake, day_of(context), sorted(governance.systems))
+        summary = compute_statistics(lake.lake, day_of(context), AnalysisRules.of(governance))
         return dg.MaterializeResult(metadata={"dagster/row_count": summary.cells})
 
     return anomaly_statistics
@@ -129,7 +130,7 @@ def _rankings(governance: Governance) -> dg.AssetsDefinition:
         """
         day = day_of(context)
         summary = rank_anomalies(lake.lake, day)
-        recomputed = recompute_changes(lake.lake, day, sorted(governance.systems))
+        recomputed = recompute_changes(lake.lake, day, AnalysisRules.of(governance))
         top = read_rankings(lake.lake, "anomaly_type", 10, day)
         records = [dg.TableRecord({k: row[k] for k in ("rank", "key", "anomalies")}) for row in top]
         metadata: dict[str, Any] = {

@@ -7,9 +7,8 @@ trading day for an anomaly (``quality_analysis``) or a deadline.
 from __future__ import annotations
 
 import re
-from datetime import date, datetime, time
+from datetime import date, datetime, time, tzinfo
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
@@ -69,7 +68,7 @@ class TradingCalendar(BaseModel):
         """Whether the closed days of its year have been entered."""
         return day.year in self.closed
 
-    def last_close(self, day: date, zone: ZoneInfo) -> datetime | None:
+    def last_close(self, day: date, zone: tzinfo) -> datetime | None:
         """The end of the day's last session; None where it is no trading day."""
         if not self.is_trading_day(day):
             return None

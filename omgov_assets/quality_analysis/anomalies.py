@@ -14,6 +14,8 @@ from pathlib import Path
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_model_dimensions, register_cmdb
+from omgov_assets.quality_analysis.inventory import register_inventory
+from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 ANOMALIES = "quality/anomalies"
@@ -40,13 +42,19 @@ class AnomalySummary:
     version: int
 
 
-def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
+def identify_anomalies(lake: Lake, day: date, rules: AnalysisRules) -> AnomalySummary:
     """Turn the violations of a day into the day's partition of ``quality/anomalies``.
 
     An anomaly is one (system, dataset, anomaly type, subject). It has the worst severity of its violations;
     observed and expected value, batch and record are those of the first policy by name. ``first_seen_day`` is
     carried over from the partition of the day before, and from no earlier one: a day without the anomaly, or
-    without governance, ends the run.
+    without governance, ends the run. ``in_trading_session`` says whether the day is a trading day; a series that fell
+    silent only after the last session did not touch it.
+
+    Args:
+        lake: the lake.
+        day: business day.
+        rules: whose inventories there are, and the trading calendar.
     """
     with lake.connect() as con:
         lake.register(con, "violations", VIOLATIONS, day)
@@ -54,7 +62,9 @@ def identify_anomalies(lake: Lake, day: date) -> AnomalySummary:
         register_cmdb(lake, con, day)
         create_ci_dimensions(con)
         create_model_dimensions(lake, con, day)
-        version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day}))
+        register_inventory(lake, con, day, rules.systems)
+        times = {"last_close": rules.calendar.last_close(day, rules.zone), "day_end": rules.day_end(day)}
+        version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day, **times}))
         lake.register(con, "anomalies", ANOMALIES, day)
         violations, anomalies, new_anomalies = one_row(
             con,

@@ -37,6 +37,18 @@ identified AS (
 ),
 cmdb AS (
     SELECT count(*) > 0 AS is_present FROM ci_dimensions
+),
+-- Series that reported until the exchanges had closed for the day: that they fell silent touched no session.
+silent_after_close AS (
+    SELECT system, instance_id AS subject_key
+    FROM instances
+    SEMI JOIN (
+        SELECT system, subject_key
+        FROM identified
+        WHERE dataset = 'metric_instances' AND subject_kind = 'row' AND told_by.quality_dimension = 'timeliness'
+    ) AS late ON late.system = instances.system AND late.subject_key = instances.instance_id
+    GROUP BY system, instance_id
+    HAVING max(last_seen_at) >= $last_close::TIMESTAMPTZ AND max(last_seen_at) < $day_end::TIMESTAMPTZ
 )
 SELECT
     $day::DATE AS day,
@@ -44,10 +56,10 @@ SELECT
     anomaly_type,
     told_by.quality_dimension AS quality_dimension,
     ['critical', 'warning', 'info'][severity_rank] AS severity,
-    system,
+    identified.system AS system,
     dataset,
     subject_kind,
-    identified.subject_key,
+    identified.subject_key AS subject_key,
     told_by.source_metric AS source_metric,
     told_by.metric AS metric,
     ci_id,
@@ -55,12 +67,20 @@ SELECT
     -- No CMDB that day: nothing is known of applications, which is not the same as none.
     CASE WHEN is_present THEN coalesce(application_ids, []::VARCHAR[]) END AS application_ids,
     host_id,
-    network_device_id,
+    CASE WHEN is_present THEN coalesce(network_device_ids, []::VARCHAR[]) END AS network_device_ids,
     site_id,
     -- A processing model has no CI: it is its owner's.
     coalesce(ci_dimensions.support_group_id, model_dimensions.support_group_id) AS support_group_id,
     coalesce(ci_dimensions.owner_id, model_dimensions.owner_id) AS owner_id,
     told_by.collector AS collector,
+    tier,
+    $last_close::TIMESTAMPTZ IS NOT NULL
+        AND NOT (
+            told_by.quality_dimension = 'timeliness'
+            AND dataset = 'metric_instances'
+            AND subject_kind = 'row'
+            AND silent_after_close.subject_key IS NOT NULL
+        ) AS in_trading_session,
     told_by.observed AS observed,
     told_by.expected AS expected,
     list_sort(policy_ids) AS policy_ids,
@@ -74,4 +94,6 @@ CROSS JOIN cmdb
 LEFT JOIN ci_dimensions USING (ci_id)
 LEFT JOIN model_dimensions
     ON identified.subject_kind = 'processing_model' AND model_dimensions.subject_key = identified.subject_key
+LEFT JOIN silent_after_close
+    ON silent_after_close.system = identified.system AND silent_after_close.subject_key = identified.subject_key
 LEFT JOIN (SELECT anomaly_id, first_seen_day FROM previous_anomalies) AS previous USING (anomaly_id)

@@ -5,12 +5,12 @@ Does not belong here: the computations themselves (``anomalies``, ``statistics``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.rankings import rank_anomalies
+from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
 
 # One hashed text for each row: DuckDB's hash of two columns is an exclusive or, and the days would cancel
@@ -18,7 +18,7 @@ from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statist
 _FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id || first_seen_day::VARCHAR)) FROM anomalies"
 
 
-def recompute_changes(lake: Lake, day: date, systems: Sequence[str]) -> list[date]:
+def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]:
     """Bring the governed days after a re-run day into line with it, from what the lake holds.
 
     The next day's new, resolved and previous counts are recomputed. ``first_seen_day`` is carried on, day by
@@ -27,7 +27,7 @@ def recompute_changes(lake: Lake, day: date, systems: Sequence[str]) -> list[dat
     Args:
         lake: the lake.
         day: the day that was re-run.
-        systems: business systems whose ``metric_instances`` make up the inventory.
+        rules: what analysis goes by.
 
     Returns:
         The days that were recomputed, in order.
@@ -36,10 +36,10 @@ def recompute_changes(lake: Lake, day: date, systems: Sequence[str]) -> list[dat
     following = day + timedelta(days=1)
     while lake.has_day(STATISTICS, following):
         before = _first_seen_days(lake, following)
-        identify_anomalies(lake, following)
+        identify_anomalies(lake, following, rules)
         recomputed.append(following)
         if len(recomputed) == 1:
-            compute_statistics(lake, following, systems)
+            compute_statistics(lake, following, rules)
             rank_anomalies(lake, following)
         if _first_seen_days(lake, following) == before:
             break

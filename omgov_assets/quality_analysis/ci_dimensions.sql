@@ -32,7 +32,7 @@ applications AS (
     GROUP BY target_ci_id
 ),
 uplinks AS (
-    SELECT source_ci_id AS host_id, min(target_ci_id) AS network_device_id
+    SELECT source_ci_id AS host_id, list(target_ci_id ORDER BY target_ci_id) AS network_device_ids
     FROM relations
     WHERE relation = 'connected_to' AND source_class = 'host' AND target_class = 'network_device'
     GROUP BY source_ci_id
@@ -40,6 +40,7 @@ uplinks AS (
 placed AS (
     SELECT
         items.*,
+        CASE WHEN ci_class = 'application' THEN [ci_id] ELSE coalesce(application_ids, []::VARCHAR[]) END AS application_ids,
         CASE ci_class
             WHEN 'host' THEN ci_id
             WHEN 'database' THEN only_hosts.host_id
@@ -47,23 +48,29 @@ placed AS (
         END AS host_id
     FROM items
     LEFT JOIN only_hosts USING (ci_id)
+    LEFT JOIN applications USING (ci_id)
+),
+tiers AS (
+    -- A CI is as important as the most important application that hangs on it.
+    SELECT ci_id, min(tier) AS tier
+    FROM (SELECT ci_id, unnest(application_ids) AS application_id FROM placed)
+    JOIN (SELECT ci_id AS application_id, tier FROM items) USING (application_id)
+    GROUP BY ci_id
 )
 SELECT
     ci_id,
     ci_class,
-    CASE ci_class
-        WHEN 'application' THEN [ci_id]
-        ELSE coalesce(application_ids, []::VARCHAR[])
-    END AS application_ids,
+    application_ids,
     placed.host_id,
-    CASE ci_class
-        WHEN 'network_device' THEN ci_id
-        WHEN 'host' THEN network_device_id
-        WHEN 'database' THEN network_device_id
-    END AS network_device_id,
+    CASE
+        WHEN ci_class = 'network_device' THEN [ci_id]
+        WHEN ci_class IN ('host', 'database') AND network_device_ids IS NOT NULL THEN network_device_ids
+        ELSE []::VARCHAR[]
+    END AS network_device_ids,
     CASE ci_class WHEN 'site' THEN ci_id ELSE site_id END AS site_id,
     support_group_id,
-    owner_id
+    owner_id,
+    tiers.tier
 FROM placed
-LEFT JOIN applications USING (ci_id)
+LEFT JOIN tiers USING (ci_id)
 LEFT JOIN uplinks ON uplinks.host_id = placed.host_id

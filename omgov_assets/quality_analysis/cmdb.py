@@ -29,6 +29,7 @@ COLUMNS_READ: dict[str, tuple[str, ...]] = {
         "site_id",
         "support_group_id",
         "owner_id",
+        "tier",
         "_batch_id",
         "_record_no",
     ),
@@ -36,6 +37,8 @@ COLUMNS_READ: dict[str, tuple[str, ...]] = {
     "support_groups": ("support_group_id", "name", "_batch_id", "_record_no"),
     "owners": ("owner_id", "name", "_batch_id", "_record_no"),
 }
+
+_TYPES = {"tier": pa.int64()}
 
 # What is read of addresses, where the firm's contracts have it.
 _ADDRESSES = {
@@ -61,15 +64,17 @@ def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict
             if version is not None:
                 versions[table] = version
         else:
-            con.register(dataset, pa.table({column: pa.array([], pa.string()) for column in columns}))
+            con.register(
+                dataset, pa.table({column: pa.array([], _TYPES.get(column, pa.string())) for column in columns})
+            )
     return versions
 
 
 def create_ci_dimensions(con: duckdb.DuckDBPyConnection) -> None:
     """Create the temporary table ``ci_dimensions``, one row for each CI, from the views of ``register_cmdb``.
 
-    Columns: ci_id, ci_class, application_ids, host_id, network_device_id, site_id, support_group_id,
-        owner_id.
+    Columns: ci_id, ci_class, application_ids and network_device_ids (sorted lists, empty where there are none),
+    host_id, site_id, support_group_id, owner_id, tier (the highest importance among the applications).
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE ci_dimensions AS {_CI_DIMENSIONS}")
 

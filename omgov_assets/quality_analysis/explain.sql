@@ -15,7 +15,7 @@ SELECT
     v.ci_id,
     a.application_ids,
     a.host_id,
-    a.network_device_id,
+    a.network_device_ids,
     a.site_id,
     a.support_group_id,
     a.owner_id,

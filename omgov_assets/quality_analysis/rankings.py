@@ -32,6 +32,15 @@ RANKED_DIMENSIONS: tuple[str, ...] = (
     "severity",
 )
 
+# What keys can be ordered by, and the column that holds the rank.
+RANK_COLUMNS: dict[str, str] = {
+    "count": "rank",
+    "rate": "rank_by_rate",
+    "score": "rank_by_score",
+    "impact": "rank_by_impact",
+    "change": "rank_by_change",
+}
+
 _RANKINGS_SQL = read_sql(Path(__file__).with_name("rankings.sql"))
 
 
@@ -63,7 +72,9 @@ class RankingsSummary:
 def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
     """Rank the keys of each of ``RANKED_DIMENSIONS`` by the day's cube into ``quality/anomaly_rankings``.
 
-    Most anomalies first, equal counts in the order of the key. Only keys with anomalies are ranked. Labels
+    ``rank`` is by anomalies, and the others by what ``RANK_COLUMNS`` says; ties are broken by anomalies, then by key.
+    By rate, keys are ordered by its lower bound, so that small ones do not win by chance. Only keys with anomalies are
+    ranked. Labels
     are names from the CMDB of the day, the key where it has none. Changes are against the day before, and
     null where that was not governed.
     """
@@ -80,7 +91,7 @@ def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
     return RankingsSummary(day, ranked, yesterday if has_previous_day else None, version)
 
 
-def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> list[dict[str, Any]]:
+def read_rankings(lake: Lake, by: str, top: int, day: date | None = None, order: str = "count") -> list[dict[str, Any]]:
     """The first ranks of one dimension.
 
     Args:
@@ -88,17 +99,20 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> lis
         by: one of ``RANKED_DIMENSIONS``.
         top: how many ranks.
         day: business day; the last ranked one where None.
+        order: one of ``RANK_COLUMNS``.
 
     Returns:
-        One flat dictionary for each rank, first rank first: day (ISO text), dimension, rank, key, label,
-        anomalies, anomalous_instances, instances, rate, previous_anomalies, change, previous_rank.
+        One flat dictionary for each rank, first rank first, with the columns of ``quality/anomaly_rankings`` but those
+        of provenance; day is ISO text. Keys that have no rank in the order are left out.
 
     Raises:
-        UnknownDimensionError: ``by`` is not ranked.
+        UnknownDimensionError: ``by`` is not ranked, or there is no such ``order``.
         NotRankedError: the day was never ranked.
     """
     if by not in RANKED_DIMENSIONS:
         raise UnknownDimensionError(f"cannot rank by {by!r}: choose one of {', '.join(RANKED_DIMENSIONS)}")
+    if order not in RANK_COLUMNS:
+        raise UnknownDimensionError(f"cannot order by {order!r}: choose one of {', '.join(RANK_COLUMNS)}")
     governed = lake.days(STATISTICS)
     if day is None:
         day = max(governed, default=None)
@@ -110,8 +124,8 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None) -> lis
     with lake.connect() as con:
         lake.register(con, "rankings", RANKINGS, day)
         query = (
-            "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "
-            "WHERE dimension = $by ORDER BY rank LIMIT $top"
+            "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "  # noqa: S608 - the column is one of RANK_COLUMNS
+            f"WHERE dimension = $by AND {RANK_COLUMNS[order]} IS NOT NULL ORDER BY {RANK_COLUMNS[order]} LIMIT $top"
         )
         rows: list[dict[str, Any]] = con.sql(query, params={"by": by, "top": top}).to_arrow_table().to_pylist()
     return rows

@@ -15,7 +15,15 @@ labels AS (
 ranked AS (
     SELECT
         *,
-        row_number() OVER (PARTITION BY dimension ORDER BY anomalies DESC, key) AS rank
+        row_number() OVER (PARTITION BY dimension ORDER BY anomalies DESC, key) AS rank,
+        CASE
+            WHEN rate_lower_bound IS NOT NULL
+            THEN row_number() OVER (PARTITION BY dimension ORDER BY rate_lower_bound DESC NULLS LAST, anomalies DESC, key)
+        END AS rank_by_rate,
+        row_number() OVER (PARTITION BY dimension ORDER BY severity_score DESC NULLS LAST, anomalies DESC, key)
+            AS rank_by_score,
+        row_number() OVER (PARTITION BY dimension ORDER BY business_impact DESC NULLS LAST, anomalies DESC, key)
+            AS rank_by_impact
     FROM (
         SELECT
             CASE dimension_set
@@ -36,29 +44,36 @@ ranked AS (
             anomalous_instances,
             instances,
             rate,
+            rate_lower_bound,
+            severity_score,
+            business_impact,
+            new_anomalies,
+            resolved_anomalies,
+            not_evaluated_share,
             policy_hash,
             data_versions
         FROM statistics
         WHERE dimension_set NOT IN ('all', 'quality_dimension') AND NOT contains(dimension_set, '+')
     )
     WHERE key IS NOT NULL AND anomalies > 0
+),
+compared AS (
+    SELECT
+        ranked.*,
+        -- A key without anomalies yesterday had none; without a yesterday nothing is known.
+        CASE WHEN $has_previous_day THEN coalesce(previous.anomalies, 0) END AS previous_anomalies,
+        previous.rank AS previous_rank
+    FROM ranked
+    LEFT JOIN previous_rankings AS previous USING (dimension, key)
 )
 SELECT
     $day::DATE AS day,
-    ranked.dimension,
-    ranked.rank,
-    ranked.key,
-    coalesce(labels.label, ranked.key) AS label,
-    ranked.anomalies,
-    ranked.anomalous_instances,
-    ranked.instances,
-    ranked.rate,
-    -- A key without anomalies yesterday had none; without a yesterday nothing is known.
-    CASE WHEN $has_previous_day THEN coalesce(previous.anomalies, 0) END AS previous_anomalies,
-    CASE WHEN $has_previous_day THEN ranked.anomalies - coalesce(previous.anomalies, 0) END AS change,
-    previous.rank AS previous_rank,
-    ranked.policy_hash,
-    ranked.data_versions
-FROM ranked
-LEFT JOIN labels ON labels.kind = ranked.dimension AND labels.key = ranked.key
-LEFT JOIN previous_rankings AS previous ON previous.dimension = ranked.dimension AND previous.key = ranked.key
+    compared.*,
+    coalesce(labels.label, compared.key) AS label,
+    anomalies - previous_anomalies AS change,
+    CASE
+        WHEN $has_previous_day
+        THEN row_number() OVER (PARTITION BY dimension ORDER BY anomalies - previous_anomalies DESC, anomalies DESC, compared.key)
+    END AS rank_by_change
+FROM compared
+LEFT JOIN labels ON labels.kind = compared.dimension AND labels.key = compared.key

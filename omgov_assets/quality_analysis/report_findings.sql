@@ -24,7 +24,7 @@ counted AS (
             dataset,
             unnest([
                 {dimension: 'collector', key: collector},
-                {dimension: 'network_device', key: network_device_id},
+                {dimension: 'network_device', key: network_device_ids[1]},
                 {dimension: 'site', key: site_id},
                 {dimension: 'metric', key: metric},
                 {dimension: 'support_group', key: support_group_id},

@@ -7,9 +7,8 @@ Belongs here: counting, and what a count is set against. Does not belong here: t
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, fields
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -17,10 +16,10 @@ import duckdb
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.documents import content_hash
-from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
-from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
-from omgov_assets.quality_policy.violations import CHECK_RESULTS
+from omgov_assets.quality_analysis.inventory import register_inventory
+from omgov_assets.quality_analysis.outcomes import create_outcomes
+from omgov_assets.quality_analysis.rules import AnalysisRules, register_weights
 
 STATISTICS = "quality/anomaly_statistics"
 
@@ -43,13 +42,35 @@ DIMENSION_SETS: tuple[tuple[str, ...], ...] = (
     ("anomaly_type", "support_group_id"),
     ("anomaly_type", "metric"),
     ("anomaly_type", "application_id"),
+    ("anomaly_type", "network_device_id"),
+    ("anomaly_type", "site_id"),
     ("anomaly_type", "owner_id"),
     ("system", "support_group_id"),
     ("quality_dimension", "system"),
+    ("severity", "system"),
 )
 
+# Two-sided 95 %.
+WILSON_Z = 1.959963984540054
+
 _INSTANCE_COUNTS_SQL = read_sql(Path(__file__).with_name("instance_counts.sql"))
-_STATISTICS_SQL = read_sql(Path(__file__).with_name("statistics.sql"))
+_STATISTICS_SQL = read_sql(Path(__file__).with_name("statistics.sql")).replace(
+    "{measures}", read_sql(Path(__file__).with_name("statistics_measures.sql"))
+)
+_WILSON_LOWER_BOUND = """
+CREATE OR REPLACE TEMP MACRO wilson_lower_bound(hits, trials) AS CASE
+    WHEN trials > 0 THEN greatest(
+        0.0,
+        (
+            least(hits / trials, 1.0) + getvariable('wilson_z') ** 2 / (2 * trials)
+            - getvariable('wilson_z') * sqrt(
+                least(hits / trials, 1.0) * (1 - least(hits / trials, 1.0)) / trials
+                + getvariable('wilson_z') ** 2 / (4 * trials ** 2)
+            )
+        ) / (1 + getvariable('wilson_z') ** 2 / trials)
+    )
+END
+"""
 
 
 @dataclass(frozen=True)
@@ -62,8 +83,14 @@ class StatisticsSummary:
         anomalies: anomalies of the day.
         new_anomalies: anomalies that were not there the day before.
         resolved_anomalies: anomalies of the day before that were judged again and are gone.
+        withdrawn_anomalies: those whose instance left the inventory.
+        unverified_anomalies: those that are gone but were not judged again.
         anomalous_instances: distinct metric instances with an anomaly.
         instances: distinct metric instances of the day.
+        rate: anomalous_instances / instances; None where there are none.
+        severity_score: sum of the weights of the severities.
+        business_impact: sum of severity, tier and trading session weights multiplied.
+        not_evaluated_share: share of pairs of instance and policy without a verdict; None where there are none.
         version: Delta version of ``quality/anomaly_statistics``.
     """
 
@@ -72,79 +99,56 @@ class StatisticsSummary:
     anomalies: int
     new_anomalies: int
     resolved_anomalies: int
+    withdrawn_anomalies: int
+    unverified_anomalies: int
     anomalous_instances: int
     instances: int
+    rate: float | None
+    severity_score: float
+    business_impact: float
+    not_evaluated_share: float | None
     version: int
 
 
-def compute_statistics(lake: Lake, day: date, systems: Sequence[str]) -> StatisticsSummary:
+def compute_statistics(lake: Lake, day: date, rules: AnalysisRules) -> StatisticsSummary:
     """Count the anomalies of a day for every cell of ``DIMENSION_SETS`` into ``quality/anomaly_statistics``.
 
     ``anomalous_instances`` and ``instances`` count distinct metric instances; the denominator of a cell is
     that of its dimensions other than anomaly type, quality dimension and severity. An anomaly on a CI with
-    several applications counts once in the cell of each. A null dimension value is the cell of what has none.
-    An anomaly of the day before is resolved only where its policies were evaluated again and, for an
-    instance, where it is still in the inventory.
+    several applications counts once in the cell of each, and so with network devices. A null dimension value is the
+    cell of what has none. What became of the anomalies of the day before says ``outcomes``:
+    previous anomalies + new - resolved - withdrawn - unverified = anomalies, in every cell in which dimensions did not
+    change.
 
     Args:
         lake: the lake.
         day: business day.
-        systems: business systems whose ``metric_instances``, with the derived ones, make up the inventory.
+        rules: whose inventories there are, and what weighs how much.
     """
     with lake.connect() as con:
-        lake.register(con, "anomalies", ANOMALIES, day)
-        lake.register(con, "previous_anomalies", ANOMALIES, day - timedelta(days=1))
-        lake.register(con, "check_results", CHECK_RESULTS, day)
-        versions = _judged_versions(con)
-        versions |= register_cmdb(lake, con, day)
+        versions = register_cmdb(lake, con, day)
         create_ci_dimensions(con)
-        versions |= _register_instances(lake, con, day, [*systems, DERIVED_SYSTEM])
+        versions |= register_inventory(lake, con, day, rules.systems, last_known=True)
+        create_outcomes(lake, con, day)
+        versions |= _judged_versions(con)
         con.execute(f"CREATE TEMP TABLE instance_counts AS {_INSTANCE_COUNTS_SQL}")
-        provenance = {
-            "policy_hash": _hash_of_all_policies(con),
+        register_weights(con, rules.scores)
+        con.execute("SET VARIABLE wilson_z = $1", [WILSON_Z])
+        con.execute(_WILSON_LOWER_BOUND)
+        params = {
+            "day": day,
+            "session_weight": rules.scores.trading_session_weight,
+            "policy_hash": hash_of_all_policies(con),
             "data_versions": json.dumps(versions, sort_keys=True, separators=(",", ":")),
         }
-        cells = con.sql(_STATISTICS_SQL, params={"day": day, **provenance})
-        version = lake.replace(STATISTICS, day, cells)
+        version = lake.replace(STATISTICS, day, con.sql(_STATISTICS_SQL, params=params))
         lake.register(con, "cells", STATISTICS, day)
         # The cube has exactly one cell 'all', on a clean day as well.
-        cell_count, anomalies, new_anomalies, resolved_anomalies, anomalous_instances, instances = one_row(
-            con,
-            "SELECT (SELECT count(*) FROM cells), anomalies, new_anomalies, resolved_anomalies, "
-            "anomalous_instances, instances FROM cells WHERE dimension_set = 'all'",
+        cell_count, total = one_row(
+            con, "SELECT (SELECT count(*) FROM cells), cells FROM cells WHERE dimension_set = 'all'"
         )
-    return StatisticsSummary(
-        day=day,
-        cells=cell_count,
-        anomalies=anomalies,
-        new_anomalies=new_anomalies,
-        resolved_anomalies=resolved_anomalies,
-        anomalous_instances=anomalous_instances,
-        instances=instances,
-        version=version,
-    )
-
-
-def _register_instances(
-    lake: Lake, con: duckdb.DuckDBPyConnection, day: date, systems: Sequence[str]
-) -> dict[str, int]:
-    """The inventory of all systems as the view ``instances``; returns the Delta versions read."""
-    versions: dict[str, int] = {}
-    instances = con.sql(
-        "SELECT NULL::VARCHAR AS system, NULL::VARCHAR AS instance_id, NULL::VARCHAR AS metric, "
-        "NULL::VARCHAR AS ci_id, NULL::VARCHAR AS collector WHERE false"
-    )
-    columns = [duckdb.ColumnExpression(name) for name in instances.columns]
-    for number, system in enumerate(sorted(set(systems))):
-        table = f"{system}/metric_instances"
-        if not lake.has_day(table, day):
-            continue
-        version = lake.register(con, f"instances_{number}", table, day)
-        if version is not None:
-            versions[table] = version
-        instances = instances.union(con.view(f"instances_{number}").select(*columns))
-    instances.create_view("instances")
-    return versions
+    measures = {measure.name: total[measure.name] for measure in fields(StatisticsSummary) if measure.name in total}
+    return StatisticsSummary(**(measures | {"day": day, "cells": cell_count, "version": version}))
 
 
 def _judged_versions(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -156,8 +160,8 @@ def _judged_versions(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(rows)
 
 
-def _hash_of_all_policies(con: duckdb.DuckDBPyConnection) -> str | None:
-    """One hash for all policies that judged the day; None where none did."""
+def hash_of_all_policies(con: duckdb.DuckDBPyConnection) -> str | None:
+    """One hash for all policies that judged the day, by the views check_results and anomalies; None where none did."""
     rows = con.execute(
         "SELECT policy_hash FROM check_results UNION SELECT policy_hash FROM anomalies ORDER BY policy_hash"
     ).fetchall()

@@ -1,0 +1,63 @@
+"""What the firm has decided that analysis goes by, in one object that every step of it takes.
+
+Does not belong here: reading ``governance/`` (``model_management``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+import duckdb
+import pyarrow as pa
+
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.model_management.score_rules import ScoreRules
+from omgov_assets.model_management.trading_calendar import TradingCalendar
+
+
+@dataclass(frozen=True)
+class AnalysisRules:
+    """Whose inventories are analysed, what weighs how much, and when the exchanges trade.
+
+    Attributes:
+        systems: business systems whose ``metric_instances``, with the derived ones, make up the inventory.
+        scores: weights and thresholds of scores.
+        calendar: trading days and sessions.
+        zone: time zone of the business day and of the calendar's hours.
+    """
+
+    systems: tuple[str, ...]
+    scores: ScoreRules = field(default_factory=ScoreRules)
+    calendar: TradingCalendar = field(default_factory=TradingCalendar)
+    zone: tzinfo = UTC
+
+    @classmethod
+    def of(cls, governance: Governance) -> AnalysisRules:
+        """The rules of a firm."""
+        return cls(tuple(sorted(governance.systems)), governance.scores, governance.calendar, governance.firm.zone)
+
+    def day_end(self, day: date) -> datetime:
+        """The moment at which a business day ends."""
+        return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
+
+
+def register_weights(con: duckdb.DuckDBPyConnection, scores: ScoreRules) -> None:
+    """Create the temporary tables ``severity_weights`` (severity, weight), ``tier_weights`` (tier, weight) and
+    ``quality_dimension_weights`` (quality_dimension, weight).
+
+    Weights are decimals, so that sums of them do not depend on the order of the rows.
+    """
+    for name, key, key_type, weights in (
+        ("severity_weights", "severity", pa.string(), scores.severity_weights),
+        ("tier_weights", "tier", pa.int64(), scores.tier_weights),
+        ("quality_dimension_weights", "quality_dimension", pa.string(), scores.quality_dimension_weights),
+    ):
+        rows = pa.table(
+            {key: pa.array(list(weights), key_type), "weight": pa.array(list(weights.values()), pa.float64())}
+        )
+        con.register("given_weights", rows)
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT {key}, weight::DECIMAL(9, 4) AS weight FROM given_weights"  # noqa: S608 - fixed names
+        )
+        con.unregister("given_weights")

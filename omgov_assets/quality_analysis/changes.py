@@ -21,8 +21,8 @@ _FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id || first_seen_day::
 def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]:
     """Bring the governed days after a re-run day into line with it, from what the lake holds.
 
-    The next day's new, resolved and previous counts are recomputed. ``first_seen_day`` is carried on, day by
-    day, until a day that does not change by it or that was never governed.
+    The next day's new, resolved and previous counts are recomputed. ``first_seen_day``, and the open days that are
+    counted from it, are carried on, day by day, until a day that does not change by it or that was never governed.
 
     Args:
         lake: the lake.
@@ -38,10 +38,12 @@ def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]
         before = _first_seen_days(lake, following)
         identify_anomalies(lake, following, rules)
         recomputed.append(following)
-        if len(recomputed) == 1:
+        is_changed = _first_seen_days(lake, following) != before
+        # The next day always says what became of this one; later ones only know since when an anomaly has been there.
+        if is_changed or len(recomputed) == 1:
             compute_statistics(lake, following, rules)
             rank_anomalies(lake, following)
-        if _first_seen_days(lake, following) == before:
+        if not is_changed:
             break
         following += timedelta(days=1)
     return recomputed

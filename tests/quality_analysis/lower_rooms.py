@@ -9,16 +9,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.model_management.score_rules import ScoreRules
+from omgov_assets.model_management.trading_calendar import TradingCalendar
+from omgov_assets.quality_analysis.rules import AnalysisRules
 
 DAY = date(2026, 11, 20)
 NEXT_DAY = date(2026, 11, 21)
 THIRD_DAY = date(2026, 11, 22)
 
 Row = dict[str, Any]
+
+# DAY is a Friday: a trading day, as the two after it are not.
+RULES = AnalysisRules(
+    systems=("asset_management", "securities"),
+    scores=ScoreRules(
+        severity_weights={"critical": 1, "warning": 0.3, "info": 0.05},
+        tier_weights={1: 4, 2: 2},
+        trading_session_weight=2,
+        minimum_subjects=1,
+    ),
+    calendar=TradingCalendar(sessions=("09:30-11:30", "13:00-15:00"), closed={2026: ()}),
+    zone=ZoneInfo("Asia/Shanghai"),
+)
 
 SAYS_NOTHING: dict[str, Any] = {
     "VARCHAR": "-",
@@ -30,21 +47,21 @@ SAYS_NOTHING: dict[str, Any] = {
 
 # Two hosts behind two devices, a database on one of them, another on both, applications over them. HOST-1 is
 # listed twice.
-CI_COLUMNS = ("ci_id", "ci_class", "name", "site_id", "support_group_id", "owner_id")
+CI_COLUMNS = ("ci_id", "ci_class", "name", "site_id", "support_group_id", "owner_id", "tier")
 CONFIGURATION_ITEMS: list[Row] = [
     dict(zip(CI_COLUMNS, values, strict=True))
     for values in (
-        ("HOST-1", "host", "sh-01", "SITE-1", "SG-1", "OWN-1"),
-        ("HOST-1", "host", "again", "SITE-2", "SG-2", "OWN-2"),
-        ("HOST-2", "host", "sh-02", "SITE-1", "SG-2", None),
-        ("DB-1", "database", "orders", "SITE-1", "SG-1", None),
-        ("DB-2", "database", "ledger", "SITE-2", None, "OWN-2"),
-        ("APP-1", "application", "交易", None, None, "OWN-1"),
-        ("APP-2", "application", "清算", None, "SG-1", None),
-        ("NET-1", "network_device", "sw-1", "SITE-1", None, None),
-        ("NET-2", "network_device", "sw-2", "SITE-1", None, None),
-        ("SITE-1", "site", "上海营业部", None, None, None),
-        ("SITE-2", "site", "北京营业部", None, None, None),
+        ("HOST-1", "host", "sh-01", "SITE-1", "SG-1", "OWN-1", None),
+        ("HOST-1", "host", "again", "SITE-2", "SG-2", "OWN-2", None),
+        ("HOST-2", "host", "sh-02", "SITE-1", "SG-2", None, None),
+        ("DB-1", "database", "orders", "SITE-1", "SG-1", None, None),
+        ("DB-2", "database", "ledger", "SITE-2", None, "OWN-2", None),
+        ("APP-1", "application", "交易", None, None, "OWN-1", 1),
+        ("APP-2", "application", "清算", None, "SG-1", None, 3),
+        ("NET-1", "network_device", "sw-1", "SITE-1", None, None, None),
+        ("NET-2", "network_device", "sw-2", "SITE-1", None, None, None),
+        ("SITE-1", "site", "上海营业部", None, None, None, None),
+        ("SITE-2", "site", "北京营业部", None, None, None, None),
     )
 ]
 CI_RELATIONS: list[tuple[str, str, str]] = [

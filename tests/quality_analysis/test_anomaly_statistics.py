@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from lower_rooms import (
     CONFIGURATION_ITEMS,
     DAY,
     NEXT_DAY,
+    RULES,
+    THIRD_DAY,
     Rooms,
     Row,
     instance,
@@ -28,7 +32,20 @@ from omgov_assets.quality_analysis.statistics import DIMENSION_SETS, STATISTICS,
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
 SYSTEMS = ("securities", "asset_management")
+# Two days without trading, so that no anomaly touches a session.
+SATURDAY, SUNDAY = NEXT_DAY, THIRD_DAY
+SEVERITY_WEIGHTS = {"critical": 1.0, "warning": 0.3, "info": 0.05}
+TIER_WEIGHTS = {1: 4, 2: 2}
 COUNTS = ("anomalies", "anomalous_instances", "instances", "new_anomalies", "resolved_anomalies")
+MORE_MEASURES = (
+    "withdrawn_anomalies",
+    "unverified_anomalies",
+    "severity_score",
+    "business_impact",
+    "mean_open_days",
+    "oldest_first_seen_day",
+    "not_evaluated_share",
+)
 ALL_DIMENSIONS = (
     "anomaly_type",
     "quality_dimension",
@@ -48,7 +65,7 @@ VERDICTS = {"anomaly_type", "quality_dimension", "severity"}
 Cell = tuple[str, tuple[str | None, ...]]
 
 
-def cells(rooms: Rooms, day: date) -> dict[Cell, tuple[int, ...]]:
+def cells(rooms: Rooms, day: date, measures: tuple[str, ...] = COUNTS) -> dict[Cell, tuple[Any, ...]]:
     """The stored cube: dimension set and values of the cell to its counts."""
     stored = {}
     for row in rooms.rows(STATISTICS, day):
@@ -56,15 +73,28 @@ def cells(rooms: Rooms, day: date) -> dict[Cell, tuple[int, ...]]:
         assert all(row[name] is None for name in ALL_DIMENSIONS if name not in names)
         key = (row["dimension_set"], tuple(row[name] for name in names))
         assert key not in stored, f"cell {key} is there twice"
-        stored[key] = tuple(row[name] for name in COUNTS)
+        stored[key] = tuple(round(v, 9) if isinstance(v, float) else v for v in (row[name] for name in measures))
         rate = row["anomalous_instances"] / row["instances"] if row["instances"] else None
         assert row["rate"] == rate
+        assert row["rate_lower_bound"] == (None if rate is None else pytest.approx(wilson(rate, row["instances"])))
     return stored
 
 
+def wilson(rate: float, trials: int) -> float:
+    """The smallest true rate whose 95 % range holds what was seen: solved by bisection, not by the formula."""
+    low, high = 0.0, rate
+    for _ in range(60):
+        middle = (low + high) / 2
+        if rate - middle > 1.959963984540054 * math.sqrt(middle * (1 - middle) / trials):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 def analyse(rooms: Rooms, day: date) -> None:
-    identify_anomalies(rooms.lake, day)
-    compute_statistics(rooms.lake, day, SYSTEMS)
+    identify_anomalies(rooms.lake, day, RULES)
+    compute_statistics(rooms.lake, day, RULES)
 
 
 # --- the naive count
@@ -97,19 +127,20 @@ def dimensions_of(ci_id: str | None) -> Row:
     return {
         "application_id": by_class.get(ci_class, []) or [None],
         "host_id": host,
-        "network_device_id": min(devices, default=None),
+        "network_device_id": devices or [None],
         "site_id": ci_id if ci_class == "site" else item.get("site_id"),
         "support_group_id": item.get("support_group_id"),
         "owner_id": item.get("owner_id"),
+        "tier": min((t for a in by_class.get(ci_class, []) if (t := known[a]["tier"])), default=None),
     }
 
 
 def values_of(subject: Row, names: tuple[str, ...]) -> list[tuple[Any, ...]]:
-    """The cells of a dimension set that something belongs to: one, or one for each of its applications."""
+    """The cells of a dimension set that something belongs to: one, or one for each of its applications and devices."""
     full = subject | dimensions_of(subject["ci_id"])
     combinations: list[tuple[Any, ...]] = [()]
     for name in names:
-        values = full[name] if name == "application_id" else [full[name]]
+        values = full[name] if name in ("application_id", "network_device_id") else [full[name]]
         combinations = [(*combination, value) for combination in combinations for value in values]
     return combinations
 
@@ -118,58 +149,112 @@ def identity(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("system", "dataset", "anomaly_type", "subject_kind", "subject_key"))
 
 
-def naive_cells(today: list[Row], yesterday: list[Row], instances: list[Row]) -> dict[Cell, tuple[int, ...]]:
-    """Count every cell by walking over everything. Here each violation is one anomaly."""
-    before = {identity(row) for row in yesterday}
-    now = {identity(row) for row in today}
-    inventory = {(row["system"], row["instance_id"]) for row in instances}
-    resolved = [
-        row
-        for row in yesterday
-        if identity(row) not in now
-        and (row["subject_kind"] != "row" or (row["system"], row["subject_key"]) in inventory)
-    ]
-    counted: dict[Cell, tuple[int, ...]] = {}
+@dataclass(frozen=True)
+class Firm:
+    """Two days of a firm: violations of both, each one anomaly; inventories; verdicts of policies by system."""
+
+    before: list[Row]
+    after: list[Row]
+    last_inventory: list[Row]
+    inventory: list[Row]
+    last_verdicts: list[Row]
+    verdicts: list[Row]
+
+    def outcome(self, row: Row) -> str | None:
+        """What became of an anomaly of the first day; None where it is there still."""
+        if identity(row) in {identity(other) for other in self.after}:
+            return None
+        named = [(v["system"], v["policy_id"]) == (row["system"], row["policy_id"]) for v in self.verdicts]
+        today = [v["verdict"] for v, is_its in zip(self.verdicts, named, strict=True) if is_its]
+        of_dataset = [v["verdict"] for v in self.verdicts if v["system"] == row["system"]]
+        is_row = row["subject_kind"] == "row"
+        if today and today[0] in ("not_evaluated", "error"):
+            return "unverified"
+        if not today and any(
+            (v["system"], v["policy_id"]) == (row["system"], row["policy_id"]) for v in self.last_verdicts
+        ):
+            return "unverified"
+        if is_row and of_dataset and set(of_dataset) == {"not_evaluated"}:
+            return "unverified"
+        is_kept = (row["system"], row["subject_key"]) in {(i["system"], i["instance_id"]) for i in self.inventory}
+        return "withdrawn" if is_row and not is_kept else "resolved"
+
+    def not_evaluated_share(self, names: tuple[str, ...], values: tuple[Any, ...]) -> float | None:
+        """Pairs of instance and policy without a verdict, of all of a cell's."""
+        delivered = {row["system"] for row in self.inventory}
+        listed = [*self.inventory, *(row for row in self.last_inventory if row["system"] not in delivered)]
+        here = tuple(name for name in names if name not in VERDICTS)
+        place = tuple(value for name, value in zip(names, values, strict=True) if name not in VERDICTS)
+        asked = {name: value for name, value in zip(names, values, strict=True) if name in VERDICTS}
+        instances = {(r["system"], r["instance_id"]) for r in listed if place in values_of(r, here)}
+        pairs = [
+            verdict["verdict"] in ("not_evaluated", "error")
+            for system, _ in instances
+            for verdict in self.verdicts
+            if verdict["system"] == system and all(verdict[name] == value for name, value in asked.items())
+        ]
+        return round(sum(pairs) / len(pairs), 9) if pairs else None
+
+
+def naive_cells(firm: Firm) -> tuple[dict[Cell, tuple[Any, ...]], dict[Cell, tuple[Any, ...]]]:
+    """Count every cell by walking over everything: ``COUNTS``, and ``MORE_MEASURES``."""
+    before = {identity(row) for row in firm.before}
+    counted: dict[Cell, tuple[Any, ...]] = {}
+    more: dict[Cell, tuple[Any, ...]] = {}
     for names in DIMENSION_SETS:
         here = tuple(name for name in names if name not in VERDICTS)
         denominator: dict[tuple[Any, ...], set[tuple[str, str]]] = defaultdict(set)
-        for row in instances:
+        for row in firm.inventory:
             for values in values_of(row, here):
                 denominator[values].add((row["system"], row["instance_id"]))
         found: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-        gone: dict[tuple[Any, ...], int] = defaultdict(int)
-        for row in today:
+        gone: dict[tuple[Any, ...], list[str]] = defaultdict(list)
+        for row in firm.after:
             for values in values_of(row, names):
                 found[values].append(row)
-        for row in resolved:
-            for values in values_of(row, names):
-                gone[values] += 1
+        for row in firm.before:
+            outcome = firm.outcome(row)
+            for values in values_of(row, names) if outcome else ():
+                gone[values].append(outcome)
         for values in {*found, *gone, *([()] if not names else [])}:
             rows = found[values]
             place = tuple(value for name, value in zip(names, values, strict=True) if name not in VERDICTS)
-            counted["+".join(names) or "all", values] = (
+            cell = "+".join(names) or "all", values
+            counted[cell] = (
                 len(rows),
                 len({(row["system"], row["subject_key"]) for row in rows if row["subject_kind"] == "row"}),
                 len(denominator[place]),
                 sum(identity(row) not in before for row in rows),
-                gone[values],
+                gone[values].count("resolved"),
             )
-    return counted
+            weights = [SEVERITY_WEIGHTS[row["severity"]] for row in rows]
+            tiers = [TIER_WEIGHTS.get(dimensions_of(row["ci_id"])["tier"], 1) for row in rows]
+            open_days = [2 if identity(row) in before else 1 for row in rows]
+            more[cell] = (
+                gone[values].count("withdrawn"),
+                gone[values].count("unverified"),
+                round(sum(weights), 9),
+                round(sum(w * tier for w, tier in zip(weights, tiers, strict=True)), 9),
+                round(sum(open_days) / len(rows), 9) if rows else None,
+                (SUNDAY if max(open_days) == 1 else SATURDAY) if rows else None,
+                firm.not_evaluated_share(names, values),
+            )
+    return counted, more
 
 
 ci_ids = st.sampled_from(["HOST-1", "HOST-2", "DB-1", "DB-2", "APP-1", "APP-2", "NET-1", "SITE-2", "HOST-GHOST"])
-anomaly_types = st.sampled_from(
-    [
-        ("flat_line", "accuracy", "warning"),
-        ("stale_instance", "timeliness", "critical"),
-        ("unit", "accuracy", "info"),
-    ]
-)
+ANOMALY_TYPES = [
+    ("flat_line", "accuracy", "warning"),
+    ("stale_instance", "timeliness", "critical"),
+    ("unit", "accuracy", "info"),
+]
+anomaly_types = st.sampled_from(ANOMALY_TYPES)
+judged = st.sampled_from(["passed", "failed", "not_evaluated", "error"])
 
 
 @st.composite
-def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
-    """An inventory, some of it listed twice, and the violations of two days; the inventory is that of the
+def firms(draw: st.DrawFn) -> Firm:
+    """Two days of a firm. Some instances are listed twice, some are withdrawn, and a system may deliver nothing on the
     second.
     """
     inventory: list[Row] = []
@@ -210,27 +295,62 @@ def firms(draw: st.DrawFn) -> tuple[list[Row], list[Row], list[Row]]:
     names = sorted({row["instance_id"] for row in inventory})
     withdrawn = draw(st.sets(st.sampled_from(names))) if names else set()
     kept = [row for row in inventory if row["instance_id"] not in withdrawn]
-    return before, [row for row in after if row["subject_key"] not in withdrawn], kept
+    missing = draw(st.sampled_from([*SYSTEMS, None]))
+    verdicts = [
+        {
+            "system": system,
+            "dataset": "metric_instances",
+            "policy_id": f"metric_instances.{anomaly_type}",
+            "anomaly_type": anomaly_type,
+            "quality_dimension": quality_dimension,
+            "severity": severity,
+        }
+        for system in SYSTEMS
+        for anomaly_type, quality_dimension, severity in ANOMALY_TYPES
+    ]
+    last_verdicts = [row | {"verdict": "passed"} for row in verdicts if draw(st.booleans())]
+    today = [
+        row | {"verdict": "not_evaluated" if row["system"] == missing else draw(judged)}
+        for row in verdicts
+        if draw(st.integers(0, 4))
+    ]
+    return Firm(
+        before,
+        [row for row in after if row["subject_key"] not in withdrawn and row["system"] != missing],
+        inventory,
+        [row for row in kept if row["system"] != missing],
+        last_verdicts,
+        today,
+    )
 
 
 def test_every_cell_is_what_a_naive_count_gives(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> None:
     contracts = project_root / "governance" / "standard" / "data_contracts"
     rooms = Rooms(Lake(tmp_path_factory.mktemp("cube") / "lake", dataset_contracts=contracts))
-    rooms.write_cmdb(DAY)
-    rooms.write_cmdb(NEXT_DAY)
+    rooms.write_cmdb(SATURDAY)
+    rooms.write_cmdb(SUNDAY)
 
     @settings(max_examples=12, deadline=None)
     @given(firms())
-    def holds(firm: tuple[list[Row], list[Row], list[Row]]) -> None:
-        before, after, inventory = firm
-        rooms.write(VIOLATIONS, DAY, before)
-        rooms.write(VIOLATIONS, NEXT_DAY, after)
-        for system in SYSTEMS:
-            rows = [row for row in inventory if row["system"] == system]
-            rooms.write(f"{system}/metric_instances", NEXT_DAY, rows)
-        identify_anomalies(rooms.lake, DAY)
-        analyse(rooms, NEXT_DAY)
-        assert cells(rooms, NEXT_DAY) == naive_cells(after, before, inventory)
+    def holds(firm: Firm) -> None:
+        for day, violations, inventory, verdicts in (
+            (SATURDAY, firm.before, firm.last_inventory, firm.last_verdicts),
+            (SUNDAY, firm.after, firm.inventory, firm.verdicts),
+        ):
+            rooms.write(VIOLATIONS, day, violations)
+            rooms.write(CHECK_RESULTS, day, verdicts)
+            for system in SYSTEMS:
+                rows = [row for row in inventory if row["system"] == system]
+                rooms.write(f"{system}/metric_instances", day, rows)
+        identify_anomalies(rooms.lake, SATURDAY, RULES)
+        analyse(rooms, SUNDAY)
+        counts, more = naive_cells(firm)
+        assert cells(rooms, SUNDAY) == counts
+        assert cells(rooms, SUNDAY, MORE_MEASURES) == more
+        for row in rooms.rows(STATISTICS, SUNDAY):
+            if row["dimension_set"] == "all":
+                gone = row["resolved_anomalies"] + row["withdrawn_anomalies"] + row["unverified_anomalies"]
+                assert row["anomalies"] == len(firm.before) + row["new_anomalies"] - gone
 
     holds()
 
@@ -273,7 +393,7 @@ def test_what_was_not_judged_again_is_not_resolved(rooms: Rooms, verdict: str, r
     rooms.write(VIOLATIONS, DAY, [violation("i1")])
     result = {"system": "securities", "dataset": "metric_instances", "verdict": verdict}
     rooms.write(CHECK_RESULTS, NEXT_DAY, [result | {"policy_id": "metric_instances.flat_line"}])
-    identify_anomalies(rooms.lake, DAY)
+    identify_anomalies(rooms.lake, DAY, RULES)
     analyse(rooms, NEXT_DAY)
     assert cells(rooms, NEXT_DAY)["all", ()] == (0, 0, 1, 0, resolved)
 
@@ -281,7 +401,7 @@ def test_what_was_not_judged_again_is_not_resolved(rooms: Rooms, verdict: str, r
 def test_an_instance_that_left_the_inventory_is_withdrawn_and_not_resolved(rooms: Rooms) -> None:
     rooms.write("securities/metric_instances", NEXT_DAY, [instance("other")])
     rooms.write(VIOLATIONS, DAY, [violation("i1"), violation("other")])
-    identify_anomalies(rooms.lake, DAY)
+    identify_anomalies(rooms.lake, DAY, RULES)
     analyse(rooms, NEXT_DAY)
     assert cells(rooms, NEXT_DAY)["all", ()] == (0, 0, 1, 0, 1)
 

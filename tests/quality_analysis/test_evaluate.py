@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from lower_rooms import DAY, NEXT_DAY, Rooms, violation
+from lower_rooms import DAY, NEXT_DAY, RULES, Rooms, violation
 
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.evaluate import NoGroundTruthError, evaluate
@@ -40,7 +40,7 @@ def test_each_anomaly_type_is_compared_subject_by_subject(rooms: Rooms, tmp_path
         ("only_found", "i1"),
     ]
     rooms.write(VIOLATIONS, DAY, [violation(key, anomaly_type) for anomaly_type, key in found])
-    identify_anomalies(rooms.lake, DAY)
+    identify_anomalies(rooms.lake, DAY, RULES)
     planted = [
         ("flat_line", "i1"),
         ("flat_line", "i2"),
@@ -64,7 +64,7 @@ def test_each_anomaly_type_is_compared_subject_by_subject(rooms: Rooms, tmp_path
 
 def test_the_same_subject_in_another_system_is_not_found(rooms: Rooms, tmp_path: Path) -> None:
     rooms.write(VIOLATIONS, DAY, [violation("i1", system="asset_management")])
-    identify_anomalies(rooms.lake, DAY)
+    identify_anomalies(rooms.lake, DAY, RULES)
     plant(tmp_path / "truth", DAY, [("flat_line", "i1")])
     row = evaluate(rooms.lake, DAY, tmp_path / "truth")[0]
     assert (row["planted"], row["found"], row["f1"]) == (1, 1, 0.0)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from lower_rooms import DAY, NEXT_DAY, THIRD_DAY, Rooms, instance, violation
+from lower_rooms import DAY, NEXT_DAY, RULES, THIRD_DAY, Rooms, instance, violation
 
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.rankings import (
@@ -37,8 +37,8 @@ def govern(rooms: Rooms, day: date, anomalies_by_ci: dict[str | None, int]) -> N
             for number in range(count)
         ],
     )
-    identify_anomalies(rooms.lake, day)
-    compute_statistics(rooms.lake, day, ["securities"])
+    identify_anomalies(rooms.lake, day, RULES)
+    compute_statistics(rooms.lake, day, RULES)
     rank_anomalies(rooms.lake, day)
 
 
@@ -83,7 +83,7 @@ def test_every_dimension_is_ranked(rooms: Rooms) -> None:
         "support_group": ["SG-1"],
         "owner": ["OWN-1"],
         "system": ["securities"],
-        "network_device": ["NET-1"],
+        "network_device": ["NET-1", "NET-2"],
         "site": ["SITE-1"],
         "collector": ["collector-1"],
         "severity": ["warning"],
@@ -121,6 +121,46 @@ def test_a_clean_day_before_is_a_day_to_compare_with(rooms: Rooms) -> None:
     govern(rooms, NEXT_DAY, {"HOST-1": 2})
     rows = read_rankings(rooms.lake, "host", 10)
     assert columns(rows, "previous_anomalies", "change", "previous_rank") == [(0, 2, None)]
+
+
+def test_keys_can_be_ordered_by_rate_score_impact_and_change(rooms: Rooms) -> None:
+    govern(rooms, DAY, {"HOST-1": 9, "HOST-2": 1})
+    rooms.write_cmdb(NEXT_DAY)
+    sizes = {"HOST-1": 400, "HOST-2": 100, "DB-2": 1, "NET-1": 10}
+    flagged = {"HOST-1": 40, "HOST-2": 50, "DB-2": 1, "NET-1": 3}
+    rooms.write(
+        "securities/metric_instances",
+        NEXT_DAY,
+        [instance(f"{ci}-{n}", ci_id=ci, collector=ci) for ci, size in sizes.items() for n in range(size)],
+    )
+    critical = {"NET-1", "HOST-2"}
+    rooms.write(
+        VIOLATIONS,
+        NEXT_DAY,
+        [
+            violation(f"{ci}-{n}", ci_id=ci, collector=ci, severity="critical" if ci in critical else "info")
+            for ci, count in flagged.items()
+            for n in range(count)
+        ],
+    )
+    identify_anomalies(rooms.lake, NEXT_DAY, RULES)
+    compute_statistics(rooms.lake, NEXT_DAY, RULES)
+    rank_anomalies(rooms.lake, NEXT_DAY)
+
+    def ordered(order: str, by: str = "collector") -> list[str]:
+        return [row["key"] for row in read_rankings(rooms.lake, by, 10, NEXT_DAY, order)]
+
+    assert ordered("count") == ["HOST-2", "HOST-1", "NET-1", "DB-2"]
+    # The only instance of DB-2 is anomalous, a rate of 1: that says less than half of a hundred.
+    rates = {row["key"]: row["rate"] for row in read_rankings(rooms.lake, "collector", 10, NEXT_DAY)}
+    assert rates == {"HOST-1": 0.1, "HOST-2": 0.5, "DB-2": 1.0, "NET-1": 0.3}
+    assert ordered("rate") == ["HOST-2", "DB-2", "NET-1", "HOST-1"]
+    assert ordered("score") == ["HOST-2", "NET-1", "HOST-1", "DB-2"]
+    # HOST-1 carries an application of tier 1 (4 × 40 × 0.05 = 8), HOST-2 one of tier 3 (50).
+    assert ordered("impact") == ["HOST-2", "HOST-1", "NET-1", "DB-2"]
+    assert ordered("change", "host") == ["HOST-2", "HOST-1"]
+    with pytest.raises(UnknownDimensionError, match=r"cannot order by 'colour': choose one of count, rate"):
+        ordered("colour")
 
 
 def test_rankings_are_read_as_flat_rows_of_the_last_day(rooms: Rooms) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from lower_rooms import DAY, NEXT_DAY, THIRD_DAY, Rooms, Row, instance, violation
+from lower_rooms import DAY, NEXT_DAY, RULES, THIRD_DAY, Rooms, Row, instance, violation
 
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
@@ -17,8 +17,8 @@ TABLES = (ANOMALIES, STATISTICS, RANKINGS)
 
 
 def govern(rooms: Rooms, day: date) -> None:
-    identify_anomalies(rooms.lake, day)
-    compute_statistics(rooms.lake, day, SYSTEMS)
+    identify_anomalies(rooms.lake, day, RULES)
+    compute_statistics(rooms.lake, day, RULES)
     rank_anomalies(rooms.lake, day)
 
 
@@ -43,7 +43,7 @@ def test_the_days_after_a_rerun_day_are_brought_into_line(rooms: Rooms) -> None:
     rooms.write(VIOLATIONS, DAY, [violation("i1"), violation("i2"), violation("i3")])
     govern(rooms, DAY)
 
-    assert recompute_changes(rooms.lake, DAY, SYSTEMS) == days[1:]
+    assert recompute_changes(rooms.lake, DAY, RULES) == days[1:]
     assert contents(rooms) == right_at_once
 
 
@@ -51,12 +51,12 @@ def test_it_stops_at_a_day_whose_anomalies_are_no_older_than_before(rooms: Rooms
     for day in (DAY, NEXT_DAY, THIRD_DAY):
         rooms.write(VIOLATIONS, day, [violation(f"only on {day}")])
         govern(rooms, day)
-    assert recompute_changes(rooms.lake, DAY, SYSTEMS) == [NEXT_DAY]
+    assert recompute_changes(rooms.lake, DAY, RULES) == [NEXT_DAY]
 
 
 def test_a_day_that_was_never_governed_is_left_alone(rooms: Rooms) -> None:
     rooms.write(VIOLATIONS, DAY, [violation("i1")])
     rooms.write(VIOLATIONS, NEXT_DAY, [violation("i1")])
     govern(rooms, DAY)
-    assert recompute_changes(rooms.lake, DAY, SYSTEMS) == []
+    assert recompute_changes(rooms.lake, DAY, RULES) == []
     assert not rooms.lake.has_day(ANOMALIES, NEXT_DAY)

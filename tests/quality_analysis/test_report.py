@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from lower_rooms import DAY, NEXT_DAY, Rooms, Row, instance, violation
+from lower_rooms import DAY, NEXT_DAY, RULES, Rooms, Row, instance, violation
 
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.rankings import NotRankedError, rank_anomalies
@@ -98,8 +98,8 @@ def govern_bad_day(rooms: Rooms) -> None:
 
 
 def analyse(rooms: Rooms) -> None:
-    identify_anomalies(rooms.lake, DAY)
-    compute_statistics(rooms.lake, DAY, ["securities"])
+    identify_anomalies(rooms.lake, DAY, RULES)
+    compute_statistics(rooms.lake, DAY, RULES)
     rank_anomalies(rooms.lake, DAY)
 
 

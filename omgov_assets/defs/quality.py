@@ -1,4 +1,4 @@
-"""Quality analysis as assets: violations, anomalies, statistics, rankings, report."""
+"""Quality analysis as assets: violations, anomalies, statistics, rankings, scorecards, report."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,18 +9,21 @@ from omgov_assets.components.business_system import dataset_key
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
+from omgov_assets.defs.analysis_metadata import of_rankings, of_scorecards, of_statistics
 from omgov_assets.defs.derived import derived_keys
 from omgov_assets.defs.model_checks import MODELS_KEY
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
-from omgov_assets.quality_analysis.rankings import rank_anomalies, read_rankings
+from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS, rank_anomalies, read_rankings
 from omgov_assets.quality_analysis.report import write_report
 from omgov_assets.quality_analysis.rules import AnalysisRules
+from omgov_assets.quality_analysis.scorecards import OVERALL, SUBJECT_KINDS, compute_scorecards, read_scorecards
 from omgov_assets.quality_analysis.statistics import compute_statistics
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
 GROUP = "quality"
+TOP = 10
 
 
 def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
@@ -29,7 +32,8 @@ def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
         _violations(governance),
         _anomalies(governance),
         _statistics(governance),
-        _rankings(governance),
+        _rankings(),
+        _scorecards(governance),
         _report(),
     ]
 
@@ -108,12 +112,12 @@ def _statistics(governance: Governance) -> dg.AssetsDefinition:
     def anomaly_statistics(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         """Cube of anomaly counts over all dimensions and chosen pairs, with rates and changes."""
         summary = compute_statistics(lake.lake, day_of(context), AnalysisRules.of(governance))
-        return dg.MaterializeResult(metadata={"dagster/row_count": summary.cells})
+        return dg.MaterializeResult(metadata=of_statistics(summary))
 
     return anomaly_statistics
 
 
-def _rankings(governance: Governance) -> dg.AssetsDefinition:
+def _rankings() -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "anomaly_rankings"],
         metadata=platform_columns("quality/anomaly_rankings"),
@@ -124,30 +128,49 @@ def _rankings(governance: Governance) -> dg.AssetsDefinition:
         pool=LAKE_POOL,
     )
     def anomaly_rankings(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """Each dimension's keys ranked by anomalies, with the change to the previous day.
+        """Each dimension's keys ranked by anomalies, rate, score, impact and change, with the change to the day before."""
+        day = day_of(context)
+        summary = rank_anomalies(lake.lake, day)
+        first_ranks = {name: read_rankings(lake.lake, name, TOP, day) for name in RANKED_DIMENSIONS}
+        return dg.MaterializeResult(metadata={"dagster/row_count": summary.rows} | of_rankings(first_ranks))
+
+    return anomaly_rankings
+
+
+def _scorecards(governance: Governance) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=["quality", "scorecards"],
+        metadata=platform_columns("quality/scorecards"),
+        deps=[dg.AssetKey(["quality", "anomaly_rankings"])],
+        group_name=GROUP,
+        kinds={"deltalake", "duckdb"},
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+    )
+    def scorecards(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
+        """How good the data of each system, site, support group, owner and application is, by quality dimension.
 
         Where following days were governed already, what they say of the day before is computed anew.
         """
-        day = day_of(context)
-        summary = rank_anomalies(lake.lake, day)
-        recomputed = recompute_changes(lake.lake, day, AnalysisRules.of(governance))
-        top = read_rankings(lake.lake, "anomaly_type", 10, day)
-        records = [dg.TableRecord({k: row[k] for k in ("rank", "key", "anomalies")}) for row in top]
-        metadata: dict[str, Any] = {
-            "dagster/row_count": summary.rows,
-            "following_days_recomputed": ", ".join(other.isoformat() for other in recomputed) or "none",
+        day, rules = day_of(context), AnalysisRules.of(governance)
+        summary = compute_scorecards(lake.lake, day, rules)
+        recomputed = recompute_changes(lake.lake, day, rules)
+        systems = {
+            name: read_scorecards(lake.lake, "system", day, quality_dimension=name)
+            for name in (*rules.scores.quality_dimension_weights, OVERALL)
         }
-        if records:
-            metadata["anomaly_types"] = dg.MetadataValue.table(records)
+        lowest = {kind: read_scorecards(lake.lake, kind, day, top=TOP) for kind in SUBJECT_KINDS[2:]}
+        metadata = of_scorecards(summary, systems, lowest)
+        metadata["following_days_recomputed"] = ", ".join(other.isoformat() for other in recomputed) or "none"
         return dg.MaterializeResult(metadata=metadata)
 
-    return anomaly_rankings
+    return scorecards
 
 
 def _report() -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "governance_report"],
-        deps=[dg.AssetKey(["quality", "anomaly_rankings"])],
+        deps=[dg.AssetKey(["quality", "scorecards"])],
         group_name=GROUP,
         kinds={"html"},
         partitions_def=daily_partitions(),

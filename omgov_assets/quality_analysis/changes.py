@@ -11,6 +11,7 @@ from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.rankings import rank_anomalies
 from omgov_assets.quality_analysis.rules import AnalysisRules
+from omgov_assets.quality_analysis.scorecards import compute_scorecards
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
 
 # One hashed text for each row: DuckDB's hash of two columns is an exclusive or, and the days would cancel
@@ -21,8 +22,10 @@ _FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id || first_seen_day::
 def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]:
     """Bring the governed days after a re-run day into line with it, from what the lake holds.
 
-    The next day's new, resolved and previous counts are recomputed. ``first_seen_day``, and the open days that are
+    The next day's new, resolved and previous counts and scores are recomputed. ``first_seen_day``, and the open days that are
     counted from it, are carried on, day by day, until a day that does not change by it or that was never governed.
+
+    The mean time to repair of days further on keeps what it was computed from until they are governed again.
 
     Args:
         lake: the lake.
@@ -43,6 +46,7 @@ def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]
         if is_changed or len(recomputed) == 1:
             compute_statistics(lake, following, rules)
             rank_anomalies(lake, following)
+            compute_scorecards(lake, following, rules)
         if not is_changed:
             break
         following += timedelta(days=1)

@@ -47,6 +47,7 @@ _ADDRESSES = {
 }
 
 _CI_DIMENSIONS = read_sql(Path(__file__).with_name("ci_dimensions.sql"))
+_LABELS = read_sql(Path(__file__).with_name("labels.sql"))
 _MODEL_DIMENSIONS = read_sql(Path(__file__).with_name("model_dimensions.sql"))
 
 
@@ -77,6 +78,14 @@ def create_ci_dimensions(con: duckdb.DuckDBPyConnection) -> None:
     host_id, site_id, support_group_id, owner_id, tier (the highest importance among the applications).
     """
     con.execute(f"CREATE OR REPLACE TEMP TABLE ci_dimensions AS {_CI_DIMENSIONS}")
+
+
+def create_labels(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary table ``labels`` (kind, key, label): names for people, from the views of ``register_cmdb``.
+
+    ``kind`` is a CI class, support_group or owner; one row for each kind and key.
+    """
+    con.execute(f"CREATE OR REPLACE TEMP TABLE labels AS {_LABELS}")
 
 
 def create_model_dimensions(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:

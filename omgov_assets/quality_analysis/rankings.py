@@ -13,7 +13,7 @@ from typing import Any
 
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.quality_analysis.cmdb import register_cmdb
+from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 from omgov_assets.quality_analysis.statistics import STATISTICS
 
 RANKINGS = "quality/anomaly_rankings"
@@ -84,6 +84,7 @@ def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
         lake.register(con, "statistics", STATISTICS, day)
         lake.register(con, "previous_rankings", RANKINGS, yesterday)
         register_cmdb(lake, con, day)
+        create_labels(con)
         rows = con.sql(_RANKINGS_SQL, params={"day": day, "has_previous_day": has_previous_day})
         version = lake.replace(RANKINGS, day, rows)
         lake.register(con, "rankings", RANKINGS, day)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from omgov_assets.cli.admission import admission_app, replay
+from omgov_assets.cli.analysis import analysis_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.models import check_models
-from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
-from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
+from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, notice
 from omgov_assets.cli.policies import check, policies_app
 from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
@@ -35,25 +36,11 @@ app.add_typer(mappings_app, name="mappings")
 app.add_typer(policies_app, name="policies")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(admission_app, name="admission")
+app.registered_commands += analysis_app.registered_commands
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
 app.command("check-models")(check_models)
-
-RANKED = {
-    "anomaly_type": "anomaly_type",
-    "metric": "metric",
-    "application": "application",
-    "host": "host",
-    "support_group": "support_group",
-    "owner": "owner",
-    "business_system": "system",
-    "system": "system",
-    "network_device": "network_device",
-    "site": "site",
-    "collector": "collector",
-    "severity": "severity",
-}
 
 
 @app.command("sample-firm")
@@ -95,71 +82,6 @@ def run(
     raise typer.Exit(govern(Settings.from_environment(home, project), chosen, inventory=inventory))
 
 
-@app.command()
-def rankings(
-    by: Annotated[str, typer.Option(help=f"Dimension: {', '.join(RANKED)}.")] = "anomaly_type",
-    top: Annotated[int, typer.Option(min=1, help="How many.")] = 10,
-    day: Day = None,
-    output: Output = Format.TABLE,
-    home: Home = None,
-    project: Project = None,
-) -> None:
-    """Who or what has most anomalies, with the change to the day before."""
-    from omgov_assets.quality_analysis.rankings import read_rankings
-
-    if by not in RANKED:
-        fail(f"--by {by}: no such dimension; choose one of {', '.join(RANKED)}")
-    lake = lake_of(home, project)
-    chosen = day_or_last(lake, "quality/anomaly_rankings", day)
-    rows = read_rankings(lake, RANKED[by], top, chosen)
-    if output is Format.TABLE:
-        rows = [_ranking_row(row) for row in rows]
-    emit(rows, output, f"Anomalies by {by}, {chosen}", "no anomalies")
-
-
-@app.command()
-def evaluate(
-    day: Day = None,
-    truth: Annotated[Path | None, typer.Option(help="Folder of <day>.parquet. Default the home's truth/.")] = None,
-    output: Output = Format.TABLE,
-    home: Home = None,
-    project: Project = None,
-) -> None:
-    """Compare the anomalies found with a ground truth, per anomaly type."""
-    from omgov_assets.quality_analysis.evaluate import evaluate as compare
-
-    settings = Settings.from_environment(home, project)
-    lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = day_or_last(lake, "quality/anomalies", day)
-    folder = truth or settings.truth
-    if not (folder / f"{chosen}.parquet").is_file():
-        fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
-    emit(compare(lake, chosen, folder), output, f"Found of planted, {chosen}")
-
-
-@app.command()
-def explain(
-    subject: Annotated[str, typer.Argument(help="Subject key or anomaly id, as rankings, reports and checks show it.")],
-    day: Day = None,
-    output: Output = Format.TABLE,
-    home: Home = None,
-    project: Project = None,
-) -> None:
-    """Why is this flagged: policy, observed, expected, and the source file and record it came from."""
-    from omgov_assets.quality_analysis.explain import explain_subject
-
-    lake = lake_of(home, project)
-    chosen = day_or_last(lake, "quality/anomalies", day)
-    rows = explain_subject(lake, chosen, subject)
-    if not rows:
-        fail(f"{subject}: no violation of that subject on {chosen}; try another --day")
-    if output is not Format.TABLE:
-        emit(rows, output)
-        return
-    for row in rows:
-        emit([{"field": name, "value": value} for name, value in row.items() if value is not None], output)
-
-
 @app.command("try")
 def try_file(
     system: Annotated[str, typer.Argument(help="Business system.")],
@@ -181,16 +103,6 @@ def try_file(
     raise typer.Exit(try_delivery(settings, lake, system, dataset, file, chosen, output, beside=day is not None))
 
 
-@app.command()
-def report(day: Day = None, home: Home = None, project: Project = None) -> None:
-    """Write the morning report of a day again and print where it is."""
-    from omgov_assets.quality_analysis.report import write_report
-
-    settings = Settings.from_environment(home, project)
-    lake = Lake(settings.lake, settings.dataset_contracts)
-    typer.echo(write_report(lake, day_or_last(lake, "quality/anomalies", day), settings.report))
-
-
 @lake_app.command("doctor")
 def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
     """Look for torn commits, missing files and rows that the ledger knows but the lake does not hold."""
@@ -199,17 +111,3 @@ def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = 
     findings = examine_lake(lake_of(home, project))
     emit(findings, output, "Findings", "the lake is sound")
     raise typer.Exit(PLATFORM_FAILURE if findings else 0)
-
-
-def _ranking_row(row: dict[str, Any]) -> dict[str, Any]:
-    """What of a ranking fits a terminal; JSON and CSV carry everything."""
-    return {
-        "rank": row["rank"],
-        "key": row["key"],
-        "label": row["label"] if row["label"] != row["key"] else "",
-        "anomalies": row["anomalies"],
-        "instances": row["instances"],
-        "anomalous": row["anomalous_instances"],
-        "rate": "" if row["rate"] is None else f"{row['rate']:.1%}",
-        "change": "" if row["change"] is None else f"{row['change']:+,}",
-    }

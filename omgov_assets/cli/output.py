@@ -16,6 +16,8 @@ from rich.table import Table
 PLATFORM_FAILURE = 1
 SOMETHING_REFUSED = 2
 
+_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
 
 class Format(StrEnum):
     """How a command prints its result."""
@@ -34,12 +36,18 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format, title: str = "", emp
             if rows:
                 writer = csv.DictWriter(sys.stdout, fieldnames=list(rows[0]), lineterminator="\n")
                 writer.writeheader()
-                writer.writerows({name: _flat(value) for name, value in row.items()} for row in rows)
+                writer.writerows({name: defused(value) for name, value in row.items()} for row in rows)
         case Format.TABLE:
             if rows:
                 _print_table(rows, title)
             else:
                 typer.echo(empty)
+
+
+def defused(value: Any) -> Any:
+    """A value for a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    flat = _flat(value)
+    return f"'{flat}" if isinstance(flat, str) and flat[:1] in _BEGINS_A_FORMULA and flat else flat
 
 
 def notice(text: str) -> None:

@@ -146,14 +146,19 @@ class Lake:
         Raises:
             SchemaMismatchError: the table was written by another contract, which its rows cannot be read without.
         """
+        create_view(con, view, self.query(table, day, partition))
+        delta = self.open(table)
+        if delta is None:
+            return None
+        return _last_version_of(self._path(table), delta.version(), day) if day else delta.version()
+
+    def query(self, table: str, day: date | None = None, partition: Mapping[str, str] | None = None) -> str:
+        """The SELECT over data files that ``register`` makes a view of. Raises ``SchemaMismatchError``."""
         schema = self.schema(table)
         delta = self.open(table)
         files = self._files(delta, table, day, partition) if delta is not None else []
         drift = drift_of(delta, schema, self._path(table)) if delta is not None and files else None
-        create_view(con, view, scan(schema, files, drift))
-        if delta is None:
-            return None
-        return _last_version_of(self._path(table), delta.version(), day) if day else delta.version()
+        return scan(schema, files, drift)
 
     def files(self, table: str) -> list[Path]:
         """Data files of a table's last version, whether they are there or not."""

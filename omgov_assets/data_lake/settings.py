@@ -51,6 +51,11 @@ class Settings:
         return self.home / "report"
 
     @property
+    def views(self) -> Path:
+        """A DuckDB file of views on the lake, for BI tools."""
+        return self.home / "omgov.duckdb"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make ui``."""
         return self.home / "dagster"

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS
-from omgov_assets.quality_analysis.scorecards import OVERALL, ScorecardsSummary
+from omgov_assets.quality_analysis.scorecards import OVERALL, ScorecardsSummary, SubjectKind
 from omgov_assets.quality_analysis.statistics import StatisticsSummary
 
 _MEASURES = (
@@ -57,7 +57,7 @@ def of_rankings(first_ranks: Mapping[str, list[dict[str, Any]]]) -> dict[str, An
 def of_scorecards(
     summary: ScorecardsSummary,
     systems: Mapping[str, list[dict[str, Any]]],
-    lowest: Mapping[str, list[dict[str, Any]]],
+    lowest: Mapping[SubjectKind, list[dict[str, Any]]],
 ) -> dict[str, Any]:
     """The firm's scores, a table of business systems by quality dimension, and the lowest scores of each kind.
 

@@ -128,7 +128,7 @@ def _rankings() -> dg.AssetsDefinition:
         pool=LAKE_POOL,
     )
     def anomaly_rankings(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """Each dimension's keys ranked by anomalies, rate, score, impact and change, with the change to the day before."""
+        """Each dimension's keys ranked by anomalies, rate, score, impact, and change to the day before."""
         day = day_of(context)
         summary = rank_anomalies(lake.lake, day)
         first_ranks = {name: read_rankings(lake.lake, name, TOP, day) for name in RANKED_DIMENSIONS}

@@ -22,8 +22,9 @@ _FIRST_SEEN_DAYS = "SELECT count(*), bit_xor(hash(anomaly_id || first_seen_day::
 def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]:
     """Bring the governed days after a re-run day into line with it, from what the lake holds.
 
-    The next day's new, resolved and previous counts and scores are recomputed. ``first_seen_day``, and the open days that are
-    counted from it, are carried on, day by day, until a day that does not change by it or that was never governed.
+    The next day's new, resolved and previous counts and scores are recomputed. ``first_seen_day``, and the open days
+    that are counted from it, are carried on, day by day, until a day that does not change by it or that was never
+    governed.
 
     The mean time to repair of days further on keeps what it was computed from until they are governed again.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
-from omgov_assets.cli.output import Format, defused, emit, fail
+from omgov_assets.cli.output import Format, defused, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 
@@ -270,11 +270,19 @@ def evaluate(
 @analysis_app.command()
 def report(day: Day = None, home: Home = None, project: Project = None) -> None:
     """Write the morning report of a day again and print where it is."""
-    from omgov_assets.quality_analysis.report import write_report
+    from omgov_assets.model_management.governance import load_governance
+    from omgov_assets.quality_analysis.rankings import NotRankedError
+    from omgov_assets.quality_analysis.report import Edition, write_report
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    typer.echo(write_report(lake, day_or_last(lake, "quality/anomalies", day), settings.report))
+    chosen = day_or_last(lake, "quality/anomalies", day)
+    try:
+        written = write_report(lake, chosen, settings.report, Edition.of(load_governance(settings.project)))
+    except NotRankedError as error:
+        fail(str(error))
+    notice(f"{written.pages:,} pages, {written.bytes / 1e6:.1f} MB")
+    typer.echo(written.path)
 
 
 @analysis_app.command()

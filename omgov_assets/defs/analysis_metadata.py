@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS
+from omgov_assets.quality_analysis.report import Morning
 from omgov_assets.quality_analysis.scorecards import OVERALL, ScorecardsSummary, SubjectKind
 from omgov_assets.quality_analysis.statistics import StatisticsSummary
 
@@ -25,6 +26,7 @@ _MEASURES = (
     "business_impact",
     "not_evaluated_share",
 )
+_FINDINGS = 5
 _RANKING_COLUMNS = ("rank", "label", "key", "anomalies", "rate", "severity_score", "business_impact", "change")
 _SCORE_COLUMNS = (
     "label",
@@ -77,6 +79,28 @@ def of_scorecards(
     found = {"systems": table(sorted(matrix.values(), key=lambda row: str(row["system"])), names)}
     found |= {f"lowest_{kind}": table(rows, _SCORE_COLUMNS) for kind, rows in lowest.items()}
     return metadata | {name: value for name, value in found.items() if value is not None}
+
+
+def summary_of(morning: Morning) -> str:
+    """The head of the morning report as Markdown: the totals and the first findings."""
+    total, card = morning.total, morning.card
+    lines = [
+        f"**{total['anomalies']:,}** anomalies on **{total['anomalous_instances']:,}** of {total['instances']:,} "
+        f"metric instances; {total['new_anomalies']:,} new, {total['resolved_anomalies']:,} resolved."
+    ]
+    if card and card["score"] is not None:
+        lines[0] = f"Overall score **{card['score']:.1f}**. {lines[0]}"
+    if morning.findings:
+        lines += ["", "| severity | anomaly type | system | dataset | anomalies |", "|---|---|---|---|---:|"]
+    for row in morning.findings[:_FINDINGS]:
+        cells = (row["severity"], row["anomaly_type"], row["system"], row["dataset"], f"{row['anomalies']:,}")
+        lines.append(f"| {' | '.join(_in_markdown(cell) for cell in cells)} |")
+    return "\n".join(lines)
+
+
+def _in_markdown(text: str) -> str:
+    """A text that Markdown shows as it is."""
+    return "".join(f"\\{letter}" if letter in r"\`*_{}[]<>()#+!|~" else letter for letter in text.replace("\n", " "))
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> dg.TableMetadataValue | None:

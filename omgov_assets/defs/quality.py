@@ -9,17 +9,18 @@ from omgov_assets.components.business_system import dataset_key
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
-from omgov_assets.defs.analysis_metadata import of_rankings, of_scorecards, of_statistics
+from omgov_assets.defs.analysis_metadata import of_rankings, of_scorecards, of_statistics, summary_of
 from omgov_assets.defs.derived import derived_keys
 from omgov_assets.defs.model_checks import MODELS_KEY
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
 from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS, rank_anomalies, read_rankings
-from omgov_assets.quality_analysis.report import write_report
+from omgov_assets.quality_analysis.report import Edition, write_report
 from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_analysis.scorecards import OVERALL, SUBJECT_KINDS, compute_scorecards, read_scorecards
 from omgov_assets.quality_analysis.statistics import compute_statistics
+from omgov_assets.quality_analysis.views import write_views
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
 GROUP = "quality"
@@ -34,7 +35,7 @@ def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
         _statistics(governance),
         _rankings(),
         _scorecards(governance),
-        _report(),
+        _report(governance),
     ]
 
 
@@ -167,7 +168,7 @@ def _scorecards(governance: Governance) -> dg.AssetsDefinition:
     return scorecards
 
 
-def _report() -> dg.AssetsDefinition:
+def _report(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "governance_report"],
         deps=[dg.AssetKey(["quality", "scorecards"])],
@@ -177,8 +178,16 @@ def _report() -> dg.AssetsDefinition:
         pool=LAKE_POOL,
     )
     def governance_report(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The steward's morning page of the day."""
-        path = write_report(lake.lake, day_of(context), lake.settings.report)
-        return dg.MaterializeResult(metadata={"report": dg.MetadataValue.path(str(path))})
+        """The steward's morning report of the day, and the views of the lake for BI tools."""
+        report = write_report(lake.lake, day_of(context), lake.settings.report, Edition.of(governance))
+        views = write_views(lake.lake, lake.settings.views)
+        metadata: dict[str, Any] = {
+            "report": dg.MetadataValue.path(str(report.path)),
+            "pages": report.pages,
+            "summary": dg.MetadataValue.md(summary_of(report.morning)),
+            "views": dg.MetadataValue.path(str(lake.settings.views)),
+            "views_shown": len(views),
+        }
+        return dg.MaterializeResult(metadata=metadata)
 
     return governance_report

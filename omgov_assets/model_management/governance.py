@@ -29,6 +29,7 @@ from omgov_assets.model_management.score_rules import ScoreRules, load_score_rul
 from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
 from omgov_assets.model_management.trading_calendar import TradingCalendar, load_trading_calendar
 from omgov_assets.model_management.units import UnitTable
+from omgov_assets.model_management.wording import Wording, load_wording
 
 
 class Firm(BaseModel):
@@ -67,7 +68,7 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, trading calendar.
+    rules, trading calendar, wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -83,6 +84,7 @@ class Governance(BaseModel):
     admission: RuleBook = RuleBook()
     scores: ScoreRules = ScoreRules()
     calendar: TradingCalendar = TradingCalendar()
+    wording: Wording = Wording()
 
     @cached_property
     def metrics_hash(self) -> str:
@@ -147,4 +149,5 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         ),
         scores=load_score_rules(project),
         calendar=load_trading_calendar(project),
+        wording=load_wording(project),
     )

@@ -24,12 +24,15 @@ counted AS (
             dataset,
             unnest([
                 {dimension: 'collector', key: collector},
-                {dimension: 'network_device', key: network_device_ids[1]},
                 {dimension: 'site', key: site_id},
                 {dimension: 'metric', key: metric},
                 {dimension: 'support_group', key: support_group_id},
                 {dimension: 'owner', key: owner_id}
             ], recursive := true)
+        FROM anomalies
+        SEMI JOIN findings USING (anomaly_type, system, dataset)
+        UNION ALL
+        SELECT anomaly_type, system, dataset, 'network_device' AS dimension, unnest(network_device_ids) AS key
         FROM anomalies
         SEMI JOIN findings USING (anomaly_type, system, dataset)
     )

@@ -1,0 +1,11 @@
+-- What the gate let in that night, by business system.
+SELECT
+    system,
+    count(*) AS batches,
+    coalesce(sum(rows_in), 0)::BIGINT AS rows_in,
+    coalesce(sum(rows_admitted), 0)::BIGINT AS rows_admitted,
+    coalesce(sum(rows_quarantined), 0)::BIGINT AS rows_quarantined
+FROM ledger
+WHERE decision IN ('admitted', 'partial', 'refused')
+GROUP BY system
+ORDER BY system

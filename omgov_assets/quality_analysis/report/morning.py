@@ -1,0 +1,259 @@
+"""What the first page of a report shows, read from the lake.
+
+Does not belong here: laying it out (``templates``), the pages of single subjects (``pages``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.model_management.score_rules import ScoreRules
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
+from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
+from omgov_assets.quality_analysis.scorecards import SCORECARDS, score_trend
+from omgov_assets.quality_analysis.statistics import STATISTICS
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
+
+LEDGER = "admission/ledger"
+
+TOP_FINDINGS = 12
+TOP_RANKS = 10
+TOP_LOWEST = 8
+TOP_BETTER = 5
+DELIVERIES_SHOWN = 60
+MODELS_SHOWN = 40
+
+# A place that holds at least half of a finding is where to look first.
+CONCENTRATED = 0.5
+
+QUALITY_DIMENSIONS = (
+    "accuracy",
+    "completeness",
+    "conformity",
+    "consistency",
+    "coverage",
+    "timeliness",
+    "uniqueness",
+)
+DECISIONS = ("admitted", "partial", "refused", "not_delivered", "repeated", "superseded")
+
+# Dimension of the rankings and its column in the cube; who has to act comes first.
+RANKED = (
+    ("support_group", "support_group_id"),
+    ("owner", "owner_id"),
+    ("application", "application_id"),
+    ("anomaly_type", "anomaly_type"),
+    ("system", "system"),
+    ("metric", "metric"),
+    ("host", "host_id"),
+    ("network_device", "network_device_id"),
+    ("site", "site_id"),
+    ("collector", "collector"),
+    ("severity", "severity"),
+)
+
+
+@dataclass(frozen=True)
+class Morning:
+    """Everything the first page shows of a day; the template only lays it out."""
+
+    day: date
+    compared_with: date | None
+    total: dict[str, Any]
+    card: dict[str, Any] | None
+    standing_since: date | None
+    findings: list[dict[str, Any]]
+    systems: list[dict[str, Any]]
+    lowest: dict[str, list[dict[str, Any]]]
+    better: dict[str, list[dict[str, Any]]]
+    risen: dict[str, list[dict[str, Any]]]
+    firm_trend: list[dict[str, Any]]
+    system_trend: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]]
+    deliveries_by_decision: dict[str, int]
+    admission: list[dict[str, Any]]
+    checks: list[dict[str, Any]]
+    unjudged: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+    cmdb: list[dict[str, Any]]
+    rankings: list[dict[str, Any]]
+
+    @property
+    def policies_not_evaluated(self) -> int:
+        """Verdicts that are missing because the data was."""
+        return sum(row["policies"] for row in self.unjudged if row["verdict"] == "not_evaluated")
+
+    @property
+    def policies_in_error(self) -> int:
+        """Verdicts that are missing because the policy broke."""
+        return sum(row["policies"] for row in self.unjudged if row["verdict"] == "error")
+
+    @property
+    def counted_deliveries(self) -> int:
+        """Deliveries that were decided on, and datasets that brought none."""
+        return sum(
+            n for decision, n in self.deliveries_by_decision.items() if decision not in ("repeated", "superseded")
+        )
+
+    @property
+    def is_judged_whole(self) -> bool:
+        """Whether fewer anomalies are fewer anomalies: everything was delivered, admitted and judged."""
+        return not (
+            self.unjudged or self.deliveries_by_decision["refused"] or self.deliveries_by_decision["not_delivered"]
+        )
+
+
+def read_morning(lake: Lake, day: date, scores: ScoreRules | None = None) -> Morning:
+    """Read what the page shows. Raises ``NotRankedError`` where the day was never analysed."""
+    if not lake.has_day(STATISTICS, day):
+        raise NotRankedError(f"{day} is not analysed: govern it first with `omgov run --day {day}`")
+    trend_days = (scores or ScoreRules()).trend_days
+    yesterday = day - timedelta(days=1)
+    with lake.connect() as con:
+        register_day(lake, con, day)
+        deliveries = _rows(con, "deliveries", {"not_delivered": NOT_DELIVERED})
+        for delivery in deliveries:
+            delivery["quarantine_reasons"] = json.loads(delivery["quarantine_reasons"] or "{}")
+        return Morning(
+            day=day,
+            compared_with=yesterday if lake.has_day(STATISTICS, yesterday) else None,
+            total=_query(con, "FROM statistics WHERE dimension_set = 'all'")[0],
+            card=_first(_query(con, "FROM scorecards WHERE subject_kind = 'firm' AND quality_dimension = 'overall'")),
+            standing_since=_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
+            findings=[_placed(row) for row in _rows(con, "findings", {"top": TOP_FINDINGS})],
+            systems=_score_matrix(
+                _query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")
+            ),
+            lowest=_grouped(_rows(con, "lowest", {"top": TOP_LOWEST}), "subject_kind"),
+            better=_grouped(_rows(con, "better", {"top": TOP_BETTER}), "dimension"),
+            risen=_grouped(_rows(con, "risen", {"top": TOP_BETTER}), "subject_kind"),
+            firm_trend=score_trend(lake, day, "firm", trend_days),
+            system_trend=score_trend(lake, day, "system", trend_days),
+            deliveries=deliveries,
+            deliveries_by_decision=_count_by_decision(deliveries),
+            admission=_rows(con, "admission"),
+            checks=_check_matrix(_rows(con, "checks")),
+            unjudged=_rows(con, "unjudged"),
+            models=_rows(con, "models"),
+            cmdb=_rows(con, "cmdb", {"cmdb": CMDB}),
+            rankings=_read_rankings(con),
+        )
+
+
+def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
+    """Make the day's tables readable as views (statistics, rankings, scorecards, anomalies, check_results, ledger), and
+    create the temporary table ``labels``.
+    """
+    for view, table in (
+        ("statistics", STATISTICS),
+        ("rankings", RANKINGS),
+        ("scorecards", SCORECARDS),
+        ("anomalies", ANOMALIES),
+        ("check_results", CHECK_RESULTS),
+        ("ledger", LEDGER),
+    ):
+        lake.register(con, view, table, day)
+    register_cmdb(lake, con, day)
+    create_labels(con)
+
+
+def _count_by_decision(deliveries: list[dict[str, Any]]) -> dict[str, int]:
+    counts = dict.fromkeys(DECISIONS, 0)
+    for delivery in deliveries:
+        counts[delivery["decision"]] += 1
+    return counts
+
+
+def _placed(finding: dict[str, Any]) -> dict[str, Any]:
+    """Split the concentrations of a finding into where it is and whose it is."""
+    leading = {
+        entry["dimension"]: entry | {"share": entry["anomalies"] / finding["anomalies"]}
+        for entry in finding.pop("concentrations") or []
+    }
+    places = [leading[name] for name in ("collector", "network_device", "site", "metric") if name in leading]
+    return finding | {
+        "where": [place for place in places if place["share"] >= CONCENTRATED],
+        "spread": next((leading[name] for name in ("site", "collector") if name in leading), None),
+        "group": leading.get("support_group"),
+        "owner": leading.get("owner"),
+        "has_places": bool(leading),
+    }
+
+
+def _score_matrix(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each business system by key, and the firm's first, with a cell for each quality dimension."""
+    cells = {(card["subject_kind"], card["subject_key"], card["quality_dimension"]): card for card in cards}
+    subjects = sorted({(card["subject_kind"] != "firm", card["subject_kind"], card["subject_key"]) for card in cards})
+    return [
+        {
+            "kind": kind,
+            "key": key,
+            "overall": cells[kind, key, "overall"],
+            "cells": [cells.get((kind, key, name)) for name in QUALITY_DIMENSIONS],
+        }
+        for _, kind, key in subjects
+        # What nothing is known of takes no row.
+        if cells[kind, key, "overall"]["status"] != "no_subjects" or cells[kind, key, "overall"]["anomalies"]
+    ]
+
+
+def _check_matrix(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for each dataset, with a cell, or None, for each of ``QUALITY_DIMENSIONS``."""
+    cells = {(row["system"], row["dataset"], row["quality_dimension"]): row for row in checks}
+    datasets = sorted({(row["system"], row["dataset"]) for row in checks})
+    return [
+        {
+            "system": system,
+            "dataset": dataset,
+            "cells": [cells.get((system, dataset, name)) for name in QUALITY_DIMENSIONS],
+        }
+        for system, dataset in datasets
+    ]
+
+
+def _read_rankings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """For each dimension its first ranks, how many keys it has, and how many anomalies belong to none."""
+    ranks = _grouped(_rows(con, "rankings", {"top": TOP_RANKS}), "dimension")
+    unranked = {row["dimension_set"]: row["anomalies"] for row in _rows(con, "unranked")}
+    return [
+        {
+            "dimension": dimension,
+            "rows": [
+                row | {"width": round(100 * row["anomalies"] / ranks[dimension][0]["anomalies"], 1)}
+                for row in ranks.get(dimension, ())
+            ],
+            "keys": ranks[dimension][0]["keys"] if dimension in ranks else 0,
+            "without": unranked.get(column, 0),
+        }
+        for dimension, column in RANKED
+    ]
+
+
+def _grouped(rows: list[dict[str, Any]], name: str) -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(row[name], []).append(row)
+    return groups
+
+
+def _first(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    return rows[0] if rows else None
+
+
+def _rows(con: duckdb.DuckDBPyConnection, name: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    return _query(con, read_sql(Path(__file__).with_name(f"{name}.sql")), params)
+
+
+def _query(con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = con.sql(query, params=params or {}).to_arrow_table().to_pylist()
+    return rows

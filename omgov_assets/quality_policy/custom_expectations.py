@@ -8,10 +8,11 @@ type                                           what fails
 ``expect_column_ci_consistent_with_cmdb``      a CI that the CMDB does not know, or of which the row says otherwise
 ``expect_column_unit_to_equal_standard``       a unit other than the one of the standard metric
 ``expect_column_values_to_vary``               every value of a flat line
+``expect_column_relations_to_be_acyclic``      a relation that lies on a cycle of relations
 ``expect_baseline_metrics_to_be_reported``     a metric that the baseline expects of a CI and nothing reports
 =============================================  =====================================================================
 
-The first four are judged row by row; a row whose value in ``column`` is missing is not judged, and ``mostly`` and
+The first five are judged row by row; a row whose value in ``column`` is missing is not judged, and ``mostly`` and
 ``row_condition`` hold as everywhere in GX. Registered with GX when imported; imports GX, so import it inside functions
 only.
 """
@@ -32,6 +33,7 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 )
 
 from omgov_assets.data_lake.sql import identifier, qualified
+from omgov_assets.quality_policy.cycles import cyclic_rows
 from omgov_assets.quality_policy.duckdb_engine_for_gx import DuckDBExecutionEngine
 from omgov_assets.quality_policy.duckdb_metrics_for_gx import key_of
 
@@ -216,6 +218,47 @@ class ValuesVary(ColumnMapMetricProvider):
         )
         missing = sqlalchemy.or_(sqlalchemy.false(), *(group.is_(None) for group in groups))
         return sqlalchemy.or_(missing, series.not_in(flat))
+
+
+class ExpectColumnRelationsToBeAcyclic(ColumnMapExpectation):
+    """Expect the relations of a table to form no cycle; what fails is every relation that lies on one.
+
+    A relation lies on a cycle where its two ends are in one strongly connected component, or are the same. A row of
+    which an end is missing passes.
+
+    Args:
+        column: where a relation begins.
+        target_column: where it ends.
+    """
+
+    target_column: str
+
+    map_metric: ClassVar[str | None] = "column_values.relations_acyclic"
+    success_keys: ClassVar[tuple[str, ...]] = ("target_column", "mostly")
+
+
+class RelationsAcyclic(ColumnMapMetricProvider):
+    """Metric of ``ExpectColumnRelationsToBeAcyclic``."""
+
+    condition_metric_name = "column_values.relations_acyclic"
+    condition_value_keys = ("target_column",)
+
+    @column_condition_partial(engine=DuckDBExecutionEngine)
+    def _duckdb(
+        cls, column: Any, target_column: str, _execution_engine: Any, _table: Any, _metrics: Any, **_: Any
+    ) -> Any:
+        target = _column(target_column, _metrics)
+        ends = [sqlalchemy.cast(end, sqlalchemy.String) for end in (column, target)]
+        source = _table.subquery() if isinstance(_table, sqlalchemy.Select) else _table
+        edges = (
+            sqlalchemy.select(ends[0].label("source"), ends[1].label("target"))
+            .select_from(source)
+            .where(column.is_not(None), target.is_not(None))
+            .distinct()
+        )
+        cycles = cyclic_rows(_execution_engine.engine, edges)
+        on_one = sqlalchemy.select(sqlalchemy.func.row(cycles.c.source, cycles.c.target)).select_from(cycles)
+        return sqlalchemy.or_(target.is_(None), sqlalchemy.func.row(*ends).not_in(on_one))
 
 
 class ExpectBaselineMetricsToBeReported(UnexpectedRowsExpectation):

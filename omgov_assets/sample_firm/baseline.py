@@ -1,4 +1,5 @@
-"""Expected series that no business system reports, and CIs that only look as if some were missing.
+"""Expected series that no business system reports, CIs that only look as if some were missing, and CIs out of service
+of which some are reported.
 
 Belongs here: the baseline against what the systems report on a day, over all systems. Does not belong here: which
 agents lack what (``estate``).
@@ -21,6 +22,7 @@ from omgov_assets.sample_firm.truth import Truth
 
 _ANOMALY_TYPE = "missing_baseline_metric"
 _KIND = "expected_instance"
+_RETIRED = "retired_rack_still_reporting"
 _MOST = max(len(metrics) for metrics in BASELINE.values())
 
 
@@ -35,6 +37,7 @@ class BaselineDay:
         size = len(ids)
         self._estate = estate
         self._ids = ids
+        self._day = day
         self._monitored = np.zeros((len(DIALECTS), size), dtype=bool)
         self._reported = np.zeros((len(DIALECTS), size, _MOST), dtype=bool)
         slot = np.arange(_MOST)
@@ -59,6 +62,12 @@ class BaselineDay:
             truth.add(dialect.system, "metric_instances", self._rows(where), _KIND)
         anybody = self._monitored.any(axis=0, keepdims=True).T
         truth.add("cmdb", "configuration_items", self._rows(missing & ~anybody), _KIND)
+        retired = self._estate.retired(self._day) & ~self._estate.never_registered & self._monitored.any(axis=0)
+        truth.add(
+            "cmdb",
+            "configuration_items",
+            (("ci_decommissioned_reporting", self._ids[ci], _RETIRED) for ci in np.flatnonzero(retired).tolist()),
+        )
         self._tell_look_alikes(truth, not_in_use)
 
     def _tell_look_alikes(self, truth: Truth, not_in_use: Sequence[tuple[str, str]]) -> None:

@@ -1,8 +1,7 @@
 """The CMDB's files of a day, and what is wrong with its entries.
 
-Belongs here: configuration items, relations, support groups and owners as tables, and the anomalies of the
-items. Does
-not belong here: how the estate came about (``estate``).
+Belongs here: configuration items, support groups and owners as tables, and the anomalies of the items. Does not belong
+here: how the estate came about (``estate``), the relations (``ci_relations``).
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.ci_relations import one_in, relate
 from omgov_assets.sample_firm.estate import (
     APPLICATION,
     BRANCHES,
-    DATABASE,
     GROUPS,
-    HOST,
     MEMBERS,
-    NETWORK_DEVICE,
     NO_RACK,
     OFFICES,
     OWNERS,
@@ -39,11 +36,20 @@ from omgov_assets.sample_firm.people import (
 
 _CLASS_NAMES = np.array(["application", "host", "database", "network_device"])
 _UNKNOWN_GROUP = "SG-99"
+_UNKNOWN_OWNER = "OWN-9999"
+
+# Of so many CIs one has the defect; the smallest firm has each once.
+_ONE_IN = {
+    "owner_deleted": 700,
+    "owner_moved": 500,
+    "entries_disagree": 2,
+}
 
 
 @dataclass(frozen=True)
 class CmdbDay:
-    """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI).
+    """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI), and the same
+    of relations, with their keys in place of CIs.
 
     ``not_in_use`` are the hosts, with their status, that report nothing and need not.
     """
@@ -51,6 +57,8 @@ class CmdbDay:
     tables: dict[str, pa.Table]
     anomalies: list[tuple[str, str, str]]
     look_alikes: list[tuple[str, str, str]]
+    relation_anomalies: list[tuple[str, str, str]]
+    relation_look_alikes: list[tuple[str, str, str]]
     not_in_use: list[tuple[str, str]]
 
 
@@ -60,22 +68,73 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
     in_use = ~estate.retired(day)
     owned = (estate.owner >= 0) & ~estate.forgotten_owner
     listed = np.flatnonzero(~estate.never_registered)
-    items = _items(estate, names, in_use, owned, day)
+    owners = _entered_owners(estate, in_use, owned)
+    items = _items(estate, names, in_use, owners, day)
     silent = _silent_hosts(estate, day)
     once = pa.concat_tables([_sites(day), items.take(pa.array(listed)), silent])
-    again = items.take(pa.array(np.flatnonzero(estate.entered_twice)))
+    again = _entered_again(estate, items)
+    relations = relate(estate, names)
     tables = {
         "configuration_items": pa.concat_tables([once, again]),
-        "ci_relations": _relations(estate, names, day),
+        "ci_relations": _table(
+            day,
+            source_ci_id=pa.array([source for source, _, _ in relations.rows]),
+            relation=pa.array([relation for _, relation, _ in relations.rows]),
+            target_ci_id=pa.array([target for _, _, target in relations.rows]),
+        ),
         "support_groups": _groups(day),
         "owners": _owners(estate, people, day),
     }
-    anomalies = list(_anomalies(estate, names, in_use, owned))
+    anomalies = list(_anomalies(estate, names, in_use, owned, owners))
     not_in_use = list(zip(silent["ci_id"].to_pylist(), silent["status"].to_pylist(), strict=True))
-    return CmdbDay(tables, anomalies, list(_look_alikes(estate, names, not_in_use)), not_in_use)
+    return CmdbDay(
+        tables,
+        anomalies,
+        list(_look_alikes(estate, names, in_use, not_in_use)),
+        relations.anomalies,
+        relations.look_alikes,
+        not_in_use,
+    )
 
 
-def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -> Iterator[tuple[str, str, str]]:
+@dataclass(frozen=True)
+class _EnteredOwners:
+    """Whom the CMDB names for each CI: ``owner`` as a position in the firm's people; -1 where nobody is entered.
+
+    ``deleted`` are CIs whose entry names somebody who is not there, ``moved`` those whose owner is of another group.
+    """
+
+    owner: Ints
+    deleted: Bools
+    moved: Bools
+
+
+def _entered_owners(estate: Estate, in_use: Bools, owned: Bools) -> _EnteredOwners:
+    eligible = in_use & owned & ~estate.owner_left & ~estate.never_registered & ~estate.unknown_group
+    deleted = one_in(_ONE_IN["owner_deleted"], estate, eligible)
+    moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted)
+    # The third member of another group works for the firm.
+    elsewhere = (1 + estate.group % (GROUPS - 1)) * MEMBERS + 3
+    return _EnteredOwners(np.where(owned, np.where(moved, elsewhere, estate.owner), -1), deleted, moved)
+
+
+def _disagreeing(estate: Estate) -> Bools:
+    """CIs whose second entry names another support group than the first."""
+    return one_in(_ONE_IN["entries_disagree"], estate, estate.entered_twice & ~estate.never_registered)
+
+
+def _entered_again(estate: Estate, items: pa.Table) -> pa.Table:
+    """The second entries."""
+    other = np.char.add("SG-", np.char.zfill((2 + estate.group % (GROUPS - 1)).astype(str), 2))
+    groups = np.where(_disagreeing(estate), other, np.array(items["support_group_id"].to_pylist()))
+    position = items.column_names.index("support_group_id")
+    changed = items.set_column(position, "support_group_id", pa.array(groups))
+    return changed.take(pa.array(np.flatnonzero(estate.entered_twice)))
+
+
+def _anomalies(
+    estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, owners: _EnteredOwners
+) -> Iterator[tuple[str, str, str]]:
     listed = ~estate.never_registered
     found = {
         ("ci_owner_missing", "group_without_owners"): in_use & (estate.owner < 0),
@@ -84,6 +143,10 @@ def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -
         ("ci_group_unknown", "group_dissolved"): estate.unknown_group,
         ("ci_duplicate", "ci_entered_twice"): estate.entered_twice,
         ("ci_unrelated", "host_without_relations"): in_use & estate.unrelated,
+        ("ci_owner_inactive", "owner_left"): in_use & owned & estate.owner_left,
+        ("ci_owner_unknown", "owner_deleted"): owners.deleted,
+        ("ci_group_contradiction", "owner_moved"): owners.moved & ~_disagreeing(estate),
+        ("ci_group_contradiction", "entries_disagree"): _disagreeing(estate),
     }
     for (anomaly_type, defect), where in found.items():
         for name in names[where & listed]:
@@ -91,8 +154,10 @@ def _anomalies(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools) -
 
 
 def _look_alikes(
-    estate: Estate, names: np.ndarray, not_in_use: list[tuple[str, str]]
+    estate: Estate, names: np.ndarray, in_use: Bools, not_in_use: list[tuple[str, str]]
 ) -> Iterator[tuple[str, str, str]]:
+    for name in names[estate.owner_left & ~in_use & ~estate.never_registered][:50]:
+        yield "owner_left_of_a_retired_ci", "ci_owner_inactive", str(name)
     for name, status in not_in_use:
         if status == "decommissioned":
             yield "decommissioned_and_silent", "decommissioned_ci", name
@@ -100,7 +165,7 @@ def _look_alikes(
         yield "application_without_site", "ci_site_missing", str(name)
 
 
-def _items(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, day: BusinessDay) -> pa.Table:
+def _items(estate: Estate, names: np.ndarray, in_use: Bools, owners: _EnteredOwners, day: BusinessDay) -> pa.Table:
     size = len(names)
     number = estate.number
     application = estate.ci_class == APPLICATION
@@ -119,7 +184,7 @@ def _items(estate: Estate, names: np.ndarray, in_use: Bools, owned: Bools, day: 
         site_id=pa.array(_site_ids(estate.site), mask=(estate.site < 0) | estate.no_site),
         rack=pa.array(_rack_names(estate.rack), mask=estate.rack == NO_RACK),
         support_group_id=pa.array(np.where(estate.unknown_group, _UNKNOWN_GROUP, group)),
-        owner_id=pa.array(_owner_ids(estate.owner), mask=~owned),
+        owner_id=pa.array(np.where(owners.deleted, _UNKNOWN_OWNER, _owner_ids(owners.owner)), mask=owners.owner < 0),
         tier=pa.array(estate.tier, mask=~application),
         ip_address=pa.array(_addresses(size), mask=application),
     )
@@ -157,31 +222,6 @@ def _sites(day: BusinessDay) -> pa.Table:
         owner_id=pa.nulls(SITES, pa.string()),
         tier=pa.nulls(SITES, pa.int64()),
         ip_address=pa.nulls(SITES, pa.string()),
-    )
-
-
-def _relations(estate: Estate, names: np.ndarray, day: BusinessDay) -> pa.Table:
-    """runs_on, depends_on and connected_to between CIs that the CMDB knows; some hosts were forgotten."""
-    hosts, databases, devices = (np.flatnonzero(estate.ci_class == c) for c in (HOST, DATABASE, NETWORK_DEVICE))
-    first, second = estate.application[hosts], estate.application[np.roll(hosts, 7)]
-    also = estate.offset[hosts] % 5 == 0
-    pairs = [
-        ("runs_on", first, hosts),
-        ("runs_on", second[also & (first != second)], hosts[also & (first != second)]),
-        ("runs_on", databases, estate.host_of[databases]),
-        ("depends_on", estate.application[databases], databases),
-        ("connected_to", hosts, devices[estate.rack[hosts] % len(devices)]),
-    ]
-    left_out = estate.never_registered | estate.unrelated
-    kept = [(kind, a[keep], b[keep]) for kind, a, b in pairs for keep in [~left_out[a] & ~left_out[b]]]
-    source = np.concatenate([a for _, a, _ in kept])
-    target = np.concatenate([b for _, _, b in kept])
-    kinds = np.repeat([kind for kind, _, _ in kept], [len(a) for _, a, _ in kept])
-    return _table(
-        day,
-        source_ci_id=pa.array(names[source]),
-        relation=pa.array(kinds),
-        target_ci_id=pa.array(names[target]),
     )
 
 

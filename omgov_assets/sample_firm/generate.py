@@ -164,6 +164,8 @@ def _deliver_cmdb(
     cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
     truth.add("cmdb", "configuration_items", cmdb.anomalies)
     truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
+    truth.add("cmdb", "ci_relations", cmdb.relation_anomalies)
+    truth.add_look_alikes("cmdb", "ci_relations", cmdb.relation_look_alikes)
     records = sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
     return records, cmdb
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 from policy_cases import compare, policy
 
@@ -15,6 +16,7 @@ LAST_SEEN = "expect_column_last_seen_within_intervals"
 CMDB = "expect_column_ci_consistent_with_cmdb"
 UNIT = "expect_column_unit_to_equal_standard"
 VARY = "expect_column_values_to_vary"
+ACYCLIC = "expect_column_relations_to_be_acyclic"
 BASELINE = "expect_baseline_metrics_to_be_reported"
 
 
@@ -96,6 +98,62 @@ def test_mostly_holds_for_them_as_well(con: duckdb.DuckDBPyConnection) -> None:
 def test_a_baseline_fails_with_what_is_not_reported_of_the_cis_of_the_dataset(con: duckdb.DuckDBPyConnection) -> None:
     verdict = judged(con, BASELINE, column="ci_id", expected_instances="shared.expected_instances")
     assert (verdict.success, failing(con, verdict)) == (False, ["H2"])
+
+
+def relations(con: duckdb.DuckDBPyConnection, edges: list[tuple[str | None, str | None]]) -> None:
+    con.execute("CREATE OR REPLACE TABLE checked (id BIGINT, source VARCHAR, target VARCHAR)")
+    for number, (source, target) in enumerate(edges, 1):
+        con.execute("INSERT INTO checked VALUES ($1, $2, $3)", [number, source, target])
+
+
+def test_the_relations_of_every_cycle_fail_and_no_others(con: duckdb.DuckDBPyConnection) -> None:
+    named = {
+        1: ("a", "b"), 2: ("b", "c"), 3: ("c", "a"),  # a cycle
+        4: ("c", "d"), 5: ("x", "a"),  # out of it, and into it
+        6: ("d", "e"), 7: ("d", "f"), 8: ("e", "g"), 9: ("f", "g"),  # a diamond is none
+        10: ("s", "s"),  # to itself
+        11: ("g", "h"), 12: ("h", "g"), 13: ("g", "h"),  # another one, a relation of it twice
+        14: (None, "a"), 15: ("a", None),
+        16: ("it's", '<"b">'), 17: ('<"b">', "it's"),
+    }  # fmt: skip
+    relations(con, list(named.values()))
+    verdict = judged(con, ACYCLIC, column="source", target_column="target")
+    assert failing(con, verdict) == [1, 2, 3, 10, 11, 12, 13, 16, 17]
+    assert verdict.evaluated == 16
+    verdict = judged(con, ACYCLIC, column="source", target_column="target", row_condition=compare("id", "<", 3))
+    assert failing(con, verdict) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_relations_fail_where_their_end_leads_back(con: duckdb.DuckDBPyConnection, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    edges = [(f"n{rng.integers(12)}", f"n{rng.integers(12)}") for _ in range(rng.integers(4, 22))]
+    leads_to = {(a, b) for a, b in edges}
+    for middle in {node for edge in edges for node in edge}:
+        leads_to |= {(a, d) for a, b in leads_to if b == middle for c, d in leads_to if c == middle}
+    relations(con, list(edges))
+    expected = [number for number, (a, b) in enumerate(edges, 1) if a == b or (b, a) in leads_to]
+    assert failing(con, judged(con, ACYCLIC, column="source", target_column="target")) == expected
+
+
+@pytest.mark.parametrize(("closed", "failed"), [(True, 100_000), (False, 0)])
+def test_a_hundred_thousand_relations_in_a_row_disturb_nobody(
+    con: duckdb.DuckDBPyConnection, closed: bool, failed: int
+) -> None:
+    con.execute(
+        "CREATE OR REPLACE TABLE checked AS "
+        "SELECT 'n' || i AS source, 'n' || (i + 1) % $1 AS target FROM range(100000) t(i)",
+        [100_000 if closed else 200_000],
+    )
+    assert judged(con, ACYCLIC, column="source", target_column="target").failed == failed
+
+
+def test_without_relations_there_is_no_cycle(con: duckdb.DuckDBPyConnection) -> None:
+    relations(con, [])
+    verdict = judged(con, ACYCLIC, column="source", target_column="target")
+    assert (verdict.error, verdict.failed or 0) == (None, 0)
+    relations(con, [(None, None)])
+    assert failing(con, judged(con, ACYCLIC, column="source", target_column="target")) == []
 
 
 def test_the_end_of_the_day_has_to_be_known(con: duckdb.DuckDBPyConnection) -> None:

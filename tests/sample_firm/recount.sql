@@ -1,5 +1,11 @@
 -- The rules, once more and from nothing but the deliveries: (system, dataset, anomaly_type, subject_key).
-WITH instances AS MATERIALIZED (
+WITH RECURSIVE reaches(start, ci_id) AS (
+    -- Only applications depend on their like, so only they can come back to themselves.
+    SELECT source_ci_id, target_ci_id FROM ci_relations WHERE relation = 'depends_on'
+    UNION
+    SELECT r.start, e.target_ci_id FROM reaches AS r JOIN ci_relations AS e ON e.source_ci_id = r.ci_id AND e.relation = 'depends_on'
+),
+instances AS MATERIALIZED (
     SELECT
         i.*,
         substr(md5(i.system || chr(31) || i.source_metric || chr(31) || i.ci_id || chr(31) || i.attributes), 1, 16) AS instance_id,
@@ -122,10 +128,37 @@ of_items AS (
     ]) AS anomaly_type
     FROM configuration_items
     UNION ALL SELECT ci_id, 'ci_duplicate' FROM configuration_items GROUP BY ALL HAVING count(*) > 1
+    UNION ALL SELECT ci_id, 'ci_owner_unknown' FROM configuration_items
+    WHERE status = 'in_use' AND owner_id IS NOT NULL AND owner_id NOT IN (SELECT owner_id FROM owners)
+    UNION ALL SELECT ci_id, 'ci_owner_inactive' FROM configuration_items JOIN owners USING (owner_id)
+    WHERE status = 'in_use' AND active = 'false'
+    UNION ALL SELECT c.ci_id, 'ci_group_contradiction' FROM configuration_items AS c JOIN owners AS o USING (owner_id)
+    WHERE c.status = 'in_use' AND c.support_group_id <> o.support_group_id
+        AND c.support_group_id IN (SELECT support_group_id FROM support_groups)
+        AND o.support_group_id IN (SELECT support_group_id FROM support_groups)
+    UNION ALL SELECT ci_id, 'ci_group_contradiction' FROM configuration_items
+    GROUP BY ci_id HAVING count(DISTINCT support_group_id) > 1
+    UNION ALL SELECT DISTINCT ci_id, 'ci_decommissioned_reporting' FROM configuration_items JOIN instances USING (ci_id)
+    WHERE status = 'decommissioned'
+),
+of_relations AS (
+    SELECT concat_ws('|', source_ci_id, relation, target_ci_id) AS subject_key, unnest([
+        if(source_ci_id NOT IN (SELECT ci_id FROM configuration_items) OR target_ci_id NOT IN (SELECT ci_id FROM configuration_items),
+            'relation_ci_unknown', NULL),
+        if((SELECT any_value(ci_class) FROM configuration_items WHERE ci_id = source_ci_id) = 'database' AND relation = 'connected_to',
+            'relation_class_mismatch', NULL)
+    ]) AS anomaly_type
+    FROM ci_relations
+    UNION ALL SELECT concat_ws('|', source_ci_id, relation, target_ci_id), 'relation_duplicate'
+    FROM ci_relations GROUP BY ALL HAVING count(*) > 1
+    UNION ALL SELECT concat_ws('|', source_ci_id, relation, target_ci_id), 'relation_cycle'
+    FROM ci_relations LEFT JOIN reaches ON start = target_ci_id AND ci_id = source_ci_id
+    WHERE relation = 'depends_on' AND (source_ci_id = target_ci_id OR start IS NOT NULL)
 )
 SELECT DISTINCT system, 'metric_instances', anomaly_type, subject_key FROM of_instances WHERE anomaly_type IS NOT NULL
 UNION ALL SELECT DISTINCT system, 'metric_definitions', anomaly_type, subject_key FROM of_definitions WHERE anomaly_type IS NOT NULL
 UNION ALL SELECT DISTINCT system, 'metric_samples', anomaly_type, subject_key FROM of_samples
 UNION ALL SELECT DISTINCT 'cmdb', 'configuration_items', anomaly_type, subject_key FROM of_items WHERE anomaly_type IS NOT NULL
+UNION ALL SELECT DISTINCT 'cmdb', 'ci_relations', anomaly_type, subject_key FROM of_relations WHERE anomaly_type IS NOT NULL
 UNION ALL SELECT system, 'metric_instances', 'missing_baseline_metric', subject_key FROM of_expected
 UNION ALL SELECT 'cmdb', 'configuration_items', 'missing_baseline_metric', subject_key FROM of_unmonitored

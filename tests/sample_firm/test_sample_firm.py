@@ -30,6 +30,14 @@ OF_INSTANCES = {
     "duplicate_instance", "refused_record", "deprecated_metric_in_use", "withdrawn_metric_in_use",
 }  # fmt: skip
 OF_OTHERS = {
+    "ci_decommissioned_reporting",
+    "ci_group_contradiction",
+    "ci_owner_inactive",
+    "ci_owner_unknown",
+    "relation_ci_unknown",
+    "relation_class_mismatch",
+    "relation_cycle",
+    "relation_duplicate",
     "definition_unit_missing", "definition_interval_missing", "definition_unit_unknown",
     "definition_unit_incompatible", "unmapped_metric", "definition_duplicate",
     "sample_value_missing", "sample_duplicate", "sample_outside_day", "ci_owner_missing",

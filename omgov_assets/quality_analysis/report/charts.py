@@ -100,7 +100,13 @@ def _svg(chart: dict[str, Any], title: str) -> Markup:
             "font": _FONT,
             "axis": {"labelColor": "#454c5a", "gridColor": "#dde1e8", "domainColor": "#9aa3b2", "tickColor": "#9aa3b2"},
             "view": {"stroke": None},
-            "legend": {"orient": "top", "labelColor": "#1b1f27", "symbolStrokeWidth": 2, "labelLimit": 240},
+            "legend": {
+                "orient": "top",
+                "labelColor": "#1b1f27",
+                "symbolStrokeWidth": 2,
+                "labelLimit": 240,
+                "columns": 3,
+            },
         },
     } | chart
     drawn = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)

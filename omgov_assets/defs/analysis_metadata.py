@@ -51,8 +51,10 @@ def of_statistics(summary: StatisticsSummary) -> dict[str, Any]:
 
 
 def of_rankings(first_ranks: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """A table for each dimension that has any rank."""
-    tables = {name: table(first_ranks.get(name, ()), _RANKING_COLUMNS) for name in RANKED_DIMENSIONS}
+    """A table for each dimension that has any rank. Owners are named by their key: events hold no personal data."""
+    tables = {
+        name: table(first_ranks.get(name, ()), _without_names(name, _RANKING_COLUMNS)) for name in RANKED_DIMENSIONS
+    }
     return {f"by_{name}": found for name, found in tables.items() if found is not None}
 
 
@@ -77,7 +79,7 @@ def of_scorecards(
             matrix.setdefault(row["subject_key"], {"system": row["subject_key"]})[dimension] = shown
     names = ("system", *(name for name in systems if name != OVERALL), OVERALL)
     found = {"systems": table(sorted(matrix.values(), key=lambda row: str(row["system"])), names)}
-    found |= {f"lowest_{kind}": table(rows, _SCORE_COLUMNS) for kind, rows in lowest.items()}
+    found |= {f"lowest_{kind}": table(rows, _without_names(kind, _SCORE_COLUMNS)) for kind, rows in lowest.items()}
     return metadata | {name: value for name, value in found.items() if value is not None}
 
 
@@ -114,6 +116,10 @@ def table(rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> dg.Tab
     return dg.MetadataValue.table(
         records, schema=dg.TableSchema([dg.TableColumn(name, _type_of(records, name)) for name in columns])
     )
+
+
+def _without_names(kind: str, columns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in columns if name != "label") if kind == "owner" else columns
 
 
 def _known(measures: Mapping[str, float | None]) -> dict[str, Any]:

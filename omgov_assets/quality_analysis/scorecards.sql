@@ -66,20 +66,21 @@ policies AS (
         count(*) AS policies,
         count(*) FILTER (verdict IN ('not_evaluated', 'error')) AS unjudged,
         -- Rows of datasets that have no CI are those that a policy looked at.
-        coalesce(max(evaluated) FILTER (verdict IN ('passed', 'failed')), 0) AS evaluated
+        coalesce(max(evaluated) FILTER (verdict IN ('passed', 'failed')), 0) AS evaluated,
+        coalesce(max(max(evaluated) FILTER (verdict IN ('passed', 'failed'))) OVER (PARTITION BY system, dataset), 0) AS known
     FROM check_results
-    GROUP BY ALL
+    GROUP BY system, dataset, quality_dimension
 ),
 by_row AS (
     -- Rows of a CI, and those of other datasets for the firm and their system.
     SELECT
-        subject_kind, subject_key, quality_dimension, system, dataset, policies, unjudged, known,
+        subject_kind, subject_key, quality_dimension, system, dataset, policies, unjudged, units.known,
         CASE WHEN policies > unjudged THEN n ELSE 0 END AS n
     FROM units
     JOIN policies USING (system, dataset)
     UNION ALL
     SELECT subject_kind, CASE subject_kind WHEN 'firm' THEN 'all' ELSE system END, quality_dimension, system, dataset,
-        policies, unjudged, evaluated AS known, evaluated AS n
+        policies, unjudged, known, evaluated AS n
     FROM policies, (VALUES ('firm'), ('system')) AS kinds(subject_kind)
     WHERE NOT (dataset = 'metric_instances' AND system IN (SELECT system FROM listed))
         AND NOT (dataset = 'configuration_items' AND system = $cmdb AND EXISTS (FROM ci_dimensions))
@@ -289,7 +290,7 @@ decided AS (
         END AS status,
         CASE
             WHEN subjects >= $minimum_subjects::BIGINT AND is_judged
-            THEN greatest(0, round(100 * (1 - penalty::DOUBLE / subjects), 4))
+            THEN greatest(0, 100 * (1 - penalty::DOUBLE / subjects))
         END AS score
     FROM scored
 ),
@@ -300,10 +301,11 @@ overall AS (
         ['scored', 'not_evaluated', 'too_few', 'no_subjects'][
             min(list_position(['scored', 'not_evaluated', 'too_few', 'no_subjects'], status))
         ] AS status,
-        CASE WHEN sum(dimension_weight) FILTER (status = 'scored') > 0 THEN round(
+        -- In the order of the dimensions, so that the last digits are the same every time.
+        CASE WHEN sum(dimension_weight) FILTER (status = 'scored') > 0 THEN
             list_sum(list(score * dimension_weight::DOUBLE ORDER BY d.quality_dimension) FILTER (status = 'scored'))
-            / sum(dimension_weight) FILTER (status = 'scored')::DOUBLE, 4
-        ) END AS score,
+            / sum(dimension_weight) FILTER (status = 'scored')::DOUBLE
+        END AS score,
         -- What is expected is not among the rows that are there.
         max(subjects) FILTER (d.quality_dimension <> 'coverage' OR expected IS NULL) + coalesce(max(expected), 0) AS subjects,
         any_value(coalesce(f.anomalous, 0)) AS anomalous,
@@ -339,7 +341,7 @@ SELECT
     r.status,
     r.score,
     p.score AS previous_score,
-    round(r.score - p.score, 4) AS change,
+    r.score - p.score AS change,
     r.subjects,
     r.anomalous AS anomalous_subjects,
     r.unjudged_pairs / nullif(r.pairs, 0) AS not_evaluated_share,

@@ -69,6 +69,7 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
         "quality/anomaly_statistics",
         "quality/check_results",
         "quality/governance_report",
+        "quality/scorecards",
         "quality/violations",
     ]
     checks = definitions.resolve_asset_graph().asset_check_keys

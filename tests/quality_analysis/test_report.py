@@ -105,7 +105,7 @@ def analyse(rooms: Rooms) -> None:
 
 def test_the_page_answers_what_where_since_when_and_whose(rooms: Rooms, tmp_path: Path) -> None:
     govern_bad_day(rooms)
-    path = write_report(rooms.lake, DAY, tmp_path / "report")
+    path = write_report(rooms.lake, DAY, tmp_path / "report").path
     assert path == tmp_path / "report" / "2026-11-20" / "index.html"
     text = Page(path).text
     assert "3.7 % of 1,000 metric instances are anomalous." in text
@@ -130,7 +130,7 @@ def test_every_quality_dimension_has_its_verdict(rooms: Rooms) -> None:
 
 def test_what_the_tables_hold_is_escaped_and_the_page_runs_nothing(rooms: Rooms, tmp_path: Path) -> None:
     govern_bad_day(rooms)
-    page = Page(write_report(rooms.lake, DAY, tmp_path))
+    page = Page(write_report(rooms.lake, DAY, tmp_path).path)
     assert ATTACK in page.text, "the attack is shown as text"
     names = {name for name, _ in page.tags}
     assert not names & {"script", "iframe", "object", "embed", "form", "link", "img"}
@@ -144,7 +144,7 @@ def test_what_the_tables_hold_is_escaped_and_the_page_runs_nothing(rooms: Rooms,
 
 def test_names_are_shown_but_no_address_and_no_value_of_a_record(rooms: Rooms, tmp_path: Path) -> None:
     govern_bad_day(rooms)
-    html = write_report(rooms.lake, DAY, tmp_path).read_text(encoding="utf-8")
+    html = write_report(rooms.lake, DAY, tmp_path).path.read_text(encoding="utf-8")
     assert "王伟" in html
     for private in ("13800000001", "wang@example.com", "secret-value"):
         assert private not in html
@@ -161,7 +161,7 @@ def test_the_same_lake_gives_the_same_page(rooms: Rooms, tmp_path: Path) -> None
 def test_a_clean_day_says_so(rooms: Rooms, tmp_path: Path) -> None:
     rooms.write("securities/metric_instances", DAY, [instance("i1")])
     analyse(rooms)
-    text = Page(write_report(rooms.lake, DAY, tmp_path)).text
+    text = Page(write_report(rooms.lake, DAY, tmp_path).path).text
     assert "No anomaly was found." in text
     assert "the day before was not governed" in text
 

@@ -1,0 +1,165 @@
+"""Ten nights in a row: every figure of the reports is what the first tables say, and trends follow the days.
+
+On one night a business system delivers nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from datetime import date, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from lake_content import rows_of
+from nights import Home
+from oracle.report_figures import PAGES, Day, days_of
+
+pytestmark = [pytest.mark.xdist_group("ten_nights"), pytest.mark.slow]
+
+FIRST = date(2026, 11, 9)
+DAYS = [FIRST + timedelta(days=n) for n in range(10)]
+SILENT = DAYS[5]
+SILENT_SYSTEM = "wealth_management"
+
+# One process for all nights: nothing of what is tested depends on starting anew.
+RUN = """
+import sys
+from datetime import date
+from omgov_assets.cli.night import govern
+from omgov_assets.data_lake.settings import Settings
+codes = [govern(Settings.from_environment(), date.fromisoformat(day), inventory=False) for day in sys.argv[1:]]
+assert set(codes) == {2}, codes
+"""
+
+
+@pytest.fixture(scope="module")
+def ten_nights(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Home:
+    home = Home(tmp_path_factory.mktemp("ten_nights"), project_root)
+    home.omgov(
+        "sample-firm", "--out", str(home.path), "--instances", "10000", "--definitions", "1000",
+        "--days", "10", "--day", FIRST.isoformat(), "--seed", "5",
+    )  # fmt: skip
+    shutil.rmtree(home.path / "landing" / SILENT_SYSTEM / "metric_instances" / SILENT.isoformat())
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *(day.isoformat() for day in DAYS)],
+        env=home.environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return home
+
+
+@pytest.fixture(scope="module")
+def oracle(ten_nights: Home) -> dict[date, Day]:
+    return {day.day: day for day in days_of(ten_nights.path, ten_nights.project / "governance", DAYS)}
+
+
+class Figures(HTMLParser):
+    """Every figure of a page, and what of its text is a number and no figure."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.found: list[tuple[tuple[str, ...], float]] = []
+        self.page: tuple[str, ...] = ()
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "main" and named.get("data-page"):
+            self.page = tuple(unquote(part) for part in str(named["data-page"]).split("/"))
+        if tag == "data":
+            path = tuple(unquote(part) for part in str(named["data-figure"]).split("/"))
+            self.found.append((path, float(str(named["value"]))))
+
+
+@pytest.mark.parametrize("day", [DAYS[0], SILENT, DAYS[6], DAYS[9]], ids=str)
+def test_every_figure_of_a_report_is_what_the_first_tables_say(
+    ten_nights: Home, oracle: dict[date, Day], day: date
+) -> None:
+    folder = ten_nights.path / "report" / day.isoformat()
+    page = Figures(folder / "index.html")
+    kinds = Counter(path[0] for path, _ in page.found)
+    assert {"total", "finding", "score", "lowest", "ranking", "admission", "delivery", "check", "cmdb"} <= set(kinds)
+    wrong = {path: (value, oracle[day].figure(path)) for path, value in page.found}
+    assert {path: pair for path, pair in wrong.items() if pair[0] != pytest.approx(pair[1], abs=1e-9)} == {}
+    # The other language shows the same.
+    assert Figures(folder / "zh" / "index.html").found == page.found
+
+
+@pytest.mark.parametrize("day", [DAYS[9]], ids=str)
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_figure_of_every_page_is_what_the_first_tables_say(
+    ten_nights: Home, oracle: dict[date, Day], day: date, kind: str
+) -> None:
+    seen = set()
+    for path in sorted((ten_nights.path / "report" / day.isoformat() / kind).iterdir()):
+        page = Figures(path)
+        assert page.page[0] == kind
+        seen.add(page.page[1])
+        assert page.found
+        wrong = {name: (value, oracle[day].page_figure(*page.page, name)) for name, value in page.found}
+        assert {n: pair for n, pair in wrong.items() if pair[0] != pytest.approx(pair[1], abs=1e-9)} == {}, page.page
+    assert seen == oracle[day].keys_with_a_page(kind)
+
+
+def test_a_silent_system_has_no_data_and_resolves_nothing(ten_nights: Home, oracle: dict[date, Day]) -> None:
+    lake = ten_nights.path / "lake"
+    where = f"day = '{SILENT}' AND subject_kind = 'system' AND subject_key = '{SILENT_SYSTEM}'"
+    cards = rows_of(lake, "quality/scorecards", "quality_dimension, status, score, resolved_anomalies", where)
+    by_dimension = {row[0]: row[1:] for row in cards}
+    assert by_dimension["timeliness"] == ("not_evaluated", None, 0)
+    before = oracle[SILENT - timedelta(days=1)]
+    of_instances = [n for n in before.anomalies if n[:2] == (SILENT_SYSTEM, "metric_instances")]
+    unverified = [row for row, outcome in oracle[SILENT].gone if outcome == "unverified"]
+    assert len(unverified) >= len(of_instances) > 100
+    total = rows_of(
+        lake,
+        "quality/anomaly_statistics",
+        "unverified_anomalies, not_evaluated_share > 0.05",
+        f"day = '{SILENT}' AND dimension_set = 'all'",
+    )
+    assert total == [(len(unverified), True)]
+
+
+def test_every_day_accounts_for_the_anomalies_of_the_day_before(ten_nights: Home) -> None:
+    rows = rows_of(
+        ten_nights.path / "lake",
+        "quality/anomaly_statistics",
+        "day::VARCHAR, anomalies, new_anomalies, resolved_anomalies, withdrawn_anomalies, unverified_anomalies",
+        "dimension_set = 'all'",
+    )
+    by_day = {day: counts for day, *counts in sorted(rows)}
+    assert len(by_day) == len(DAYS)
+    for day in DAYS[1:]:
+        (before, *_), (now, new, *gone) = by_day[str(day - timedelta(days=1))], by_day[str(day)]
+        assert now == before + new - sum(gone)
+    assert sum(counts[2] for counts in by_day.values()) > 0, "some defects of the firm end"
+
+
+def test_trends_hold_every_night_so_far(ten_nights: Home) -> None:
+    page = Figures(ten_nights.path / "report" / DAYS[9].isoformat() / "index.html")
+    trend = {
+        path[3]: value for path, value in page.found if path[:3] == ("trend", "firm", "all") and path[4] == "anomalies"
+    }
+    assert list(trend) == [str(day) for day in DAYS]
+    first = (ten_nights.path / "report" / DAYS[0].isoformat() / "index.html").read_text(encoding="utf-8")
+    assert "Trends begin with the second night." in first
+    assert first.count("<svg") == 0
+    assert (ten_nights.path / "report" / DAYS[9].isoformat() / "index.html").read_text(encoding="utf-8").count(
+        "<svg"
+    ) >= 2
+
+
+def test_what_was_planted_is_found_on_every_night_that_was_whole(ten_nights: Home) -> None:
+    for day in (DAYS[3], DAYS[9]):
+        result = json.loads(ten_nights.omgov("evaluate", "--day", str(day), "--format", "json").stdout)
+        assert [row for row in result if row["f1"] < 1] == []

@@ -140,15 +140,23 @@ def picture_dagster(browser: Browser, url: str, out: Path) -> None:
 
 
 def picture_report(browser: Browser, home: Path, day: str, out: Path) -> None:
-    """The top of the day's report, as a browser opens the file."""
-    reports = sorted(path for path in (home / "report").rglob("*.html") if day in str(path))
-    if not reports:
+    """The day's report as a browser opens the files: on a desk, on a phone in the second language, and a group's page."""
+    folder = home / "report" / day
+    if not (folder / "index.html").is_file():
         raise ScreenshotError(f"no report of {day} under {home / 'report'}; run `make demo DAY={day}` first")
-    page = _open(browser, {"width": 1280, "height": 1400})
-    page.goto(reports[0].as_uri())
-    page.locator("body").wait_for()
-    _save(page, out / "report.png")
-    page.close()
+    groups = sorted((folder / "support_group").glob("*.html"))
+    pictures = [
+        ("report.png", folder / "index.html", {"width": 1440, "height": 1500}),
+        ("report_phone.png", folder / "zh" / "index.html", {"width": 390, "height": 844}),
+        *(("report_group.png", page, {"width": 1440, "height": 1500}) for page in groups[:1]),
+    ]
+    for name, path, viewport in pictures:
+        if path.is_file():
+            page = _open(browser, viewport)
+            page.goto(path.as_uri())
+            page.locator("main").wait_for()
+            _save(page, out / name)
+            page.close()
 
 
 def picture_rankings(browser: Browser, dimensions: list[str], day: str, out: Path) -> None:

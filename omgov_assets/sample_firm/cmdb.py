@@ -113,7 +113,7 @@ class _EnteredOwners:
 def _entered_owners(estate: Estate, in_use: Bools, owned: Bools) -> _EnteredOwners:
     eligible = in_use & owned & ~estate.owner_left & ~estate.never_registered & ~estate.unknown_group
     deleted = one_in(_ONE_IN["owner_deleted"], estate, eligible)
-    moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted)
+    moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted & ~_disagreeing(estate))
     # The third member of another group works for the firm.
     elsewhere = (1 + estate.group % (GROUPS - 1)) * MEMBERS + 3
     return _EnteredOwners(np.where(owned, np.where(moved, elsewhere, estate.owner), -1), deleted, moved)
@@ -156,7 +156,7 @@ def _anomalies(
         ("ci_unrelated", "host_without_relations"): in_use & estate.unrelated,
         ("ci_owner_inactive", "owner_left"): in_use & owned & estate.owner_left,
         ("ci_owner_unknown", "owner_deleted"): owners.deleted,
-        ("ci_group_contradiction", "owner_moved"): owners.moved & ~_disagreeing(estate),
+        ("ci_group_contradiction", "owner_moved"): owners.moved,
         ("ci_group_contradiction", "entries_disagree"): _disagreeing(estate),
         ("ci_owner_contradiction", "entries_name_two_owners"): _with_two_owners(estate, owners),
     }

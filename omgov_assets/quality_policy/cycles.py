@@ -7,7 +7,7 @@ relation means.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 from uuid import uuid4
 from weakref import WeakKeyDictionary
 
@@ -16,31 +16,32 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy
 
-from omgov_assets.quality_policy.duckdb_engine_for_gx import kept_rows
 
-
-def cyclic_rows(engine: sqlalchemy.Engine, edges: sqlalchemy.Select[Any, Any]) -> sqlalchemy.TableClause:
+def cyclic_rows(engine: sqlalchemy.Engine, edges: sqlalchemy.TableClause) -> sqlalchemy.TableClause:
     """The edges that lie on a cycle as a table (source, target), made once for an engine.
 
     Args:
         engine: of a DuckDB connection.
-        edges: distinct edges: source and target as text, neither null.
+        edges: table of distinct edges, kept under a name of its own: source and target as text, neither null.
     """
-    kept = kept_rows(engine, edges).name
     tables = _cycles.setdefault(engine, {})
-    if kept not in tables:
+    if edges.name not in tables:
         with engine.connect() as connection:
-            tables[kept] = _find(connection.connection.driver_connection, kept)
-    return sqlalchemy.table(tables[kept], sqlalchemy.column("source"), sqlalchemy.column("target"))
+            con = cast(duckdb.DuckDBPyConnection, connection.connection.driver_connection)
+            tables[edges.name] = _find(con, edges.name)
+    return sqlalchemy.table(tables[edges.name], sqlalchemy.column("source"), sqlalchemy.column("target"))
 
 
 _cycles: WeakKeyDictionary[sqlalchemy.Engine, dict[str, str]] = WeakKeyDictionary()
 
 
 def _find(con: duckdb.DuckDBPyConnection, edges: str) -> str:
-    """Create the table of cyclic edges; returns its name. ``edges`` is a name made by ``kept_rows``."""
+    """Create the table of cyclic edges; returns its name. ``edges`` is a name that was made, not given."""
     nodes, cyclic, name = (f"{kind}_{uuid4().hex}" for kind in ("nodes", "cyclic", "cycles"))
-    con.execute(f"CREATE TABLE {nodes} AS SELECT source AS node FROM {edges} UNION SELECT target FROM {edges}")  # noqa: S608 - made here
+    # On a cycle is only what something leads to and what leads to something; the joins leave out the rest.
+    con.execute(
+        f"CREATE TABLE {nodes} AS SELECT source AS node FROM {edges} INTERSECT SELECT target FROM {edges}"  # noqa: S608
+    )
     numbered = con.sql(
         f"SELECT e.rowid AS edge, s.rowid AS source, t.rowid AS target FROM {edges} AS e "  # noqa: S608
         f"JOIN {nodes} AS s ON s.node = e.source JOIN {nodes} AS t ON t.node = e.target"

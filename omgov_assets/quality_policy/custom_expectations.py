@@ -34,7 +34,7 @@ from great_expectations.expectations.metrics.map_metric_provider import (
 
 from omgov_assets.data_lake.sql import identifier, qualified
 from omgov_assets.quality_policy.cycles import cyclic_rows
-from omgov_assets.quality_policy.duckdb_engine_for_gx import DuckDBExecutionEngine
+from omgov_assets.quality_policy.duckdb_engine_for_gx import DuckDBExecutionEngine, kept_rows
 from omgov_assets.quality_policy.duckdb_metrics_for_gx import key_of
 
 # ruff: noqa: N805 - GX and pydantic bind the class
@@ -250,13 +250,13 @@ class RelationsAcyclic(ColumnMapMetricProvider):
         target = _column(target_column, _metrics)
         ends = [sqlalchemy.cast(end, sqlalchemy.String) for end in (column, target)]
         source = _table.subquery() if isinstance(_table, sqlalchemy.Select) else _table
-        edges = (
+        edges: Any = (
             sqlalchemy.select(ends[0].label("source"), ends[1].label("target"))
             .select_from(source)
             .where(column.is_not(None), target.is_not(None))
             .distinct()
         )
-        cycles = cyclic_rows(_execution_engine.engine, edges)
+        cycles = cyclic_rows(_execution_engine.engine, kept_rows(_execution_engine.engine, edges))
         on_one = sqlalchemy.select(sqlalchemy.func.row(cycles.c.source, cycles.c.target)).select_from(cycles)
         return sqlalchemy.or_(target.is_(None), sqlalchemy.func.row(*ends).not_in(on_one))
 

@@ -57,6 +57,7 @@ def one_in(number: int, estate: Estate, eligible: Bools) -> Bools:
 def relate(estate: Estate, names: np.ndarray) -> Relations:
     """All relations: runs_on, depends_on and connected_to between CIs that the CMDB knows; some hosts are left out."""
     found = Relations(list(_sound(estate, names)))
+    found.look_alikes += list(_second_uplinks(found.rows))[:50]
     registered = ~estate.never_registered
     applications = registered & (estate.ci_class == APPLICATION)
     hosts = registered & ~estate.unrelated & (estate.ci_class == HOST)
@@ -105,6 +106,16 @@ def _plant_circles(found: Relations, applications: list[str]) -> None:
         found.resemble("leads_into_a_circle", "relation_cycle", [(g, "depends_on", a)])
         diamond = [(g, "depends_on", h), (g, "depends_on", i), (h, "depends_on", j), (i, "depends_on", j)]
         found.resemble("diamond", "relation_cycle", diamond)
+
+
+def _second_uplinks(rows: list[Relation]) -> Iterator[tuple[str, str, str]]:
+    """Two relations of a host, to two devices, are no relation listed twice."""
+    connected = set()
+    for source, relation, target in rows:
+        if relation == "connected_to" and source in connected:
+            yield "second_uplink", "relation_duplicate", f"{source}|{relation}|{target}"
+        elif relation == "connected_to":
+            connected.add(source)
 
 
 def _sound(estate: Estate, names: np.ndarray) -> Iterator[Relation]:

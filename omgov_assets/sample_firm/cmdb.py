@@ -43,6 +43,7 @@ _ONE_IN = {
     "owner_deleted": 700,
     "owner_moved": 500,
     "entries_disagree": 2,
+    "entries_name_two_owners": 2,
 }
 
 
@@ -72,7 +73,7 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
     items = _items(estate, names, in_use, owners, day)
     silent = _silent_hosts(estate, day)
     once = pa.concat_tables([_sites(day), items.take(pa.array(listed)), silent])
-    again = _entered_again(estate, items)
+    again = _entered_again(estate, items, owners)
     relations = relate(estate, names)
     tables = {
         "configuration_items": pa.concat_tables([once, again]),
@@ -90,7 +91,7 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
     return CmdbDay(
         tables,
         anomalies,
-        list(_look_alikes(estate, names, in_use, not_in_use)),
+        list(_look_alikes(estate, names, in_use, owners, not_in_use)),
         relations.anomalies,
         relations.look_alikes,
         not_in_use,
@@ -112,7 +113,7 @@ class _EnteredOwners:
 def _entered_owners(estate: Estate, in_use: Bools, owned: Bools) -> _EnteredOwners:
     eligible = in_use & owned & ~estate.owner_left & ~estate.never_registered & ~estate.unknown_group
     deleted = one_in(_ONE_IN["owner_deleted"], estate, eligible)
-    moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted)
+    moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted & ~_disagreeing(estate))
     # The third member of another group works for the firm.
     elsewhere = (1 + estate.group % (GROUPS - 1)) * MEMBERS + 3
     return _EnteredOwners(np.where(owned, np.where(moved, elsewhere, estate.owner), -1), deleted, moved)
@@ -123,13 +124,23 @@ def _disagreeing(estate: Estate) -> Bools:
     return one_in(_ONE_IN["entries_disagree"], estate, estate.entered_twice & ~estate.never_registered)
 
 
-def _entered_again(estate: Estate, items: pa.Table) -> pa.Table:
+def _with_two_owners(estate: Estate, owners: _EnteredOwners) -> Bools:
+    """CIs whose second entry names a colleague of the owner whom the first names."""
+    eligible = estate.entered_twice & ~estate.never_registered & (owners.owner >= 0)
+    return one_in(_ONE_IN["entries_name_two_owners"], estate, eligible) if eligible.any() else eligible
+
+
+def _entered_again(estate: Estate, items: pa.Table, owners: _EnteredOwners) -> pa.Table:
     """The second entries."""
     other = np.char.add("SG-", np.char.zfill((2 + estate.group % (GROUPS - 1)).astype(str), 2))
     groups = np.where(_disagreeing(estate), other, np.array(items["support_group_id"].to_pylist()))
-    position = items.column_names.index("support_group_id")
-    changed = items.set_column(position, "support_group_id", pa.array(groups))
-    return changed.take(pa.array(np.flatnonzero(estate.entered_twice)))
+    # Another of the members who are never inactive.
+    member = 1 + owners.owner % MEMBERS % (MEMBERS - 2)
+    colleague = _owner_ids(owners.owner // MEMBERS * MEMBERS + member)
+    named = np.where(_with_two_owners(estate, owners), colleague, np.array(items["owner_id"].to_pylist()))
+    for column, values in (("support_group_id", groups), ("owner_id", named)):
+        items = items.set_column(items.column_names.index(column), column, pa.array(values.tolist(), pa.string()))
+    return items.take(pa.array(np.flatnonzero(estate.entered_twice)))
 
 
 def _anomalies(
@@ -145,8 +156,9 @@ def _anomalies(
         ("ci_unrelated", "host_without_relations"): in_use & estate.unrelated,
         ("ci_owner_inactive", "owner_left"): in_use & owned & estate.owner_left,
         ("ci_owner_unknown", "owner_deleted"): owners.deleted,
-        ("ci_group_contradiction", "owner_moved"): owners.moved & ~_disagreeing(estate),
+        ("ci_group_contradiction", "owner_moved"): owners.moved,
         ("ci_group_contradiction", "entries_disagree"): _disagreeing(estate),
+        ("ci_owner_contradiction", "entries_name_two_owners"): _with_two_owners(estate, owners),
     }
     for (anomaly_type, defect), where in found.items():
         for name in names[where & listed]:
@@ -154,14 +166,22 @@ def _anomalies(
 
 
 def _look_alikes(
-    estate: Estate, names: np.ndarray, in_use: Bools, not_in_use: list[tuple[str, str]]
+    estate: Estate, names: np.ndarray, in_use: Bools, owners: _EnteredOwners, not_in_use: list[tuple[str, str]]
 ) -> Iterator[tuple[str, str, str]]:
     for name in names[estate.owner_left & ~in_use & ~estate.never_registered][:50]:
-        yield "owner_left_of_a_retired_ci", "ci_owner_inactive", str(name)
+        yield "owner_left_of_a_ci_not_in_use", "ci_owner_inactive", str(name)
+    # Every second of the silent hosts is of somebody who left.
+    for name, _ in not_in_use[::2]:
+        yield "owner_left_of_a_ci_not_in_use", "ci_owner_inactive", name
     for name, status in not_in_use:
         if status == "decommissioned":
             yield "decommissioned_and_silent", "decommissioned_ci", name
-    for name in names[estate.ci_class == APPLICATION][:50]:
+            yield "decommissioned_and_not_reporting", "ci_decommissioned_reporting", name
+    # A group that does not exist is not another group than the owner's.
+    dissolved = estate.unknown_group & ~estate.never_registered & ~owners.moved & ~_disagreeing(estate)
+    for name in names[dissolved & (owners.owner >= 0)][:50]:
+        yield "owner_of_a_dissolved_group", "ci_group_contradiction", str(name)
+    for name in names[(estate.ci_class == APPLICATION) & ~estate.never_registered][:50]:
         yield "application_without_site", "ci_site_missing", str(name)
 
 
@@ -194,6 +214,8 @@ def _silent_hosts(estate: Estate, day: BusinessDay) -> pa.Table:
     """Hosts that report nothing and need not: decommissioned ones, and every fourth planned."""
     size = estate.silent_hosts
     number = np.arange(1, size + 1)
+    left = np.flatnonzero(estate.inactive_owners)
+    owner = np.where(number % 2 == 1, left[number % len(left)], (1 + number % (GROUPS - 1)) * MEMBERS + 1)
     return _table(
         day,
         ci_id=pa.array(np.char.add("HOST-9", np.char.zfill(number.astype(str), 5))),
@@ -203,7 +225,7 @@ def _silent_hosts(estate: Estate, day: BusinessDay) -> pa.Table:
         site_id=pa.array(_site_ids(number % SITES)),
         rack=pa.nulls(size, pa.string()),
         support_group_id=pa.array(np.char.add("SG-", np.char.zfill((2 + number % (GROUPS - 1)).astype(str), 2))),
-        owner_id=pa.array(_owner_ids((1 + number % (GROUPS - 1)) * MEMBERS + 1)),
+        owner_id=pa.array(_owner_ids(owner)),
         tier=pa.nulls(size, pa.int64()),
         ip_address=pa.nulls(size, pa.string()),
     )

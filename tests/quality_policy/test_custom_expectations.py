@@ -148,6 +148,12 @@ def test_a_hundred_thousand_relations_in_a_row_disturb_nobody(
     assert judged(con, ACYCLIC, column="source", target_column="target").failed == failed
 
 
+def test_a_relation_listed_often_counts_as_often_and_lies_on_the_same_cycle(con: duckdb.DuckDBPyConnection) -> None:
+    # 256 is nothing in a byte: edges are counted once before they become a matrix.
+    relations(con, [("a", "b")] * 256 + [("b", "a"), ("b", "c")])
+    assert failing(con, judged(con, ACYCLIC, column="source", target_column="target")) == list(range(1, 258))
+
+
 def test_without_relations_there_is_no_cycle(con: duckdb.DuckDBPyConnection) -> None:
     relations(con, [])
     verdict = judged(con, ACYCLIC, column="source", target_column="target")

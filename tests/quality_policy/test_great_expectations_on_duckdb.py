@@ -47,6 +47,7 @@ OWN_METRICS = {
     "column_values.ci_consistent_with_cmdb",
     "column_values.unit_equals_standard",
     "column_values.vary",
+    "column_values.relations_acyclic",
 }
 UNKNOWN_COLUMN = policy("unknown_column", "expect_column_values_to_not_be_null", column="absent")
 

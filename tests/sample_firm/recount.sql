@@ -138,6 +138,8 @@ of_items AS (
         AND o.support_group_id IN (SELECT support_group_id FROM support_groups)
     UNION ALL SELECT ci_id, 'ci_group_contradiction' FROM configuration_items
     GROUP BY ci_id HAVING count(DISTINCT support_group_id) > 1
+    UNION ALL SELECT a.ci_id, 'ci_owner_contradiction' FROM configuration_items AS a JOIN configuration_items AS b USING (ci_id)
+    WHERE a.owner_id < b.owner_id
     UNION ALL SELECT DISTINCT ci_id, 'ci_decommissioned_reporting' FROM configuration_items JOIN instances USING (ci_id)
     WHERE status = 'decommissioned'
 ),

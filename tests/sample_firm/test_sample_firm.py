@@ -30,14 +30,8 @@ OF_INSTANCES = {
     "duplicate_instance", "refused_record", "deprecated_metric_in_use", "withdrawn_metric_in_use",
 }  # fmt: skip
 OF_OTHERS = {
-    "ci_decommissioned_reporting",
-    "ci_group_contradiction",
-    "ci_owner_inactive",
-    "ci_owner_unknown",
-    "relation_ci_unknown",
-    "relation_class_mismatch",
-    "relation_cycle",
-    "relation_duplicate",
+    "ci_decommissioned_reporting", "ci_group_contradiction", "ci_owner_contradiction", "ci_owner_inactive",
+    "ci_owner_unknown", "relation_ci_unknown", "relation_class_mismatch", "relation_cycle", "relation_duplicate",
     "definition_unit_missing", "definition_interval_missing", "definition_unit_unknown",
     "definition_unit_incompatible", "unmapped_metric", "definition_duplicate",
     "sample_value_missing", "sample_duplicate", "sample_outside_day", "ci_owner_missing",
@@ -115,6 +109,29 @@ def test_what_only_seems_to_violate_the_standard_or_the_baseline_is_there(home: 
         "deprecated_within_grace", "baseline_reported_elsewhere", "application_of_a_lower_tier",
         "planned_without_baseline", "decommissioned_without_baseline",
     }  # fmt: skip
+
+
+def test_the_smallest_firm_has_each_contradiction_of_the_cmdb(tmp_path: Path) -> None:
+    generate_firm(tmp_path, definitions=1, instances=10_000, days=1, first_day=DAY, seed=FRESH_SEED)
+    rows = query(f"SELECT DISTINCT anomaly_type FROM '{tmp_path}/truth/{DAY}.parquet' WHERE system = 'cmdb'")
+    assert {name for (name,) in rows} == {name for name in OF_OTHERS if name.startswith(("ci_", "relation_"))} | {
+        "missing_baseline_metric"
+    }
+    kinds = {kind for (kind,) in query(f"SELECT DISTINCT kind FROM '{tmp_path}/truth/look_alikes/{DAY}.parquet'")}
+    assert kinds >= {
+        "owner_left_of_a_ci_not_in_use", "decommissioned_and_not_reporting", "owner_of_a_dissolved_group",
+        "diamond", "leads_into_a_circle", "second_uplink",
+    }  # fmt: skip
+
+
+def test_about_an_eighth_of_the_hosts_is_connected_to_two_devices(home: Path) -> None:
+    ((twice, hosts),) = query(
+        f"""SELECT count(*) FILTER (devices = 2), count(*) FROM (
+            SELECT source_ci_id, count(DISTINCT target_ci_id) AS devices
+            FROM '{home}/landing/cmdb/ci_relations/{DAY}/*.csv'
+            WHERE relation = 'connected_to' AND source_ci_id LIKE 'HOST-%' GROUP BY ALL)"""
+    )
+    assert 0.08 < twice / hosts < 0.17
 
 
 def test_only_expected_instances_are_not_rows(home: Path) -> None:

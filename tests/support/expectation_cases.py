@@ -406,6 +406,9 @@ def _own_cases() -> list[Case]:
             min_values=2,
             expected=(False, 5, [3, 4, 5, 6]),
         ),
+        # 5 leads to 6 and 6 to 5; their rows are the only ones whose ends are numbers of both columns.
+        _c("column_relations_to_be_acyclic", column="id", target_column="k", expected=(False, 6, [5, 6])),
+        _c("column_relations_to_be_acyclic", column="s", target_column=QUOTED, expected=(True, 5, [])),
         _c(
             "baseline_metrics_to_be_reported",
             column="s",

@@ -10,8 +10,14 @@ owners AS (
     FROM own.owners
     QUALIFY row_number() OVER (PARTITION BY owner_id ORDER BY _batch_id, _record_no) = 1
 ),
-contradicting AS (
-    SELECT ci_id FROM dataset GROUP BY ci_id HAVING count(DISTINCT support_group_id) > 1
+entries AS (
+    -- An entry that says nothing contradicts none.
+    SELECT
+        ci_id,
+        count(DISTINCT support_group_id) <= 1 AS is_group_agreed,
+        count(DISTINCT owner_id) <= 1 AS is_owner_agreed
+    FROM dataset
+    GROUP BY ci_id
 ),
 reporting AS (
     SELECT DISTINCT ci_id FROM firm.metric_instances
@@ -29,7 +35,9 @@ SELECT
             AND o.support_group_id IN (SELECT support_group_id FROM own.support_groups)
         THEN c.support_group_id = o.support_group_id
     END AS is_group_of_owner,
-    c.ci_id NOT IN (SELECT ci_id FROM contradicting) AS is_group_agreed,
+    e.is_group_agreed,
+    e.is_owner_agreed,
     c.ci_id IN (SELECT ci_id FROM reporting WHERE ci_id IS NOT NULL) AS is_reporting
 FROM dataset AS c
 LEFT JOIN owners AS o USING (owner_id)
+LEFT JOIN entries AS e ON e.ci_id = c.ci_id

@@ -140,7 +140,7 @@ def picture_dagster(browser: Browser, url: str, out: Path) -> None:
 
 
 def picture_report(browser: Browser, home: Path, day: str, out: Path) -> None:
-    """The day's report as a browser opens the files: on a desk, on a phone in the second language, and a group's page."""
+    """The day's report as a browser opens it: on a desk, on a phone in the second language, and a group's page."""
     folder = home / "report" / day
     if not (folder / "index.html").is_file():
         raise ScreenshotError(f"no report of {day} under {home / 'report'}; run `make demo DAY={day}` first")

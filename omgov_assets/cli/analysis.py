@@ -80,6 +80,7 @@ def scorecards(
         str, typer.Option("--quality-dimension", help="overall, or one quality dimension.")
     ] = "overall",
     top: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    key: Annotated[str | None, typer.Option(help="One subject alone: its key or name.")] = None,
     best: Annotated[bool, typer.Option("--best", help="The highest scores first, not the lowest.")] = False,
     day: Day = None,
     output: Output = Format.TABLE,
@@ -95,9 +96,13 @@ def scorecards(
     lake = lake_of(home, project)
     chosen = day_or_last(lake, "quality/scorecards", day)
     try:
-        rows = read_scorecards(lake, kinds[by], chosen, quality_dimension=quality_dimension, top=top, best_first=best)
+        rows = read_scorecards(
+            lake, kinds[by], chosen, quality_dimension=quality_dimension, top=top, best_first=best, key=key
+        )
     except NotScoredError as error:
         fail(str(error))
+    if not rows and key:
+        fail(f"--key {key}: {chosen} has no scorecard of that {by.replace('_', ' ')}")
     if not rows and quality_dimension != OVERALL:
         fail(f"--quality-dimension {quality_dimension}: nothing is scored by it; try overall, accuracy, coverage, …")
     if output is Format.TABLE:

@@ -37,19 +37,16 @@ def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]
         The days that were recomputed, in order.
     """
     recomputed: list[date] = []
-    following = day + timedelta(days=1)
-    while lake.has_day(STATISTICS, following):
+    following, is_changed_before = day + timedelta(days=1), True
+    while is_changed_before and lake.has_day(STATISTICS, following):
         before = _first_seen_days(lake, following)
         identify_anomalies(lake, following, rules)
+        # What a day says of the day before it depends on that day, too: what was resolved, and after how long.
+        compute_statistics(lake, following, rules)
+        rank_anomalies(lake, following)
+        compute_scorecards(lake, following, rules)
         recomputed.append(following)
-        is_changed = _first_seen_days(lake, following) != before
-        # The next day always says what became of this one; later ones only know since when an anomaly has been there.
-        if is_changed or len(recomputed) == 1:
-            compute_statistics(lake, following, rules)
-            rank_anomalies(lake, following)
-            compute_scorecards(lake, following, rules)
-        if not is_changed:
-            break
+        is_changed_before = _first_seen_days(lake, following) != before
         following += timedelta(days=1)
     return recomputed
 

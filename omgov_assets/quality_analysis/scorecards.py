@@ -10,13 +10,14 @@ import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.control import BASELINE_METRICS
+from omgov_assets.model_management.score_rules import QualityDimension
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_labels, register_cmdb
 from omgov_assets.quality_analysis.inventory import register_inventory
@@ -60,10 +61,12 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
 
     A score is ``100 × (1 - penalty / subjects)``. *Subjects* are the rows that policies of the dimension judged:
     metric instances and CIs, by the dimensions of their CI, and for the firm and for business systems the rows of
-    the other datasets as well. Coverage is judged of the instances that the baseline expects instead. The *penalty*
+    the other datasets as well, but for the points of series. Coverage of what has a CI is judged of the instances that
+    the baseline expects instead, where a policy has judged whether they are reported. The *penalty*
     sums, over the subjects with an anomaly of the dimension, the weight of the worst severity. What was not judged is
     in neither: a subject without any verdict has no score, and ``not_evaluated_share`` says how much is missing.
-    The overall score is the weighted mean of the scores that there are.
+    The overall score is the weighted mean of the scores that there are. There is no ``change`` where other datasets
+    were judged than the day before.
 
     An instance that the baseline expects is of each system that reports anything of its CI, and of the CMDB.
 
@@ -89,6 +92,7 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
             "cmdb": CMDB,
             "systems": list(rules.systems),
             "minimum_subjects": scores.minimum_subjects,
+            "quality_dimensions": list(get_args(QualityDimension)),
             "policy_hash": hash_of_all_policies(con),
             "data_versions": json.dumps(versions, sort_keys=True, separators=(",", ":")),
         }
@@ -110,8 +114,11 @@ def read_scorecards(
     quality_dimension: str = OVERALL,
     top: int | None = None,
     best_first: bool = False,
+    key: str | None = None,
 ) -> list[dict[str, Any]]:
     """Scorecards of one kind of subject, the lowest score first; those without a score follow, by key.
+
+    ``key`` is a key or a name, where one subject alone is wanted.
 
     Returns:
         Rows with the columns of ``quality/scorecards`` but those of provenance; day is ISO text.
@@ -127,9 +134,10 @@ def read_scorecards(
         query = (
             "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM scorecards "  # noqa: S608 - fixed words
             "WHERE subject_kind = $kind AND quality_dimension = $quality_dimension "
+            "AND ($key IS NULL OR $key IN (subject_key, label)) "
             f"ORDER BY score {order} NULLS LAST, anomalies DESC, subject_key LIMIT $top"
         )
-        params = {"kind": kind, "quality_dimension": quality_dimension, "top": top}
+        params = {"kind": kind, "quality_dimension": quality_dimension, "top": top, "key": key}
         rows: list[dict[str, Any]] = con.sql(query, params=params).to_arrow_table().to_pylist()
     return rows
 

@@ -1,6 +1,8 @@
 -- Scorecards of a day: one row for each subject and quality dimension, and one for all dimensions together.
 WITH dimensions AS (
-    SELECT quality_dimension, weight FROM quality_dimension_weights
+    SELECT quality_dimension, coalesce(weight, 0) AS weight
+    FROM (SELECT unnest($quality_dimensions::VARCHAR[]) AS quality_dimension)
+    LEFT JOIN quality_dimension_weights USING (quality_dimension)
 ),
 
 -- --- What is judged: rows by dataset, attributed to the subjects that they are of ----------------------------------------
@@ -71,6 +73,32 @@ policies AS (
     FROM check_results
     GROUP BY system, dataset, quality_dimension
 ),
+judged_before AS (
+    SELECT system, dataset, quality_dimension, bool_or(verdict IN ('passed', 'failed')) AS is_judged
+    FROM previous_check_results
+    GROUP BY ALL
+),
+-- Datasets by whether a quality dimension was judged on both days, or on neither: only then its scores can be compared.
+comparable AS (
+    SELECT
+        system, dataset, quality_dimension,
+        coalesce(p.policies > p.unjudged, false) = coalesce(b.is_judged, false) AS is_comparable
+    FROM policies AS p
+    FULL JOIN judged_before AS b USING (system, dataset, quality_dimension)
+),
+incomparable AS (
+    SELECT DISTINCT subject_kind, subject_key, quality_dimension
+    FROM (
+        SELECT subject_kind, subject_key, quality_dimension
+        FROM units
+        JOIN comparable USING (system, dataset)
+        WHERE NOT is_comparable
+        UNION ALL
+        SELECT subject_kind, CASE subject_kind WHEN 'firm' THEN 'all' ELSE system END, quality_dimension
+        FROM comparable, (VALUES ('firm'), ('system')) AS kinds(subject_kind)
+        WHERE NOT is_comparable
+    )
+),
 by_row AS (
     -- Rows of a CI, and those of other datasets for the firm and their system.
     SELECT
@@ -82,7 +110,9 @@ by_row AS (
     SELECT subject_kind, CASE subject_kind WHEN 'firm' THEN 'all' ELSE system END, quality_dimension, system, dataset,
         policies, unjudged, known, evaluated AS n
     FROM policies, (VALUES ('firm'), ('system')) AS kinds(subject_kind)
-    WHERE NOT (dataset = 'metric_instances' AND system IN (SELECT system FROM listed))
+    -- The points of a series are no subjects; the series is.
+    WHERE dataset <> 'metric_samples'
+        AND NOT (dataset = 'metric_instances' AND system IN (SELECT system FROM listed))
         AND NOT (dataset = 'configuration_items' AND system = $cmdb AND EXISTS (FROM ci_dimensions))
 ),
 
@@ -98,9 +128,30 @@ expected AS (
     JOIN baseline_metrics AS b ON b.ci_class = c.ci_class AND (b.tier IS NULL OR b.tier = c.tier)
     WHERE c.status = 'in_use'
 ),
+reporting AS (
+    SELECT DISTINCT system, ci_id FROM by_ci WHERE dataset = 'metric_instances'
+),
+judging AS (
+    -- Who judges whether anything is missing of a CI: the systems that report of it, the CMDB where none does.
+    SELECT system, dataset FROM policies WHERE quality_dimension = 'coverage' AND policies > unjudged
+),
 expected_by_ci AS (
-    SELECT ci_id, count(*) AS n, any_value(application_ids) AS application_ids, any_value(support_group_id) AS support_group_id,
-        any_value(owner_id) AS owner_id, any_value(site_id) AS site_id
+    SELECT
+        ci_id,
+        count(*) AS n,
+        any_value(application_ids) AS application_ids,
+        any_value(support_group_id) AS support_group_id,
+        any_value(owner_id) AS owner_id,
+        any_value(site_id) AS site_id,
+        CASE
+            WHEN ci_id IN (SELECT ci_id FROM reporting)
+            THEN ci_id IN (
+                SELECT reporting.ci_id
+                FROM reporting
+                JOIN judging ON judging.system = reporting.system AND judging.dataset = 'metric_instances'
+            )
+            ELSE ($cmdb, 'configuration_items') IN (SELECT (system, dataset) FROM judging)
+        END AS is_judged
     FROM expected
     JOIN ci_dimensions USING (ci_id)
     GROUP BY ci_id
@@ -108,17 +159,21 @@ expected_by_ci AS (
 expected_units AS (
     SELECT subject_kind, subject_key, sum(n)::BIGINT AS expected
     FROM (
-        SELECT 'firm' AS subject_kind, 'all' AS subject_key, n FROM expected_by_ci
+        SELECT 'firm' AS subject_kind, 'all' AS subject_key, n FROM expected_by_ci WHERE is_judged
         UNION ALL
         -- A CI is of each system that reports anything of it, and of the CMDB, which misses those of which nobody does.
         SELECT 'system', reporting.system, n
         FROM expected_by_ci
-        JOIN (SELECT DISTINCT system, ci_id FROM by_ci WHERE dataset = 'metric_instances') AS reporting USING (ci_id)
-        UNION ALL SELECT 'system', $cmdb::VARCHAR, n FROM expected_by_ci
-        UNION ALL SELECT 'support_group', support_group_id, n FROM expected_by_ci
-        UNION ALL SELECT 'owner', owner_id, n FROM expected_by_ci
-        UNION ALL SELECT 'site', site_id, n FROM expected_by_ci
-        UNION ALL SELECT 'application', unnest(application_ids), n FROM expected_by_ci
+        JOIN reporting USING (ci_id)
+        JOIN judging ON judging.system = reporting.system AND judging.dataset = 'metric_instances'
+        UNION ALL
+        SELECT 'system', $cmdb::VARCHAR, n
+        FROM expected_by_ci
+        WHERE ($cmdb, 'configuration_items') IN (SELECT (system, dataset) FROM judging)
+        UNION ALL SELECT 'support_group', support_group_id, n FROM expected_by_ci WHERE is_judged
+        UNION ALL SELECT 'owner', owner_id, n FROM expected_by_ci WHERE is_judged
+        UNION ALL SELECT 'site', site_id, n FROM expected_by_ci WHERE is_judged
+        UNION ALL SELECT 'application', unnest(application_ids), n FROM expected_by_ci WHERE is_judged
     )
     WHERE subject_key IS NOT NULL
     GROUP BY ALL
@@ -147,6 +202,9 @@ subjects AS (
         -- A refused record is no row of the lake: no policy has judged it there.
         OR (
             subject_kind = 'row'
+            AND dataset <> 'metric_samples'
+            -- Coverage of what has a CI is judged of what is expected, and its rows are there.
+            AND NOT (quality_dimension = 'coverage' AND dataset IN ('metric_instances', 'configuration_items'))
             AND (dataset <> 'metric_instances' OR ci_id IS NOT NULL)
             AND list_has_any(policy_ids, (SELECT coalesce(list(DISTINCT policy_id), []) FROM check_results))
         )
@@ -204,6 +262,10 @@ facts AS (
     SELECT quality_dimension, system, support_group_id, owner_id, site_id, application_ids, outcome, false AS is_new,
         CASE WHEN outcome = 'resolved' THEN datediff('day', first_seen_day, $day::DATE) END AS days_to_repair
     FROM outcomes
+    UNION ALL BY NAME
+    SELECT quality_dimension, system, support_group_id, owner_id, site_id, application_ids, 'before' AS outcome,
+        false AS is_new, NULL AS days_to_repair
+    FROM previous_anomalies
 ),
 summed AS (
     -- First by all that can be a subject: the facts are many, their combinations few.
@@ -214,6 +276,7 @@ summed AS (
         count(*) FILTER (outcome = 'resolved') AS resolved_anomalies,
         count(*) FILTER (outcome = 'withdrawn') AS withdrawn_anomalies,
         count(*) FILTER (outcome = 'unverified') AS unverified_anomalies,
+        count(*) FILTER (outcome = 'before') AS anomalies_before,
         coalesce(sum(days_to_repair), 0)::BIGINT AS days_to_repair
     FROM facts
     GROUP BY ALL
@@ -224,7 +287,7 @@ moved AS (
         CASE WHEN GROUPING(quality_dimension) = 0 THEN quality_dimension ELSE 'overall' END AS quality_dimension,
         sum(anomalies)::BIGINT AS anomalies, sum(backlog)::BIGINT AS backlog, sum(new_anomalies)::BIGINT AS new_anomalies,
         sum(resolved_anomalies)::BIGINT AS resolved_anomalies, sum(withdrawn_anomalies)::BIGINT AS withdrawn_anomalies,
-        sum(unverified_anomalies)::BIGINT AS unverified_anomalies, sum(days_to_repair)::BIGINT AS days_to_repair
+        sum(unverified_anomalies)::BIGINT AS unverified_anomalies, sum(anomalies_before)::BIGINT AS anomalies_before, sum(days_to_repair)::BIGINT AS days_to_repair
     FROM (
         SELECT 'firm' AS subject_kind, 'all' AS subject_key, * FROM summed
         UNION ALL SELECT 'system', system, * FROM summed
@@ -245,6 +308,8 @@ all_subjects AS (
     UNION SELECT subject_kind, subject_key FROM moved
     UNION SELECT 'firm', 'all'
     UNION SELECT 'system', unnest($systems::VARCHAR[])
+    -- Without a CMDB nothing is known of whose anything is, which does not make its subjects go away.
+    UNION SELECT subject_kind, subject_key FROM previous_scorecards WHERE NOT EXISTS (FROM ci_dimensions)
 ),
 judged AS (
     SELECT
@@ -284,6 +349,7 @@ decided AS (
         *,
         CASE
             WHEN is_judged IS NOT NULL AND NOT is_judged THEN 'not_evaluated'
+            WHEN subject_kind NOT IN ('firm', 'system') AND NOT EXISTS (FROM ci_dimensions) THEN 'not_evaluated'
             WHEN subjects = 0 THEN 'no_subjects'
             WHEN subjects < $minimum_subjects::BIGINT THEN 'too_few'
             ELSE 'scored'
@@ -299,7 +365,10 @@ overall AS (
         d.subject_kind, d.subject_key, 'overall' AS quality_dimension,
         -- Without any score, the reason that says most.
         ['scored', 'not_evaluated', 'too_few', 'no_subjects'][
-            min(list_position(['scored', 'not_evaluated', 'too_few', 'no_subjects'], status))
+            min(list_position(
+                ['scored', 'not_evaluated', 'too_few', 'no_subjects'],
+                CASE WHEN status = 'scored' AND dimension_weight = 0 THEN 'no_subjects' ELSE status END
+            ))
         ] AS status,
         -- In the order of the dimensions, so that the last digits are the same every time.
         CASE WHEN sum(dimension_weight) FILTER (status = 'scored') > 0 THEN
@@ -307,7 +376,8 @@ overall AS (
             / sum(dimension_weight) FILTER (status = 'scored')::DOUBLE
         END AS score,
         -- What is expected is not among the rows that are there.
-        max(subjects) FILTER (d.quality_dimension <> 'coverage' OR expected IS NULL) + coalesce(max(expected), 0) AS subjects,
+        coalesce(max(subjects) FILTER (d.quality_dimension <> 'coverage' OR expected IS NULL), 0) + coalesce(max(expected), 0)
+            AS subjects,
         any_value(coalesce(f.anomalous, 0)) AS anomalous,
         sum(pairs) AS pairs, sum(unjudged_pairs) AS unjudged_pairs,
         max(expected) AS expected, max(missing) AS missing
@@ -341,7 +411,15 @@ SELECT
     r.status,
     r.score,
     p.score AS previous_score,
-    r.score - p.score AS change,
+    -- Where something else was judged than the day before, the difference says nothing.
+    CASE WHEN (r.subject_kind, r.subject_key, r.quality_dimension) NOT IN (
+        SELECT (subject_kind, subject_key, quality_dimension) FROM incomparable
+        UNION ALL
+        SELECT (subject_kind, subject_key, 'overall')
+        FROM incomparable
+        JOIN dimensions USING (quality_dimension)
+        WHERE dimensions.weight > 0
+    ) THEN r.score - p.score END AS change,
     r.subjects,
     r.anomalous AS anomalous_subjects,
     r.unjudged_pairs / nullif(r.pairs, 0) AS not_evaluated_share,
@@ -352,9 +430,7 @@ SELECT
     coalesce(m.resolved_anomalies, 0) AS resolved_anomalies,
     coalesce(m.withdrawn_anomalies, 0) AS withdrawn_anomalies,
     coalesce(m.unverified_anomalies, 0) AS unverified_anomalies,
-    m.resolved_anomalies / nullif(
-        m.backlog + m.resolved_anomalies + m.withdrawn_anomalies + m.unverified_anomalies, 0
-    ) AS burn_down_rate,
+    m.resolved_anomalies / nullif(m.anomalies_before, 0) AS burn_down_rate,
     coalesce(m.new_anomalies, 0) / nullif(r.subjects, 0) AS new_defect_rate,
     coalesce(m.days_to_repair, 0) AS days_to_repair,
     (coalesce(m.days_to_repair, 0) + coalesce(h.days_to_repair, 0))

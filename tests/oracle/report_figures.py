@@ -196,20 +196,29 @@ class Day:
         return found
 
     @cached_property
-    def expected(self) -> dict[tuple[str, str], int]:
-        """By subject: instances that the baseline expects."""
+    def expected(self) -> Counter[tuple[str, str]]:
+        """By subject: instances that the baseline expects, where a policy has judged whether they are reported."""
         baseline = {(r["ci_class"], r["tier"], r["metric"]) for r in self.rows("control/baseline_metrics")}
         reporting: dict[str, set[str]] = defaultdict(set)
         for system, row in [(n[0], r) for n, r in [*self.instances.items(), *self.last_known.items()]]:
             reporting[row["ci_id"]].add(system)
+        judged = {
+            name
+            for name, rows in self.policies["coverage"].items()
+            if any(row["verdict"] in ("passed", "failed") for row in rows)
+        }
+        of_cmdb = ("cmdb", "configuration_items") in judged
         found: Counter[tuple[str, str]] = Counter()
         for ci, row in self.items.items():
             metrics = {m for c, t, m in baseline if c == row["ci_class"] and t in (None, row["tier"])}
-            if row["status"] == "in_use":
-                for subject in _subjects("cmdb", self.keys({"ci_id": ci})):
-                    found[subject] += len(metrics)
-                for system in reporting[ci]:
-                    found["system", system] += len(metrics)
+            if row["status"] != "in_use":
+                continue
+            judging = {system for system in reporting[ci] if (system, "metric_instances") in judged}
+            for subject in _subjects("cmdb", self.keys({"ci_id": ci})) - {("system", "cmdb")}:
+                found[subject] += len(metrics) * (bool(judging) if reporting[ci] else of_cmdb)
+            found["system", "cmdb"] += len(metrics) * of_cmdb
+            for system in judging:
+                found["system", system] += len(metrics)
         return found
 
     @cached_property
@@ -230,6 +239,8 @@ class Day:
             if kind == "expected_instance" and row["quality_dimension"] == "coverage":
                 thing: tuple[str, ...] = ("expected", key)
             elif kind == "row" and (dataset != "metric_instances" or row["ci_id"]) and row["policies"] & judged:
+                if dataset == "metric_samples" or (dataset in WITH_CI and row["quality_dimension"] == "coverage"):
+                    continue
                 thing = (system, dataset, key)
             else:
                 continue
@@ -247,6 +258,8 @@ class Day:
             missing = sum(row["verdict"] in ("not_evaluated", "error") for row in policies)
             verdicts = [row for row in policies if row["verdict"] in ("passed", "failed")]
             today, before = units[system, dataset, True], units[system, dataset, False]
+            if dataset == "metric_samples":
+                continue
             if dataset not in WITH_CI:
                 if not (kind == "firm" or (kind, key) == ("system", system)):
                     continue
@@ -305,7 +318,7 @@ class Day:
                 found[subject].update(["anomalies", "new" if row["since"] == self.day else "backlog"])
         for row, outcome in self.gone:
             for subject in _subjects(row["system"], row["keys"]):
-                found[subject].update(["gone", outcome])
+                found[subject][outcome] += 1
                 if outcome == "resolved":
                     found[subject]["days_to_repair"] += (self.day - row["since"]).days
         return found
@@ -313,10 +326,10 @@ class Day:
     def movement(self, kind: str, key: str) -> Row:
         """What came, stayed and went of a subject."""
         moved = self.moves.get((kind, key), Counter())
+        earlier = self.before.moves.get((kind, key), Counter())["anomalies"] if self.before else 0
         names = ("anomalies", "backlog", "new", "resolved", "withdrawn", "unverified", "days_to_repair")
-        before = moved["backlog"] + moved["gone"]
         return {name: moved[name] for name in names} | {
-            "burn_down_rate": moved["resolved"] / before if before else None
+            "burn_down_rate": moved["resolved"] / earlier if earlier else None
         }
 
     def card(self, kind: str, key: str) -> Row:
@@ -338,9 +351,34 @@ class Day:
             for (_, dataset, is_today), n in self.counted.get((kind, key), Counter()).items()
             if dataset == "metric_instances" and is_today
         )
-        earlier = self.before.overall(kind, key)["score"] if self.before else None
-        own["score_change"] = None if own["score"] is None or earlier is None else own["score"] - earlier
+        own["score_change"] = self.score_change(kind, key, "overall")
         return own
+
+    def score_change(self, kind: str, key: str, dimension: str) -> float | None:
+        """How a score changed since the day before; None where other datasets were judged."""
+        weights = self.weights["quality_dimension_weights"]
+        dimensions = [name for name in QUALITY if weights[name]] if dimension == "overall" else [dimension]
+        if self.before is None or not all(self._is_comparable(kind, key, name) for name in dimensions):
+            return None
+        now, then = (
+            (day.overall(kind, key) if dimension == "overall" else day.score(kind, key, dimension))["score"]
+            for day in (self, self.before)
+        )
+        return None if now is None or then is None else now - then
+
+    def _is_comparable(self, kind: str, key: str, dimension: str) -> bool:
+        assert self.before is not None
+        there = {name[:2] for name in self.counted.get((kind, key), Counter())}
+
+        def judged(day: Day) -> set[tuple[str, str]]:
+            return {
+                name
+                for name, rows in day.policies[dimension].items()
+                if any(row["verdict"] in ("passed", "failed") for row in rows)
+                and (name in there or kind == "firm" or (kind, key) == ("system", name[0]))
+            }
+
+        return judged(self) == judged(self.before)
 
     # --- figures -----------------------------------------------------------------------------------------------------
 
@@ -392,15 +430,11 @@ class Day:
         return sum(key in row["keys"][dimension] for row in rows) / len(rows)
 
     def _score(self, kind: str, key: str, dimension: str, change: str = "") -> float | None:
-        def of(day: Day) -> float | None:
-            card = day.overall(kind, key) if dimension == "overall" else day.score(kind, key, dimension)
-            score: float | None = card["score"]
-            return score
-
-        if not change:
-            return of(self)
-        now, before = of(self), of(self.before) if self.before else None
-        return None if now is None or before is None else now - before
+        if change:
+            return self.score_change(kind, key, dimension)
+        card = self.overall(kind, key) if dimension == "overall" else self.score(kind, key, dimension)
+        score: float | None = card["score"]
+        return score
 
     def _lowest(self, kind: str, key: str, measure: str) -> float | None:
         found: float | None = self.card(kind, key)[measure]

@@ -9,17 +9,19 @@ from lower_rooms import DAY, NEXT_DAY, RULES, THIRD_DAY, Rooms, Row, instance, v
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
 from omgov_assets.quality_analysis.rankings import RANKINGS, rank_anomalies
+from omgov_assets.quality_analysis.scorecards import SCORECARDS, compute_scorecards
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 SYSTEMS = ["securities"]
-TABLES = (ANOMALIES, STATISTICS, RANKINGS)
+TABLES = (ANOMALIES, STATISTICS, RANKINGS, SCORECARDS)
 
 
 def govern(rooms: Rooms, day: date) -> None:
     identify_anomalies(rooms.lake, day, RULES)
     compute_statistics(rooms.lake, day, RULES)
     rank_anomalies(rooms.lake, day)
+    compute_scorecards(rooms.lake, day, RULES)
 
 
 def contents(rooms: Rooms) -> list[list[Row]]:

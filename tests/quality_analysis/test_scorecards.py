@@ -31,6 +31,11 @@ from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 SYSTEMS = ("asset_management", "securities")
 DIMENSIONS = ("accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness")
 WEIGHTS = {"critical": 1.0, "warning": 0.3, "info": 0.05}
+# Uneven, and one that counts for nothing.
+DIMENSION_WEIGHTS = dict(zip(DIMENSIONS, (3, 2, 1, 1, 2, 0, 1), strict=True))
+WEIGHED = AnalysisRules(
+    RULES.systems, RULES.scores.model_copy(update={"quality_dimension_weights": DIMENSION_WEIGHTS}), zone=RULES.zone
+)
 UNJUDGED = ("not_evaluated", "error")
 GONE = ("resolved", "withdrawn", "unverified")
 
@@ -100,6 +105,18 @@ def identity(row: Row) -> tuple[str, ...]:
     return tuple(row[name] for name in ("system", "dataset", "anomaly_type", "subject_kind", "subject_key"))
 
 
+def is_missing_known(kind: str, key: str, ci: str, judged: set[tuple[str, str]], reporting: set[str]) -> bool:
+    """Whether anybody judged if what is expected of a CI is missing, as far as it concerns a subject."""
+    of_cmdb = ("cmdb", "configuration_items") in judged
+    if kind == "system":
+        return of_cmdb if key == "cmdb" else (key, "metric_instances") in judged
+    return any((system, "metric_instances") in judged for system in reporting) if reporting else of_cmdb
+
+
+def share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
 def naive(firm: Firm) -> dict[tuple[str, str, str], Row]:  # noqa: C901 - one walk over everything is its point
     """Every scorecard, by walking over everything."""
     delivered = {row["system"] for row in firm.instances}
@@ -167,11 +184,12 @@ def naive(firm: Firm) -> dict[tuple[str, str, str], Row]:  # noqa: C901 - one wa
             if kind in ("firm", "system"):
                 own = [(s, d) for s, d, _ in asked if kind == "firm" or s == key]
                 is_known, is_judged = bool(own), any(pair in judged for pair in own)
-            expected_here = 0
+            expected_here, is_expected = 0, False
             if dimension == "coverage":
                 rows = [(s, d) for s, d in rows if d not in with_ci]
                 if any(d in with_ci for _, d in judged & (known | set(own if kind in ("firm", "system") else ()))):
-                    expected_here = len(expected)
+                    is_expected = True
+                    expected_here = sum(is_missing_known(kind, key, ci, judged, reporting[ci]) for ci, _ in expected)
             penalty: dict[tuple[str, ...], float] = {}
             for row in wrong:
                 if row["quality_dimension"] == dimension and row["subject_kind"] in ("row", "expected_instance"):
@@ -196,6 +214,18 @@ def naive(firm: Firm) -> dict[tuple[str, str, str], Row]:  # noqa: C901 - one wa
                 "not_evaluated_share": sum(v in ("not_evaluated", "error") for v in pairs) / len(pairs)
                 if pairs
                 else None,
+                "baseline_expected": expected_here if is_expected else None,
+                "baseline_missing": sum(name[0] == "expected" for name in penalty) if is_expected else None,
+                "new_anomalies": sum(
+                    row["quality_dimension"] == dimension and identity(row) not in before for row in wrong
+                ),
+                "burn_down_rate": share(
+                    sum(r["quality_dimension"] == dimension and outcome(r) == "resolved" for r in gone),
+                    sum(
+                        r["quality_dimension"] == dimension and is_of(kind, key, r["system"], keys_of(r["ci_id"]))
+                        for r in firm.before
+                    ),
+                ),
                 "anomalies": sum(row["quality_dimension"] == dimension for row in wrong),
                 "backlog": sum(row["quality_dimension"] == dimension and identity(row) in before for row in wrong),
             } | {
@@ -203,13 +233,20 @@ def naive(firm: Firm) -> dict[tuple[str, str, str], Row]:  # noqa: C901 - one wa
                 for name in GONE
             }
         own_cards = [cards[kind, key, dimension] for dimension in DIMENSIONS]
-        scores = [card["score"] for card in own_cards if card["score"] is not None]
+        weighed = [(cards[kind, key, d]["score"], DIMENSION_WEIGHTS[d]) for d in DIMENSIONS]
+        scores = [(score, weight) for score, weight in weighed if score is not None and weight]
+        total = sum(weight for _, weight in scores)
         cards[kind, key, "overall"] = {
             "status": min(
-                (card["status"] for card in own_cards),
+                (
+                    "no_subjects" if card["status"] == "scored" and not DIMENSION_WEIGHTS[d] else card["status"]
+                    for d, card in zip(DIMENSIONS, own_cards, strict=True)
+                ),
                 key=["scored", "not_evaluated", "too_few", "no_subjects"].index,
             ),
-            "score": sum(scores) / len(scores) if scores else None,
+            "score": sum(score * weight for score, weight in scores) / total if total else None,
+            "subjects": max(c["subjects"] for c in own_cards if c["baseline_expected"] is None or c is not own_cards[4])
+            + (own_cards[4]["baseline_expected"] or 0),
             "anomalous_subjects": len(counted),
             "anomalies": len(wrong),
             "backlog": sum(identity(row) in before for row in wrong),
@@ -335,7 +372,7 @@ def test_every_scorecard_is_what_a_naive_computation_gives(
         write(rooms, NEXT_DAY, firm, first=False)
         identify_anomalies(rooms.lake, DAY, RULES)
         identify_anomalies(rooms.lake, NEXT_DAY, RULES)
-        compute_scorecards(rooms.lake, NEXT_DAY, RULES)
+        compute_scorecards(rooms.lake, NEXT_DAY, WEIGHED)
         stored, expected = cards_of(rooms, NEXT_DAY), naive(firm)
         assert set(stored) == set(expected)
         for name, card in expected.items():
@@ -387,6 +424,53 @@ def test_what_is_not_judged_has_no_score_and_never_a_better_one(rooms: Rooms) ->
     assert card(rooms, NEXT_DAY, "owner", "OWN-1", "overall")["status"] in ("no_subjects", "not_evaluated")
 
 
+def test_a_part_that_was_not_judged_makes_no_score_better(rooms: Rooms) -> None:
+    """100 instances, all wrong, and 100 sound definitions; on the second day the instances do not arrive."""
+    definitions = {"system": "securities", "dataset": "metric_definitions", "policy_id": "metric_definitions.unit"}
+    instances = {"system": "securities", "dataset": "metric_instances", "policy_id": "metric_instances.flat_line"}
+    simple(rooms, DAY, {f"i{n}": "critical" for n in range(100)})
+    simple(rooms, NEXT_DAY, {}, instances=0)
+    for day, verdict in ((DAY, "failed"), (NEXT_DAY, "not_evaluated")):
+        checks = [definitions | {"verdict": "passed", "evaluated": 100}, instances | {"verdict": verdict}]
+        rooms.write(CHECK_RESULTS, day, [{"quality_dimension": "accuracy"} | row for row in checks])
+        analyse(rooms, day)
+    first, second = card(rooms, DAY), card(rooms, NEXT_DAY)
+    assert (first["score"], second["score"], second["previous_score"]) == (50, 100, 50)
+    assert (second["change"], card(rooms, NEXT_DAY, dimension="overall")["change"]) == (None, None)
+    assert second["not_evaluated_share"] == 0.5
+
+
+def test_without_a_cmdb_its_subjects_are_not_evaluated_and_do_not_vanish(rooms: Rooms) -> None:
+    simple(rooms, DAY, {"i1": "critical"})
+    simple(rooms, NEXT_DAY, {"i1": "critical"})
+    rooms.write("cmdb/configuration_items", NEXT_DAY, [])
+    analyse(rooms, NEXT_DAY)
+    found = card(rooms, NEXT_DAY, "support_group", "SG-2")
+    assert (found["status"], found["score"], found["burn_down_rate"]) == ("not_evaluated", None, 0)
+    assert card(rooms, NEXT_DAY, "support_group", "SG-2", "overall")["status"] == "not_evaluated"
+
+
+def test_weights_may_leave_dimensions_out(rooms: Rooms) -> None:
+    only = {"quality_dimension_weights": {"coverage": 1}}
+    simple(rooms, DAY, {"i1": "critical"})
+    compute_scorecards(rooms.lake, DAY, AnalysisRules(RULES.systems, RULES.scores.model_copy(update=only)))
+    assert card(rooms, DAY)["score"] == 99
+    # Nothing that counts was scored: no overall score, and a reason that says so.
+    overall = card(rooms, DAY, dimension="overall")
+    assert (overall["status"], overall["score"]) == ("no_subjects", None)
+
+
+def test_what_was_repaired_is_set_against_what_there_was(rooms: Rooms) -> None:
+    simple(rooms, DAY, {f"i{n}": "info" for n in range(10)})
+    simple(rooms, NEXT_DAY, {f"i{n}": "info" for n in range(1, 10)})
+    moved = [row | {"support_group_id": "SG-1"} if row["ci_id"] == "HOST-2" else row for row in CONFIGURATION_ITEMS]
+    rooms.write("cmdb/configuration_items", NEXT_DAY, moved)
+    analyse(rooms, NEXT_DAY)
+    # The host is SG-1's now: of SG-2's ten one was resolved, and SG-1 had none.
+    rates = {group: card(rooms, NEXT_DAY, "support_group", group)["burn_down_rate"] for group in ("SG-1", "SG-2")}
+    assert rates == {"SG-1": None, "SG-2": 0.1}
+
+
 def test_few_subjects_get_no_score(rooms: Rooms) -> None:
     strict = AnalysisRules(RULES.systems, RULES.scores.model_copy(update={"minimum_subjects": 101}))
     simple(rooms, DAY, {"i1": "critical"})
@@ -435,6 +519,8 @@ def test_scorecards_are_read_lowest_first(rooms: Rooms) -> None:
     assert rows[0]["label"] == "数据库组"
     assert all(value is None or isinstance(value, str | int | float) for row in rows for value in row.values())
     assert read_scorecards(rooms.lake, "support_group", DAY, top=1, best_first=True)[0]["score"] is not None
+    assert read_scorecards(rooms.lake, "support_group", DAY, key="数据库组") == rows[:1]
+    assert read_scorecards(rooms.lake, "support_group", DAY, key="nobody") == []
     with pytest.raises(NotScoredError, match=r"2026-11-21 has no scorecards: govern it first"):
         read_scorecards(rooms.lake, "system", NEXT_DAY)
 

@@ -21,6 +21,7 @@ CHECKED = {
         "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness",
     ],
     f"{SYSTEM}/metric_definitions": ["completeness", "conformity", "consistency", "coverage", "uniqueness"],
+    "cmdb/ci_relations": ["conformity", "consistency", "uniqueness"],
     "cmdb/configuration_items": ["completeness", "consistency", "coverage", "uniqueness"],
     "control/data_contracts": ["consistency"],
     "control/processing_models": ["conformity"],

@@ -13,6 +13,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 from lake_content import lake_content, rows_of
 from nights import DAY, OMGOV, Home
@@ -131,5 +132,41 @@ def test_the_report_of_the_day_is_one_page_without_script(night: Home) -> None:
     assert f"{worst['anomalies']:,}" in page
 
 
+def test_what_analysis_found_can_be_asked_for_on_the_command_line(night: Home) -> None:
+    total = int(night.omgov("anomalies", "--count").stdout)
+    as_json = json.loads(night.omgov("anomalies", "--format", "json").stdout)
+    as_csv = list(csv.DictReader(io.StringIO(night.omgov("anomalies", "--format", "csv").stdout)))
+    assert total == len(as_json) == len(as_csv) > 1000
+    assert [row["anomaly_id"] for row in as_json] == [row["anomaly_id"] for row in as_csv]
+    (owner,) = json.loads(night.omgov("rankings", "--by", "owner", "--top", "1", "--format", "json").stdout)
+    assert int(night.omgov("anomalies", "--owner", owner["key"], "--count").stdout) == owner["anomalies"]
+    assert f"3 of {total:,}" in night.omgov("anomalies", "--limit", "3").stdout
+    refused = night.omgov("anomalies", "--owner", "OWN-000l", expected=(1,))
+    assert "nothing in the CMDB is called so; there are OWN-0" in refused.stderr
+
+
+def test_scorecards_and_impact_can_be_asked_for_on_the_command_line(night: Home) -> None:
+    firm = json.loads(night.omgov("scorecards", "--by", "firm", "--format", "json").stdout)
+    assert [(row["subject_key"], row["status"]) for row in firm] == [("all", "scored")]
+    systems = json.loads(night.omgov("scorecards", "--by", "system", "--format", "json").stdout)
+    scores = [row["score"] for row in systems if row["score"] is not None]
+    assert scores == sorted(scores)
+    assert len(scores) == 6
+    device = json.loads(night.omgov("rankings", "--by", "network_device", "--top", "1", "--format", "json").stdout)[0]
+    rows = json.loads(night.omgov("impact", device["key"], "--format", "json").stdout)
+    assert rows[0]["ci_id"] == device["key"]
+    assert {row["direction"] for row in rows} >= {"itself", "dependent"}
+    table = night.omgov("impact", device["key"], "--top", "2").stdout
+    assert "application" in table
+    assert f"and {len(rows) - 2:,} more" in table
+
+
+def test_bi_tools_open_the_nights_views(night: Home) -> None:
+    total = int(night.omgov("anomalies", "--count").stdout)
+    with duckdb.connect(str(night.path / "omgov.duckdb"), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM anomalies").fetchone() == (total,)
+
+
 def test_nothing_is_written_outside_the_home(night: Home) -> None:
-    assert {path.name for path in night.path.iterdir()} == {"landing", "truth", "lake", "report", "dagster", "tmp"}
+    folders = {"landing", "truth", "lake", "report", "dagster", "tmp"}
+    assert {path.name for path in night.path.iterdir()} == folders | {"omgov.duckdb"}

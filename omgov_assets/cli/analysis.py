@@ -311,8 +311,8 @@ def _ranking_row(row: dict[str, Any], rank: str) -> dict[str, Any]:
         "instances": row["instances"],
         "anomalous": row["anomalous_instances"],
         "rate": _percent(row["rate"]),
-        "score": "" if row["severity_score"] is None else f"{row['severity_score']:,.1f}",
-        "impact": "" if row["business_impact"] is None else f"{row['business_impact']:,.1f}",
+        "score": row["severity_score"],
+        "impact": row["business_impact"],
         "change": "" if row["change"] is None else f"{row['change']:+,}",
         "not evaluated": _percent(row["not_evaluated_share"] or None),
     }

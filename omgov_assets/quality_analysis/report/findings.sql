@@ -1,5 +1,5 @@
 -- The largest findings: anomaly type in a dataset, since when, and which single place or group has the most of it.
-WITH findings AS (
+WITH grouped AS (
     SELECT
         anomaly_type,
         system,
@@ -11,9 +11,14 @@ WITH findings AS (
         min(list_position(['critical', 'warning', 'info'], severity)) AS severity_rank
     FROM anomalies
     GROUP BY anomaly_type, system, dataset
-    -- What is critical comes first, then what is most.
-    ORDER BY severity_rank, anomalies DESC, anomaly_type, system, dataset
-    LIMIT $top
+),
+findings AS (
+    -- What is critical comes first, but does not hide what there is most of.
+    SELECT *
+    FROM grouped
+    QUALIFY row_number() OVER (
+        PARTITION BY severity_rank = 1 ORDER BY severity_rank, anomalies DESC, anomaly_type, system, dataset
+    ) <= CASE WHEN severity_rank = 1 THEN $critical::BIGINT ELSE $others::BIGINT END
 ),
 counted AS (
     SELECT anomaly_type, system, dataset, dimension, key, count(*) AS anomalies

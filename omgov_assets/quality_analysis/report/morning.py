@@ -26,7 +26,8 @@ from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
 
 LEDGER = "admission/ledger"
 
-TOP_FINDINGS = 12
+CRITICAL_FINDINGS = 10
+OTHER_FINDINGS = 6
 TOP_RANKS = 10
 TOP_LOWEST = 8
 TOP_BETTER = 5
@@ -130,7 +131,10 @@ def read_morning(lake: Lake, day: date, scores: ScoreRules | None = None) -> Mor
             total=_query(con, "FROM statistics WHERE dimension_set = 'all'")[0],
             card=_first(_query(con, "FROM scorecards WHERE subject_kind = 'firm' AND quality_dimension = 'overall'")),
             standing_since=_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
-            findings=[_placed(row) for row in _rows(con, "findings", {"top": TOP_FINDINGS})],
+            findings=[
+                _placed(row)
+                for row in _rows(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
+            ],
             systems=_score_matrix(
                 _query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")
             ),

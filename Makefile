@@ -53,8 +53,8 @@ demo: $(FIRM) $(DAGSTER_HOME)/dagster.yaml ## a sample firm, one night of govern
 	@echo "==> What was found of what had been planted"
 	@$(OMGOV) evaluate --day $(DAY)
 	@echo
-	@report=$$(find $(OMGOV_HOME)/report -name '*.html' -print 2>/dev/null | sort | tail -n 1); \
-	    echo "Report:  $${report:-none was written under $(OMGOV_HOME)/report}"
+	@report=$(OMGOV_HOME)/report/$(DAY)/index.html; \
+	    [ -f "$$report" ] && echo "Report:  $$report" || echo "Report:  none was written under $(OMGOV_HOME)/report"
 	@echo "UI:      make ui, then http://127.0.0.1:$(PORT)"
 
 $(FIRM): | $(VENV)/.installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -39,6 +40,9 @@ RANKED = {
 SCORED = ("system", "site", "support_group", "owner", "application", "firm")
 SHOWN_ON_A_TERMINAL = 50
 
+# Holds a row for every day that was analysed, also for one on which nothing was wrong.
+ANALYSED = "quality/anomaly_statistics"
+
 Keys = Annotated[list[str] | None, typer.Option(help="Key or name; again for more; none: what has none.")]
 Words = Annotated[list[str] | None, typer.Option(help="Again for more.")]
 
@@ -64,7 +68,7 @@ def rankings(
     if order not in RANK_COLUMNS:
         fail(f"--order {order}: no such order; choose one of {', '.join(RANK_COLUMNS)}")
     lake = lake_of(home, project)
-    chosen = day_or_last(lake, "quality/anomaly_rankings", day)
+    chosen = day_or_last(lake, ANALYSED, day)
     rows = read_rankings(lake, RANKED[by], top, chosen, order)
     if output is Format.TABLE:
         rows = [_ranking_row(row, RANK_COLUMNS[order]) for row in rows]
@@ -176,9 +180,7 @@ def anomalies(
         in_trading_session=in_trading_session,
     )
     lake = lake_of(home, project)
-    chosen = day_or_last(lake, "quality/anomalies", day)
-    if chosen not in lake.days("quality/anomaly_statistics"):
-        fail(f"{chosen} is not analysed: govern it first with `omgov run --day {chosen}`")
+    chosen = _analysed_day(lake, day)
     try:
         if count:
             typer.echo(count_anomalies(lake, chosen, choice))
@@ -214,7 +216,7 @@ def impact(
     if direction not in directions:
         fail(f"--direction {direction}: choose one of {', '.join(directions)}")
     lake = lake_of(home, project)
-    chosen = day_or_last(lake, "cmdb/configuration_items", day)
+    chosen = _analysed_day(lake, day)
     try:
         rows = impact_of(lake, chosen, ci, directions[direction], max_distance)
     except UnknownCiError as error:
@@ -241,7 +243,7 @@ def explain(
     from omgov_assets.quality_analysis.explain import explain_subject
 
     lake = lake_of(home, project)
-    chosen = day_or_last(lake, "quality/anomalies", day)
+    chosen = day_or_last(lake, ANALYSED, day)
     rows = explain_subject(lake, chosen, subject)
     if not rows:
         fail(f"{subject}: no violation of that subject on {chosen}; try another --day")
@@ -265,7 +267,7 @@ def evaluate(
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = day_or_last(lake, "quality/anomalies", day)
+    chosen = day_or_last(lake, ANALYSED, day)
     folder = truth or settings.truth
     if not (folder / f"{chosen}.parquet").is_file():
         fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
@@ -281,7 +283,7 @@ def report(day: Day = None, home: Home = None, project: Project = None) -> None:
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = day_or_last(lake, "quality/anomalies", day)
+    chosen = day_or_last(lake, ANALYSED, day)
     try:
         written = write_report(lake, chosen, settings.report, Edition.of(load_governance(settings.project)))
     except NotRankedError as error:
@@ -299,6 +301,14 @@ def views(home: Home = None, project: Project = None) -> None:
     if not write_views(Lake(settings.lake, settings.dataset_contracts), settings.views):
         fail(f"{settings.lake} holds no table yet; run `omgov run --day YYYY-MM-DD` first")
     typer.echo(settings.views)
+
+
+def _analysed_day(lake: Lake, text: str | None) -> date:
+    """The day that was asked for, or the last; ends the command where nothing is known of its anomalies."""
+    chosen = day_or_last(lake, ANALYSED, text)
+    if chosen not in lake.days(ANALYSED):
+        fail(f"{chosen} is not analysed: govern it first with `omgov run --day {chosen}`")
+    return chosen
 
 
 def _ranking_row(row: dict[str, Any], rank: str) -> dict[str, Any]:
@@ -353,7 +363,7 @@ def _by_class(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(counted.values())
 
 
-def _show_anomalies(lake: Lake, day: Any, choice: Choice, order: str, limit: int) -> None:
+def _show_anomalies(lake: Lake, day: date, choice: Choice, order: str, limit: int) -> None:
     from omgov_assets.quality_analysis.drill_down import chosen_anomalies, count_anomalies
 
     with chosen_anomalies(lake, day, choice, order, limit) as found:
@@ -369,7 +379,7 @@ def _show_anomalies(lake: Lake, day: Any, choice: Choice, order: str, limit: int
         typer.echo(f"{len(rows):,} of {total:,}: --limit {total}, or --format csv")
 
 
-def _stream_anomalies(lake: Lake, day: Any, choice: Choice, order: str, limit: int | None, output: Format) -> None:
+def _stream_anomalies(lake: Lake, day: date, choice: Choice, order: str, limit: int | None, output: Format) -> None:
     """Rows as they come from DuckDB, batch by batch: there may be hundreds of thousands."""
     from omgov_assets.quality_analysis.drill_down import chosen_anomalies
 

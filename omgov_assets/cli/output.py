@@ -71,7 +71,8 @@ def _print_table(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     for row in rows:
         table.add_row(*(_shown(row[name]) for name in told))
     # A pipe has no width of its own: never cut what a person or a script wants to read.
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    # Values are text: [/,free] is a key of a disk, not a style.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, markup=False)
     if title:
         # Not the table's own title, which would wrap to the width of a narrow table.
         console.print(title, style="italic", markup=False)

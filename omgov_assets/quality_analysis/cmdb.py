@@ -26,6 +26,7 @@ COLUMNS_READ: dict[str, tuple[str, ...]] = {
         "ci_id",
         "ci_class",
         "name",
+        "status",
         "site_id",
         "support_group_id",
         "owner_id",

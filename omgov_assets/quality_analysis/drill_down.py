@@ -13,14 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import identifier, read_sql
+from omgov_assets.model_management.score_rules import QualityDimension
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.statistics import STATISTICS
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 NONE = "none"
 
@@ -73,6 +76,12 @@ ORDERS: dict[str, str] = {
     "age": "first_seen_day, list_position(['critical', 'warning', 'info'], severity)",
 }
 
+_VOCABULARY: dict[str, tuple[str, ...]] = {
+    "severity": ("critical", "warning", "info"),
+    "quality-dimension": get_args(QualityDimension),
+    "subject-kind": ("row", "expected_instance", "batch", "dataset", "processing_model"),
+}
+
 _DRILL_DOWN_SQL = read_sql(Path(__file__).with_name("drill_down.sql"))
 
 
@@ -105,7 +114,7 @@ def chosen_anomalies(
 
     Columns: day, anomaly_id, anomaly_type, severity, quality_dimension, system, dataset, subject_kind, subject_key,
     source_metric, metric, ci_id, application_ids, host_id, network_device_ids, site_id, support_group_id, owner_id,
-    collector, observed, expected, first_seen_day, open_days, in_trading_session, policy_ids, source_file,
+    collector, tier, observed, expected, first_seen_day, open_days, in_trading_session, policy_ids, source_file,
     source_record.
 
     Args:
@@ -121,6 +130,8 @@ def chosen_anomalies(
     with lake.connect() as con:
         lake.register(con, "anomalies", ANOMALIES, day)
         lake.register(con, "ledger", "admission/ledger", day)
+        lake.register(con, "statistics", STATISTICS, day)
+        lake.register(con, "checks", CHECK_RESULTS, day)
         register_cmdb(lake, con, day)
         create_labels(con)
         conditions, params = _conditions(con, choice)
@@ -172,24 +183,37 @@ def _conditions(con: duckdb.DuckDBPyConnection, choice: Choice) -> tuple[list[st
 
 
 def _keys(con: duckdb.DuckDBPyConnection, option: str, value: str) -> list[str]:
-    """The key that a value is or names."""
-    column = COLUMNS[option]
-    unnested = f"unnest({column})" if option in _MANY_VALUED else column
-    there = f"SELECT DISTINCT {unnested} AS key FROM anomalies"  # noqa: S608 - columns of this module
-    if con.execute(f"SELECT 1 FROM ({there}) WHERE key = $1", [value]).fetchall():  # noqa: S608
+    """The key that a value is or names. A key without an anomaly is an empty answer, an unknown word an error."""
+    labelled = con.execute(
+        "SELECT DISTINCT key, label FROM labels WHERE CASE WHEN $1 = 'ci' THEN kind NOT IN ('support_group', 'owner') "
+        "ELSE kind = $2 END ORDER BY ALL",
+        [option, _KINDS.get(option)],
+    ).fetchall()
+    known = {key for key, _ in labelled} | _known_keys(con, option)
+    if value in known or not (known or labelled):
         return [value]
-    kind = _KINDS.get(option)
-    labelled = con.execute("SELECT key, label FROM labels WHERE kind = $1 ORDER BY key", [kind]).fetchall()
     named = [key for key, label in labelled if label == value]
-    if len(named) == 1 or value in {key for key, _ in labelled}:
-        return named or [value]
+    if len(named) == 1:
+        return named
     if named:
         raise UnknownKeyError(f"--{option} {value}: {len(named)} bear that name: give a key: {', '.join(named[:5])}")
-    known = {str(key) for (key,) in con.execute(there).fetchall() if key is not None}
-    names = known | {str(text) for row in labelled for text in row}
-    # A key that is well formed but has no anomaly is an empty answer; an unknown word is a typing error.
-    if not names:
-        return [value]
+    names = known | {str(label) for _, label in labelled}
     alike = difflib.get_close_matches(value, sorted(names), 3)
     hint = f"; there are {', '.join(alike)}" if alike else ""
-    raise UnknownKeyError(f"--{option} {value}: no anomaly of the day and nothing in the CMDB is called so{hint}")
+    raise UnknownKeyError(f"--{option} {value}: nothing of the day is called so, and nothing in the CMDB{hint}")
+
+
+def _known_keys(con: duckdb.DuckDBPyConnection, option: str) -> set[str]:
+    """Keys of a dimension that the day's anomalies, cube and verdicts name, and those that the platform has."""
+    column = COLUMNS[option]
+    unnested = f"unnest({column})" if option in _MANY_VALUED else column
+    queries = [f"SELECT {unnested} FROM anomalies"]  # noqa: S608 - columns of this module
+    for view, name in (
+        ("statistics", column.removesuffix("s") if option in _MANY_VALUED else column),
+        ("checks", column),
+    ):
+        name = "policy_id" if option == "policy" else name
+        if name in con.view(view).columns:
+            queries.append(f"SELECT {identifier(name)} FROM {view}")  # noqa: S608
+    found = con.execute(" UNION ".join(queries)).fetchall()
+    return {str(key) for (key,) in found if key is not None} | set(_VOCABULARY.get(option, ()))

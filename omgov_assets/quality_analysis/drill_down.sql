@@ -19,6 +19,7 @@ SELECT
     support_group_id,
     owner_id,
     collector,
+    tier,
     observed,
     expected,
     first_seen_day,

@@ -45,7 +45,7 @@ class _Reached:
 def impact_of(
     lake: Lake, day: date, ci: str, direction: Direction = "both", max_distance: int | None = None
 ) -> list[dict[str, Any]]:
-    """What hangs on a CI and what it hangs on, over all relations of the day.
+    """What hangs on a CI and what it hangs on, over all relations of the day and the sites where CIs stand.
 
     The source of a relation depends on its target. A CI that is reached on several ways is there once in each
     direction, at its shortest distance.
@@ -58,10 +58,10 @@ def impact_of(
         max_distance: relations to follow at most; None for all.
 
     Returns:
-        Rows with direction (itself, dependent, dependency), distance, relation and via (the relation and the CI that
-        led there), ci_id, ci_class, name, site, support_group, owner (names), anomalies (those of the CI
-        itself), critical, oldest (first day of the oldest); the CI itself first, then by direction, distance, anomalies
-        and key. ``ci_class`` is None for a CI that relations name and the CMDB does not list.
+        Rows with day (ISO text), direction (itself, dependent, dependency), distance, relation and via (the relation
+        and the CI that led there), ci_id, ci_class, name, status, site_id, site, support_group, owner (names),
+        anomalies (those of the CI itself), critical, oldest (first day of the oldest); the CI itself first, then by direction,
+        distance, anomalies and key. ``ci_class`` is None for a CI that relations name and the CMDB does not list.
 
     Raises:
         UnknownCiError: there is no such CI; the message names those that are called alike.
@@ -72,7 +72,10 @@ def impact_of(
         lake.register(con, "anomalies", ANOMALIES, day)
         edges = con.execute(
             "SELECT DISTINCT source_ci_id, relation, target_ci_id FROM ci_relations "
-            "WHERE source_ci_id IS NOT NULL AND target_ci_id IS NOT NULL ORDER BY ALL"
+            "WHERE source_ci_id IS NOT NULL AND target_ci_id IS NOT NULL "
+            # A CI needs the place where it stands; of one that is listed twice, the first record counts.
+            "UNION SELECT ci_id, 'stands_at', arg_min_null(site_id, (_batch_id, _record_no)) AS site_id "
+            "FROM configuration_items GROUP BY ci_id HAVING site_id IS NOT NULL ORDER BY ALL"
         ).fetchall()
         start = _found(con, day, ci)
         reached = [_Reached(start, "itself", 0, None, None)]
@@ -83,7 +86,7 @@ def impact_of(
             reached += _walk(start, turned, "dependency", max_distance)
         con.register("reached", pa.Table.from_pylist([vars(one) for one in reached], schema=_REACHED_SCHEMA))
         rows: list[dict[str, Any]] = con.sql(_IMPACT_SQL).to_arrow_table().to_pylist()
-    return rows
+    return [{"day": day.isoformat()} | row for row in rows]
 
 
 _REACHED_SCHEMA = pa.schema(
@@ -130,7 +133,8 @@ def _found(con: duckdb.DuckDBPyConnection, day: date, ci: str) -> str:
         raise UnknownCiError(f"{len(named)} CIs are called {ci!r}: give the identifier, such as {several}")
     if con.execute("SELECT 1 FROM ci_relations WHERE $1 IN (source_ci_id, target_ci_id) LIMIT 1", [ci]).fetchall():
         return ci
-    known = [str(row[0]) for row in con.execute("SELECT DISTINCT ci_id FROM configuration_items").fetchall()]
+    query = "SELECT ci_id FROM configuration_items UNION SELECT name FROM configuration_items ORDER BY ALL"
+    known = [str(row[0]) for row in con.execute(query).fetchall() if row[0] is not None]
     if not known:
         raise UnknownCiError(f"the lake holds no configuration items of {day} (table {SYSTEM}/configuration_items)")
     alike = difflib.get_close_matches(ci, known, _CLOSE_MATCHES)

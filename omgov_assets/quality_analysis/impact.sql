@@ -22,6 +22,8 @@ SELECT
     reached.ci_id,
     items.ci_class,
     items.name,
+    items.status,
+    items.site_id,
     coalesce(sites.label, items.site_id) AS site,
     coalesce(groups.label, items.support_group_id) AS support_group,
     coalesce(owners.label, items.owner_id) AS owner,

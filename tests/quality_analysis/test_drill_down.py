@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def listed(rooms: Rooms, choice: Choice, **options: object) -> list[Row]:
 
 def test_every_cell_of_the_cube_lists_as_many_anomalies_as_it_counts(rooms: Rooms) -> None:
     govern(rooms)
-    cells = rooms.rows(STATISTICS, DAY, where="anomalies > 0")
+    cells = rooms.rows(STATISTICS, DAY)
     assert len(cells) > 60
     for cell in cells:
         names = [] if cell["dimension_set"] == "all" else cell["dimension_set"].split("+")
@@ -105,6 +106,28 @@ def test_names_are_taken_for_their_keys_and_typing_errors_are_told(rooms: Rooms)
         listed(rooms, Choice({"group": ("SG-11",)}))
     with pytest.raises(UnknownKeyError, match=r"--type flat_lime: .* there are flat_line"):
         listed(rooms, Choice({"type": ("flat_lime",)}))
+    # What the platform or the CMDB knows has no anomaly today: that is an answer.
+    for option, value in (("severity", "info"), ("ci", "SITE-1"), ("ci", "上海营业部"), ("subject-kind", "dataset")):
+        assert listed(rooms, Choice({option: (value,)})) == []
+    assert listed(rooms, Choice({"ci": ("sh-01",)})) == listed(rooms, Choice({"ci": ("HOST-1",)})) != []
+
+
+def test_a_key_is_a_key_whatever_others_are_called(rooms: Rooms) -> None:
+    govern(rooms)
+    groups = [{"support_group_id": "SG-1", "name": "SG-3"}, {"support_group_id": "SG-3", "name": "x"}]
+    rooms.write("cmdb/support_groups", DAY, groups)
+    assert listed(rooms, Choice({"group": ("SG-3",)})) == []
+
+
+def test_what_is_gone_since_yesterday_is_a_known_type(rooms: Rooms) -> None:
+    rooms.write(VIOLATIONS, DAY, [violation("i1", "flat_line")])
+    rooms.write(VIOLATIONS, NEXT_DAY, [violation("i1", "other")])
+    for day in (DAY, NEXT_DAY):
+        identify_anomalies(rooms.lake, day, RULES)
+        compute_statistics(rooms.lake, day, RULES)
+    assert count_anomalies(rooms.lake, NEXT_DAY, Choice({"type": ("flat_line",)})) == 0
+    with pytest.raises(UnknownKeyError):
+        count_anomalies(rooms.lake, NEXT_DAY, Choice({"type": ("never",)}))
 
 
 def test_values_are_bound_and_never_part_of_the_query(rooms: Rooms) -> None:
@@ -150,7 +173,7 @@ def test_impact_names_what_hangs_on_a_ci_and_what_it_hangs_on(rooms: Rooms) -> N
     rows = impact_of(rooms.lake, DAY, "HOST-1")
     assert reached(rows)[0] == ("itself", 0, "HOST-1")
     assert sorted(reached(rows)[1:]) == [
-        *(("dependency", 1, ci) for ci in ("NET-1", "NET-2")),
+        *(("dependency", 1, ci) for ci in ("NET-1", "NET-2", "SITE-1")),
         *(("dependent", 1, ci) for ci in ("APP-1", "APP-2", "DB-1", "DB-2")),
     ]
     ordered = [(row["distance"], -row["anomalies"], row["ci_id"]) for row in rows if row["direction"] == "dependent"]
@@ -175,7 +198,16 @@ def test_impact_can_be_asked_one_way_and_so_far(rooms: Rooms) -> None:
         ("itself", 0, "NET-1"),
         ("dependent", 1, "HOST-1"),
     ]
-    assert reached(impact_of(rooms.lake, DAY, "NET-1", "dependencies")) == [("itself", 0, "NET-1")]
+    assert reached(impact_of(rooms.lake, DAY, "NET-1", "dependencies")) == [
+        ("itself", 0, "NET-1"),
+        ("dependency", 1, "SITE-1"),
+    ]
+    # What stands at a site hangs on it, and what hangs on that.
+    of_site = impact_of(rooms.lake, DAY, "SITE-1", "dependents")
+    assert {row["ci_id"]: row["distance"] for row in of_site} == {
+        "SITE-1": 0, "HOST-1": 1, "HOST-2": 1, "DB-1": 1, "NET-1": 1, "NET-2": 1, "APP-1": 2, "APP-2": 2, "DB-2": 2,
+        "APP-GONE": 2,
+    }  # fmt: skip
     # By its name; and what relations alone name is not in the CMDB.
     assert reached(impact_of(rooms.lake, DAY, "sw-1")) == reached(impact_of(rooms.lake, DAY, "NET-1"))
     ghost = impact_of(rooms.lake, DAY, "APP-GONE")
@@ -184,6 +216,8 @@ def test_impact_can_be_asked_one_way_and_so_far(rooms: Rooms) -> None:
 
 def test_an_unknown_ci_is_told_with_those_called_alike(rooms: Rooms) -> None:
     rooms.write_cmdb(DAY)
+    with pytest.raises(UnknownCiError, match=r"sh-O1: .* there are sh-01"):
+        impact_of(rooms.lake, DAY, "sh-O1")
     with pytest.raises(UnknownCiError, match=r"HOST-11: the CMDB of 2026-11-20 lists no such CI; there are HOST-1"):
         impact_of(rooms.lake, DAY, "HOST-11")
     with pytest.raises(UnknownCiError, match="holds no configuration items of 2026-11-21"):
@@ -249,3 +283,32 @@ def test_views_show_the_lake_and_no_personal_data(tmp_path: Path, project_root: 
 
 def test_an_empty_lake_has_no_views(rooms: Rooms, tmp_path: Path) -> None:
     assert write_views(rooms.lake, tmp_path / "views.duckdb") == []
+    assert not (tmp_path / "views.duckdb").exists()
+
+
+def test_what_others_leave_beside_the_file_does_not_reach_the_next_one(rooms: Rooms, tmp_path: Path) -> None:
+    govern(rooms)
+    path = tmp_path / "views.duckdb"
+    write_views(rooms.lake, path)
+    assert path.stat().st_mode & 0o222 == 0
+    path.with_name("views.duckdb.wal").write_bytes(b"a log of somebody else's writing")
+    write_views(rooms.lake, path)
+    with duckdb.connect(str(path), read_only=True) as con:
+        assert con.execute("SELECT count(*) > 0 FROM anomalies").fetchone() == (True,)
+        comments = con.execute(
+            "SELECT comment FROM duckdb_columns() WHERE table_name = 'anomaly_applications' ORDER BY column_index"
+        ).fetchall()
+        assert all(comment for (comment,) in comments)
+
+
+def test_two_writers_at_once_leave_a_whole_file(rooms: Rooms, tmp_path: Path) -> None:
+    govern(rooms)
+    path = tmp_path / "views.duckdb"
+    write_views(rooms.lake, path)
+    with ThreadPoolExecutor(4) as writers:
+        pending = [writers.submit(write_views, rooms.lake, path) for _ in range(8)]
+        for _ in range(20):
+            with duckdb.connect(str(path), read_only=True) as con:
+                assert con.execute("SELECT count(*) > 0 FROM anomalies").fetchone() == (True,)
+        assert len({tuple(one.result()) for one in pending}) == 1
+    assert not list(tmp_path.glob("*.part"))

@@ -60,8 +60,9 @@ def impact_of(
     Returns:
         Rows with day (ISO text), direction (itself, dependent, dependency), distance, relation and via (the relation
         and the CI that led there), ci_id, ci_class, name, status, site_id, site, support_group, owner (names),
-        anomalies (those of the CI itself), critical, oldest (first day of the oldest); the CI itself first, then by direction,
-        distance, anomalies and key. ``ci_class`` is None for a CI that relations name and the CMDB does not list.
+        anomalies (those of the CI itself), critical, oldest (first day of the oldest); the CI itself first, then by
+        direction, distance, anomalies and key. ``ci_class`` is None for a CI that relations name and the CMDB does not
+        list.
 
     Raises:
         UnknownCiError: there is no such CI; the message names those that are called alike.

@@ -69,7 +69,8 @@ def read_json_array(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceD
     )
     try:
         _store(con, elements, path, dataset)
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        # DuckDB quotes what it could not read, and Python cannot always read the quotation.
         if "maximum_object_size" in str(error):
             require_row_bytes(path, limits.max_row_bytes + 1, limits)
         raise find_wrong_encoding(path, dataset.transport) or unreadable(

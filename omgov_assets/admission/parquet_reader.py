@@ -62,8 +62,8 @@ def read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
             f"CREATE TEMP TABLE delivery AS SELECT file_row_number + 1 AS _record_no, {selected} "  # noqa: S608
             f"FROM read_parquet({file}, file_row_number = true)"
         )
-    except duckdb.Error as error:
-        if "string encoding" in str(error):
+    except (duckdb.Error, UnicodeDecodeError) as error:
+        if isinstance(error, UnicodeDecodeError) or "string encoding" in str(error):
             raise not_utf_8(path) from error
         raise unreadable(path, "a complete Parquet file", error) from error
     rows_in = count_stored(con)

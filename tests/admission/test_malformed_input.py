@@ -235,6 +235,11 @@ def test_a_json_array_is_one_array_of_objects(read: Read, text: str, outcome: st
 
 
 @pytest.mark.parametrize("delivers", ["ndjson", "json"])
+def test_bytes_that_an_error_message_cannot_quote_refuse_the_file(read: Read) -> None:
+    outcome = read("json", b"\xdb" + OBJECT.encode() + b"]\n")
+    assert outcome in ("unreadable", "wrong_encoding")
+
+
 def test_no_number_of_json_is_rounded_in_silence(read: Read, delivers: str) -> None:
     numbers = ["9007199254740993", "18446744073709551616", "123456789012345678901234567890", "1e400", "NaN"]
     texts = [f'{{"metric": "a", "unit": null, "interval_s": {number}}}' for number in numbers]

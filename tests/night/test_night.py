@@ -142,7 +142,7 @@ def test_what_analysis_found_can_be_asked_for_on_the_command_line(night: Home) -
     assert int(night.omgov("anomalies", "--owner", owner["key"], "--count").stdout) == owner["anomalies"]
     assert f"3 of {total:,}" in night.omgov("anomalies", "--limit", "3").stdout
     refused = night.omgov("anomalies", "--owner", "OWN-000l", expected=(1,))
-    assert "nothing in the CMDB is called so; there are OWN-0" in refused.stderr
+    assert "nothing in the CMDB; there are OWN-0" in refused.stderr
 
 
 def test_scorecards_and_impact_can_be_asked_for_on_the_command_line(night: Home) -> None:

@@ -212,6 +212,11 @@ def test_each_line_of_ndjson_is_a_record(
     assert read("ndjson", lines) == (values, expected)
 
 
+def test_bytes_that_an_error_message_cannot_quote_refuse_the_file(read: Read) -> None:
+    outcome = read("json", b"\xdb" + OBJECT.encode() + b"]\n")
+    assert outcome in ("unreadable", "wrong_encoding")
+
+
 @pytest.mark.parametrize(
     ("text", "outcome"),
     [
@@ -235,11 +240,6 @@ def test_a_json_array_is_one_array_of_objects(read: Read, text: str, outcome: st
 
 
 @pytest.mark.parametrize("delivers", ["ndjson", "json"])
-def test_bytes_that_an_error_message_cannot_quote_refuse_the_file(read: Read) -> None:
-    outcome = read("json", b"\xdb" + OBJECT.encode() + b"]\n")
-    assert outcome in ("unreadable", "wrong_encoding")
-
-
 def test_no_number_of_json_is_rounded_in_silence(read: Read, delivers: str) -> None:
     numbers = ["9007199254740993", "18446744073709551616", "123456789012345678901234567890", "1e400", "NaN"]
     texts = [f'{{"metric": "a", "unit": null, "interval_s": {number}}}' for number in numbers]

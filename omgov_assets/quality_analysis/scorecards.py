@@ -65,8 +65,8 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
     the baseline expects instead, where a policy has judged whether they are reported. The *penalty*
     sums, over the subjects with an anomaly of the dimension, the weight of the worst severity. What was not judged is
     in neither: a subject without any verdict has no score, and ``not_evaluated_share`` says how much is missing.
-    The overall score is the weighted mean of the scores that there are. There is no ``change`` where other datasets
-    were judged than the day before.
+    The overall score is the weighted mean of the scores that there are. There is no ``change`` where other policies
+    had a verdict than the day before.
 
     An instance that the baseline expects is of each system that reports anything of its CI, and of the CMDB.
 

@@ -68,21 +68,22 @@ policies AS (
         count(*) AS policies,
         count(*) FILTER (verdict IN ('not_evaluated', 'error')) AS unjudged,
         -- Rows of datasets that have no CI are those that a policy looked at.
+        list_sort(list(policy_id) FILTER (verdict IN ('passed', 'failed'))) AS judging,
         coalesce(max(evaluated) FILTER (verdict IN ('passed', 'failed')), 0) AS evaluated,
         coalesce(max(max(evaluated) FILTER (verdict IN ('passed', 'failed'))) OVER (PARTITION BY system, dataset), 0) AS known
     FROM check_results
     GROUP BY system, dataset, quality_dimension
 ),
 judged_before AS (
-    SELECT system, dataset, quality_dimension, bool_or(verdict IN ('passed', 'failed')) AS is_judged
+    SELECT system, dataset, quality_dimension, list_sort(list(policy_id) FILTER (verdict IN ('passed', 'failed'))) AS judging
     FROM previous_check_results
     GROUP BY ALL
 ),
--- Datasets by whether a quality dimension was judged on both days, or on neither: only then its scores can be compared.
+-- Datasets by whether the same policies judged a quality dimension on both days: only then its scores can be compared.
 comparable AS (
     SELECT
         system, dataset, quality_dimension,
-        coalesce(p.policies > p.unjudged, false) = coalesce(b.is_judged, false) AS is_comparable
+        p.judging IS NOT DISTINCT FROM b.judging AS is_comparable
     FROM policies AS p
     FULL JOIN judged_before AS b USING (system, dataset, quality_dimension)
 ),

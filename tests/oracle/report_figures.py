@@ -370,11 +370,12 @@ class Day:
         assert self.before is not None
         there = {name[:2] for name in self.counted.get((kind, key), Counter())}
 
-        def judged(day: Day) -> set[tuple[str, str]]:
+        def judged(day: Day) -> set[tuple[str, str, str]]:
             return {
-                name
+                (*name, row["policy_id"])
                 for name, rows in day.policies[dimension].items()
-                if any(row["verdict"] in ("passed", "failed") for row in rows)
+                for row in rows
+                if row["verdict"] in ("passed", "failed")
                 and (name in there or kind == "firm" or (kind, key) == ("system", name[0]))
             }
 

@@ -80,7 +80,9 @@ def change(value: int | None, *path: str | tuple[str, ...]) -> Markup:
 
 def score(value: float | None, *path: str | tuple[str, ...]) -> Markup:
     """A score of 100."""
-    return _figure(value, path, "" if value is None else f"{value:.1f}" if value < 99.95 else f"{value:.2f}")
+    text = "" if value is None else f"{value:.1f}" if value < 99.95 else f"{value:.2f}"
+    # 100 is for nothing wrong at all.
+    return _figure(value, path, ">99.99" if text == "100.00" and value != 100 else text)
 
 
 def score_change(value: float | None, *path: str | tuple[str, ...]) -> Markup:

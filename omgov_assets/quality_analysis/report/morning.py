@@ -108,10 +108,10 @@ class Morning:
 
     @property
     def is_judged_whole(self) -> bool:
-        """Whether fewer anomalies are fewer anomalies: everything was delivered, admitted and judged."""
-        return not (
-            self.unjudged or self.deliveries_by_decision["refused"] or self.deliveries_by_decision["not_delivered"]
-        )
+        """Whether fewer anomalies are fewer anomalies: nothing was refused or missing, all was judged again."""
+        decisions = self.deliveries_by_decision
+        unknown = decisions["refused"] + decisions["not_delivered"] + (self.total["unverified_anomalies"] or 0)
+        return not (self.unjudged or unknown)
 
 
 def read_morning(lake: Lake, day: date, scores: ScoreRules | None = None) -> Morning:

@@ -19,7 +19,7 @@ import duckdb
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import identifier, read_sql
-from omgov_assets.model_management.score_rules import QualityDimension
+from omgov_assets.model_management.score_rules import QualityDimension, Severity
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 from omgov_assets.quality_analysis.statistics import STATISTICS
@@ -77,7 +77,7 @@ ORDERS: dict[str, str] = {
 }
 
 _VOCABULARY: dict[str, tuple[str, ...]] = {
-    "severity": ("critical", "warning", "info"),
+    "severity": get_args(Severity),
     "quality-dimension": get_args(QualityDimension),
     "subject-kind": ("row", "expected_instance", "batch", "dataset", "processing_model"),
 }

@@ -10,6 +10,6 @@ SELECT
     new_anomalies,
     resolved_anomalies,
     new_defect_rate
-FROM scorecards
+FROM scorecard_history
 WHERE subject_kind = $kind AND quality_dimension = 'overall'
 ORDER BY subject_key, day

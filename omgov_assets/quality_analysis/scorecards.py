@@ -31,6 +31,9 @@ SubjectKind = Literal["firm", "system", "support_group", "owner", "application",
 SUBJECT_KINDS: tuple[SubjectKind, ...] = ("firm", "system", "support_group", "owner", "application", "site")
 OVERALL = "overall"
 
+# The view that trends are read from.
+HISTORY = "scorecard_history"
+
 _SCORECARDS_SQL = read_sql(Path(__file__).with_name("scorecards.sql"))
 _TREND_SQL = read_sql(Path(__file__).with_name("score_trend.sql"))
 
@@ -86,7 +89,7 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
         register_weights(con, scores)
         _register_baseline(lake, con, day)
         lake.register(con, "previous_scorecards", SCORECARDS, yesterday)
-        _register_days(lake, con, "earlier_scorecards", yesterday, scores.trend_days - 1)
+        register_history(lake, con, "earlier_scorecards", yesterday, scores.trend_days - 1)
         params = {
             "day": day,
             "cmdb": CMDB,
@@ -150,12 +153,17 @@ def score_trend(lake: Lake, day: date, kind: SubjectKind, days: int) -> list[dic
         resolved_anomalies, new_defect_rate. Days that were not governed have none.
     """
     with lake.connect() as con:
-        _register_days(lake, con, "scorecards", day, days)
-        rows: list[dict[str, Any]] = con.sql(_TREND_SQL, params={"kind": kind}).to_arrow_table().to_pylist()
+        register_history(lake, con, HISTORY, day, days)
+        return read_trend(con, kind)
+
+
+def read_trend(con: duckdb.DuckDBPyConnection, kind: SubjectKind) -> list[dict[str, Any]]:
+    """The rows of ``score_trend`` from the view ``HISTORY``, as ``register_history`` has made it."""
+    rows: list[dict[str, Any]] = con.sql(_TREND_SQL, params={"kind": kind}).to_arrow_table().to_pylist()
     return rows
 
 
-def _register_days(lake: Lake, con: duckdb.DuckDBPyConnection, view: str, last: date, days: int) -> None:
+def register_history(lake: Lake, con: duckdb.DuckDBPyConnection, view: str, last: date, days: int) -> None:
     """Scorecards of so many days up to ``last`` as a view, by their partitions alone."""
     lake.register(con, f"{view}_none", SCORECARDS, last + timedelta(days=36_500))
     parts = [f"FROM {view}_none"]

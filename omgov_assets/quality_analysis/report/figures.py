@@ -7,8 +7,7 @@ whose segments are percent-quoted. What IDs mean, with D the report's day:
 ID                                         what it is
 =========================================  ============================================================================
 total/MEASURE                              the firm's cell of the cube: instances, anomalous_instances, rate,
-                                           anomalies, new, resolved, withdrawn, unverified, not_evaluated_share,
-                                           business_impact
+                                           anomalies, new, resolved, withdrawn, unverified, not_evaluated_share
 total/score, total/score_change            the firm's overall score, and its change since the day before
 deliveries/DECISION                        deliveries of D in the ledger by decision; not_delivered: datasets that
                                            brought none; all: deliveries that are neither superseded nor repeated,
@@ -18,8 +17,8 @@ finding/TYPE/SYSTEM/DATASET/MEASURE        anomalies of the type in the dataset:
 finding/…/DIMENSION/KEY/share              share of them that has the key in the dimension
 finding/…/DIMENSION/keys                   keys of the dimension that they have
 score/KIND/KEY/DIMENSION                   a subject's score by quality dimension or overall; …/change since yesterday
-lowest/KIND/KEY/MEASURE                    of a scorecard: subjects, anomalies, backlog, new, burn_down_rate,
-                                           new_defect_rate, mean_days_to_repair, baseline_covered_share
+lowest/KIND/KEY/MEASURE                    of a scorecard: anomalies, backlog, new, mean_days_to_repair,
+                                           baseline_covered_share
 better/DIMENSION/KEY/MEASURE               a key's resolved and new anomalies
 risen/KIND/KEY/MEASURE                     score and change of the overall score
 trend/KIND/KEY/DAY/MEASURE                 of the overall scorecard of an earlier day: score, anomalies, backlog, new,

@@ -9,12 +9,13 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from omgov_assets.model_management.score_rules import QualityDimension, Severity
 from omgov_assets.model_management.wording import Wording
 from omgov_assets.quality_analysis.report import figures
 
@@ -44,16 +45,8 @@ NOUNS: dict[str, tuple[str, str]] = {
 TERMS: dict[str, str] = {
     name: name.replace("_", " ")
     for name in (
-        "accuracy",
-        "completeness",
-        "conformity",
-        "consistency",
-        "coverage",
-        "timeliness",
-        "uniqueness",
-        "critical",
-        "warning",
-        "info",
+        *get_args(QualityDimension),
+        *get_args(Severity),
         "passed",
         "failed",
         "error",

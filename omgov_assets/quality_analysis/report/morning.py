@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake
-from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.model_management.score_rules import ScoreRules
+from omgov_assets.model_management.score_rules import QualityDimension, ScoreRules
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
-from omgov_assets.quality_analysis.scorecards import SCORECARDS, score_trend
+from omgov_assets.quality_analysis.report.queries import rows_of, rows_of_query
+from omgov_assets.quality_analysis.scorecards import HISTORY, SCORECARDS, read_trend, register_history
 from omgov_assets.quality_analysis.statistics import STATISTICS
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
 
@@ -37,15 +36,7 @@ MODELS_SHOWN = 40
 # A place that holds at least half of a finding is where to look first.
 CONCENTRATED = 0.5
 
-QUALITY_DIMENSIONS = (
-    "accuracy",
-    "completeness",
-    "conformity",
-    "consistency",
-    "coverage",
-    "timeliness",
-    "uniqueness",
-)
+QUALITY_DIMENSIONS: tuple[str, ...] = get_args(QualityDimension)
 DECISIONS = ("admitted", "partial", "refused", "not_delivered", "repeated", "superseded")
 
 # Dimension of the rankings and its column in the cube; who has to act comes first.
@@ -116,48 +107,56 @@ class Morning:
 
 def read_morning(lake: Lake, day: date, scores: ScoreRules | None = None) -> Morning:
     """Read what the page shows. Raises ``NotRankedError`` where the day was never analysed."""
+    with lake.connect() as con:
+        register_day(lake, con, day, (scores or ScoreRules()).trend_days)
+        return morning_of(lake, con, day)
+
+
+def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning:
+    """Read what the page shows, from the views of ``register_day``."""
+    yesterday = day - timedelta(days=1)
+    deliveries = rows_of(con, "deliveries", {"not_delivered": NOT_DELIVERED})
+    for delivery in deliveries:
+        delivery["quarantine_reasons"] = json.loads(delivery["quarantine_reasons"] or "{}")
+    return Morning(
+        day=day,
+        compared_with=yesterday if lake.has_day(STATISTICS, yesterday) else None,
+        total=rows_of_query(con, "FROM statistics WHERE dimension_set = 'all'")[0],
+        card=_first(
+            rows_of_query(con, "FROM scorecards WHERE subject_kind = 'firm' AND quality_dimension = 'overall'")
+        ),
+        standing_since=rows_of_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
+        findings=[
+            _placed(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
+        ],
+        systems=_score_matrix(
+            rows_of_query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")
+        ),
+        lowest=_grouped(rows_of(con, "lowest", {"top": TOP_LOWEST}), "subject_kind"),
+        better=_grouped(rows_of(con, "better", {"top": TOP_BETTER}), "dimension"),
+        risen=_grouped(rows_of(con, "risen", {"top": TOP_BETTER}), "subject_kind"),
+        firm_trend=read_trend(con, "firm"),
+        system_trend=read_trend(con, "system"),
+        deliveries=deliveries,
+        deliveries_by_decision=_count_by_decision(deliveries),
+        admission=rows_of(con, "admission"),
+        checks=_check_matrix(rows_of(con, "checks")),
+        unjudged=rows_of(con, "unjudged"),
+        models=rows_of(con, "models"),
+        cmdb=rows_of(con, "cmdb", {"cmdb": CMDB}),
+        rankings=_read_rankings(con),
+    )
+
+
+def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_days: int) -> None:
+    """Make the day's tables readable as views (statistics, rankings, scorecards, anomalies, check_results, ledger), and
+    the scorecards of so many days as ``HISTORY``; create the temporary table ``labels``.
+
+    Raises:
+        NotRankedError: the day was never analysed.
+    """
     if not lake.has_day(STATISTICS, day):
         raise NotRankedError(f"{day} is not analysed: govern it first with `omgov run --day {day}`")
-    trend_days = (scores or ScoreRules()).trend_days
-    yesterday = day - timedelta(days=1)
-    with lake.connect() as con:
-        register_day(lake, con, day)
-        deliveries = _rows(con, "deliveries", {"not_delivered": NOT_DELIVERED})
-        for delivery in deliveries:
-            delivery["quarantine_reasons"] = json.loads(delivery["quarantine_reasons"] or "{}")
-        return Morning(
-            day=day,
-            compared_with=yesterday if lake.has_day(STATISTICS, yesterday) else None,
-            total=_query(con, "FROM statistics WHERE dimension_set = 'all'")[0],
-            card=_first(_query(con, "FROM scorecards WHERE subject_kind = 'firm' AND quality_dimension = 'overall'")),
-            standing_since=_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
-            findings=[
-                _placed(row)
-                for row in _rows(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
-            ],
-            systems=_score_matrix(
-                _query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")
-            ),
-            lowest=_grouped(_rows(con, "lowest", {"top": TOP_LOWEST}), "subject_kind"),
-            better=_grouped(_rows(con, "better", {"top": TOP_BETTER}), "dimension"),
-            risen=_grouped(_rows(con, "risen", {"top": TOP_BETTER}), "subject_kind"),
-            firm_trend=score_trend(lake, day, "firm", trend_days),
-            system_trend=score_trend(lake, day, "system", trend_days),
-            deliveries=deliveries,
-            deliveries_by_decision=_count_by_decision(deliveries),
-            admission=_rows(con, "admission"),
-            checks=_check_matrix(_rows(con, "checks")),
-            unjudged=_rows(con, "unjudged"),
-            models=_rows(con, "models"),
-            cmdb=_rows(con, "cmdb", {"cmdb": CMDB}),
-            rankings=_read_rankings(con),
-        )
-
-
-def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
-    """Make the day's tables readable as views (statistics, rankings, scorecards, anomalies, check_results, ledger), and
-    create the temporary table ``labels``.
-    """
     for view, table in (
         ("statistics", STATISTICS),
         ("rankings", RANKINGS),
@@ -167,6 +166,7 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
         ("ledger", LEDGER),
     ):
         lake.register(con, view, table, day)
+    register_history(lake, con, HISTORY, day, trend_days)
     register_cmdb(lake, con, day)
     create_labels(con)
 
@@ -227,8 +227,8 @@ def _check_matrix(checks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _read_rankings(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """For each dimension its first ranks, how many keys it has, and how many anomalies belong to none."""
-    ranks = _grouped(_rows(con, "rankings", {"top": TOP_RANKS}), "dimension")
-    unranked = {row["dimension_set"]: row["anomalies"] for row in _rows(con, "unranked")}
+    ranks = _grouped(rows_of(con, "rankings", {"top": TOP_RANKS}), "dimension")
+    unranked = {row["dimension_set"]: row["anomalies"] for row in rows_of(con, "unranked")}
     return [
         {
             "dimension": dimension,
@@ -252,12 +252,3 @@ def _grouped(rows: list[dict[str, Any]], name: str) -> dict[str, list[dict[str, 
 
 def _first(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
     return rows[0] if rows else None
-
-
-def _rows(con: duckdb.DuckDBPyConnection, name: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    return _query(con, read_sql(Path(__file__).with_name(f"{name}.sql")), params)
-
-
-def _query(con: duckdb.DuckDBPyConnection, query: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = con.sql(query, params=params or {}).to_arrow_table().to_pylist()
-    return rows

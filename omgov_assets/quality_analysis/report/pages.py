@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
 import duckdb
 
-from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.quality_analysis.report.queries import rows_of
 
 PageKind = Literal["system", "site", "support_group", "owner"]
 
@@ -44,6 +43,7 @@ class Page:
     types: list[dict[str, Any]] = field(default_factory=list)
     breakdowns: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     subjects: list[dict[str, Any]] = field(default_factory=list)
+    trend: list[float] = field(default_factory=list)
 
     @property
     def card(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def read_pages(con: duckdb.DuckDBPyConnection, kind: PageKind) -> PagesOfKind:
         kind: which pages.
     """
     column, _, dimensions = KINDS[kind]
-    keys = _rows(con, "page_keys", {"kind": kind, "most": MOST_PAGES})
+    keys = rows_of(con, "page_keys", {"kind": kind, "most": MOST_PAGES})
     con.execute(
         "CREATE OR REPLACE TEMP TABLE keys AS SELECT unnest($keys::VARCHAR[]) AS key",
         {"keys": [row["key"] for row in keys]},
@@ -83,14 +83,16 @@ def read_pages(con: duckdb.DuckDBPyConnection, kind: PageKind) -> PagesOfKind:
         "WHERE key IN (SELECT keys.key FROM keys)"
     )
     pages = {row["key"]: Page(kind, row["key"], {}) for row in keys}
-    for row in _rows(con, "page_scores", {"kind": kind}):
+    for row in rows_of(con, "page_scores", {"kind": kind}):
         pages[row["subject_key"]].scores[row["quality_dimension"]] = row
-    for row in _rows(con, "page_types"):
+    for row in rows_of(con, "page_types"):
         pages[row["key"]].types.append(row)
-    for row in _rows(con, "page_breakdowns", {"dimensions": list(dimensions), "top": TOP_VALUES}):
+    for row in rows_of(con, "page_breakdowns", {"dimensions": list(dimensions), "top": TOP_VALUES}):
         pages[row["key"]].breakdowns.setdefault(row["dimension"], []).append(row)
-    for row in _rows(con, "page_subjects", {"top": TOP_SUBJECTS}):
+    for row in rows_of(con, "page_subjects", {"top": TOP_SUBJECTS}):
         pages[row["key"]].subjects.append(row)
+    for row in rows_of(con, "page_trends", {"kind": kind}):
+        pages[row["key"]].trend.extend(row["scores"])
     return PagesOfKind(kind, list(pages.values()), keys[0]["keys"] if keys else 0)
 
 
@@ -100,9 +102,3 @@ def file_name(key: str) -> str:
     if not name or len(name) > _LONGEST_NAME or name.lower() in _RESERVED:
         name = f"{name[:40]}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
     return f"{name}.html"
-
-
-def _rows(con: duckdb.DuckDBPyConnection, name: str, params: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    query = read_sql(Path(__file__).with_name(f"{name}.sql"))
-    rows: list[dict[str, Any]] = con.sql(query, params=params or {}).to_arrow_table().to_pylist()
-    return rows

@@ -6,7 +6,7 @@ Does not belong here: what the pages show (``morning``, ``pages``) or how (``tem
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -23,11 +23,8 @@ from omgov_assets.model_management.wording import Wording
 from omgov_assets.quality_analysis.drill_down import OPTION_OF, drill_down_command
 from omgov_assets.quality_analysis.report import charts, morning
 from omgov_assets.quality_analysis.report.languages import environment, language, titles
-from omgov_assets.quality_analysis.report.morning import Morning, read_morning, register_day
-from omgov_assets.quality_analysis.report.pages import KINDS, MOST_PAGES, PageKind, PagesOfKind, file_name, read_pages
-from omgov_assets.quality_analysis.scorecards import score_trend
-
-Trends = Mapping[PageKind, dict[str, list[float]]]
+from omgov_assets.quality_analysis.report.morning import Morning, morning_of, register_day
+from omgov_assets.quality_analysis.report.pages import KINDS, MOST_PAGES, PagesOfKind, file_name, read_pages
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -85,17 +82,16 @@ def write_report(lake: Lake, day: date, out_folder: Path, edition: Edition | Non
         NotRankedError: the day was never analysed.
     """
     edition = edition or Edition()
-    shown = read_morning(lake, day, edition.scores)
     with lake.connect() as con:
-        register_day(lake, con, day)
+        register_day(lake, con, day, edition.scores.trend_days)
+        shown = morning_of(lake, con, day)
         pages = [read_pages(con, kind) for kind in KINDS]
-    trends = {kind: _scores_by_key(lake, day, kind, edition.scores.trend_days) for kind in KINDS}
     out_folder.mkdir(parents=True, exist_ok=True)
     unfinished = out_folder / f".{day.isoformat()}.part"
     shutil.rmtree(unfinished, ignore_errors=True)
     written, size = 0, 0
     for code in edition.languages:
-        for relative, text in _render(shown, pages, trends, edition, code):
+        for relative, text in _render(shown, pages, edition, code):
             path = unfinished / relative
             path.parent.mkdir(parents=True, exist_ok=True)
             content = text.encode("utf-8")
@@ -106,13 +102,7 @@ def write_report(lake: Lake, day: date, out_folder: Path, edition: Edition | Non
     return WrittenReport(target / "index.html", written, size, shown)
 
 
-def _render(
-    shown: Morning,
-    pages: list[PagesOfKind],
-    trends: Mapping[PageKind, dict[str, list[float]]],
-    edition: Edition,
-    code: str,
-) -> Iterator[tuple[Path, str]]:
+def _render(shown: Morning, pages: list[PagesOfKind], edition: Edition, code: str) -> Iterator[tuple[Path, str]]:
     """Every page in a language, with its path below the day's folder."""
     made = environment(code)
     folder = Path() if code == edition.languages[0] else Path(code)
@@ -135,7 +125,6 @@ def _render(
         made.get_template("index.html.j2").render(
             common
             | {
-                "root": "",
                 "twins": _twins(edition, code, Path("index.html"), 0),
                 "href": lambda kind, key: _href("", links, kind, key),
                 "command": lambda **values: _command(shown.day, values),
@@ -153,8 +142,6 @@ def _render(
                     common
                     | {
                         "page": page,
-                        "trend": trends.get(of_kind.kind, {}).get(page.key, []),
-                        "root": "../",
                         "twins": _twins(edition, code, relative, 1),
                         "href": lambda kind, key: _href("../", links, kind, key),
                         "command": lambda page=page, **values: _command(
@@ -163,15 +150,6 @@ def _render(
                     }
                 ),
             )
-
-
-def _scores_by_key(lake: Lake, day: date, kind: PageKind, days: int) -> dict[str, list[float]]:
-    """Overall scores of each key, day by day."""
-    scores: dict[str, list[float]] = {}
-    for row in score_trend(lake, day, kind, days):
-        if row["score"] is not None:
-            scores.setdefault(row["subject_key"], []).append(row["score"])
-    return scores
 
 
 def _charts(shown: Morning, code: str) -> dict[str, Markup]:

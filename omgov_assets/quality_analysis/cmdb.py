@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
 
 from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.sql import read_sql
@@ -20,31 +19,36 @@ from omgov_assets.model_management.control import PROCESSING_MODELS
 
 SYSTEM = "cmdb"
 
-# What analysis reads of each dataset. A firm that keeps no such dataset gets an empty view of these columns.
-COLUMNS_READ: dict[str, tuple[str, ...]] = {
-    "configuration_items": (
-        "ci_id",
-        "ci_class",
-        "name",
-        "status",
-        "site_id",
-        "support_group_id",
-        "owner_id",
-        "tier",
-        "_batch_id",
-        "_record_no",
-    ),
-    "ci_relations": ("source_ci_id", "relation", "target_ci_id"),
-    "support_groups": ("support_group_id", "name", "_batch_id", "_record_no"),
-    "owners": ("owner_id", "name", "_batch_id", "_record_no"),
-}
-
-_TYPES = {"tier": pa.int64()}
-
-# What is read of addresses, where the firm's contracts have it.
-_ADDRESSES = {
-    "owner_addresses": ("owners", ("email", "owner_id", "support_group_id")),
-    "group_addresses": ("support_groups", ("email", "support_group_id")),
+# What analysis reads of each dataset. What a firm does not keep, a dataset or a column, is empty.
+COLUMNS_READ: dict[str, dict[str, str]] = {
+    "configuration_items": {
+        "ci_id": "VARCHAR",
+        "ci_class": "VARCHAR",
+        "name": "VARCHAR",
+        "status": "VARCHAR",
+        "site_id": "VARCHAR",
+        "support_group_id": "VARCHAR",
+        "owner_id": "VARCHAR",
+        "tier": "BIGINT",
+        "_batch_id": "VARCHAR",
+        "_record_no": "BIGINT",
+    },
+    "ci_relations": {"source_ci_id": "VARCHAR", "relation": "VARCHAR", "target_ci_id": "VARCHAR"},
+    "support_groups": {
+        "support_group_id": "VARCHAR",
+        "name": "VARCHAR",
+        "email": "VARCHAR",
+        "_batch_id": "VARCHAR",
+        "_record_no": "BIGINT",
+    },
+    "owners": {
+        "owner_id": "VARCHAR",
+        "name": "VARCHAR",
+        "email": "VARCHAR",
+        "support_group_id": "VARCHAR",
+        "_batch_id": "VARCHAR",
+        "_record_no": "BIGINT",
+    },
 }
 
 _CI_DIMENSIONS = read_sql(Path(__file__).with_name("ci_dimensions.sql"))
@@ -60,15 +64,17 @@ def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict
     """
     versions: dict[str, int] = {}
     for dataset, columns in COLUMNS_READ.items():
-        table = f"{SYSTEM}/{dataset}"
+        table, there = f"{SYSTEM}/{dataset}", set[str]()
         if lake.has_day(table, day):
-            version = lake.register(con, dataset, table, day)
+            version = lake.register(con, f"kept_{dataset}", table, day)
             if version is not None:
                 versions[table] = version
-        else:
-            con.register(
-                dataset, pa.table({column: pa.array([], _TYPES.get(column, pa.string())) for column in columns})
-            )
+            there = set(con.view(f"kept_{dataset}").columns)
+        shown = ", ".join(
+            name if name in there else f"NULL::{sql_type} AS {name}" for name, sql_type in columns.items()
+        )
+        source = f"FROM kept_{dataset}" if there else "WHERE false"
+        create_view(con, dataset, f"SELECT {shown} {source}")
     return versions
 
 
@@ -96,10 +102,6 @@ def create_model_dimensions(lake: Lake, con: duckdb.DuckDBPyConnection, day: dat
     Columns: subject_key (as violations name a model), owner_id, support_group_id.
     """
     lake.register(con, "processing_models", PROCESSING_MODELS, day)
-    for name, (table, columns) in _ADDRESSES.items():
-        there = {column for column, *_ in con.execute(f"DESCRIBE {table}").fetchall()}
-        shown = ", ".join(column if column in there else f"NULL::VARCHAR AS {column}" for column in columns)
-        create_view(con, name, f"SELECT {shown} FROM {table}")  # noqa: S608 - names of this room
     con.execute(f"CREATE OR REPLACE TEMP TABLE model_dimensions AS {_MODEL_DIMENSIONS}")
 
 

@@ -8,12 +8,12 @@ WITH models AS (
 accountable AS (
     -- Of several owners with one address the first counts.
     SELECT lower(trim(email)) AS email, min(owner_id) AS owner_id, arg_min(support_group_id, owner_id) AS support_group_id
-    FROM owner_addresses
+    FROM owners
     GROUP BY ALL
 ),
 maintaining AS (
     SELECT lower(trim(email)) AS email, min(support_group_id) AS support_group_id
-    FROM group_addresses
+    FROM support_groups
     GROUP BY ALL
 )
 SELECT

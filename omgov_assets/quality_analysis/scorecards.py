@@ -87,7 +87,7 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
         versions |= register_inventory(lake, con, day, rules.systems, last_known=True)
         create_outcomes(lake, con, day)
         register_weights(con, scores)
-        _register_baseline(lake, con, day)
+        lake.register(con, "baseline_metrics", BASELINE_METRICS, day)
         lake.register(con, "previous_scorecards", SCORECARDS, yesterday)
         register_history(lake, con, "earlier_scorecards", yesterday, scores.trend_days - 1)
         params = {
@@ -172,13 +172,3 @@ def register_history(lake: Lake, con: duckdb.DuckDBPyConnection, view: str, last
             lake.register(con, f"{view}_{number}", SCORECARDS, day)
             parts.append(f"FROM {view}_{number}")
     create_view(con, view, " UNION ALL ".join(parts))
-
-
-def _register_baseline(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
-    """What the baseline of the day expects, as the views ``baseline_metrics`` and ``inventoried_items``."""
-    lake.register(con, "baseline_metrics", BASELINE_METRICS, day)
-    there = set(con.view("configuration_items").columns)
-    wanted = {"ci_id": "VARCHAR", "ci_class": "VARCHAR", "status": "VARCHAR", "tier": "BIGINT"}
-    wanted |= {"_batch_id": "VARCHAR", "_record_no": "BIGINT"}
-    shown = ", ".join(name if name in there else f"NULL::{sql_type} AS {name}" for name, sql_type in wanted.items())
-    create_view(con, "inventoried_items", f"SELECT {shown} FROM configuration_items")  # noqa: S608 - names of this room

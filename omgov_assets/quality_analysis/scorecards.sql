@@ -123,7 +123,7 @@ expected AS (
     SELECT DISTINCT c.ci_id, b.metric
     FROM (
         SELECT ci_id, ci_class, status, tier
-        FROM inventoried_items
+        FROM configuration_items
         QUALIFY row_number() OVER (PARTITION BY ci_id ORDER BY _batch_id, _record_no) = 1
     ) AS c
     JOIN baseline_metrics AS b ON b.ci_class = c.ci_class AND (b.tier IS NULL OR b.tier = c.tier)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from lower_rooms import DAY, NEXT_DAY, RULES, THIRD_DAY, Rooms, instance, violation
+import yaml
+from lower_rooms import CONFIGURATION_ITEMS, DAY, NEXT_DAY, RULES, THIRD_DAY, Rooms, instance, violation
 
+from omgov_assets.data_lake.lake import Lake
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
+from omgov_assets.quality_analysis.scorecards import compute_scorecards
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 DIMENSIONS = (
@@ -76,6 +81,27 @@ def test_an_anomaly_has_the_dimensions_of_its_ci(rooms: Rooms) -> None:
     identify_anomalies(rooms.lake, DAY, RULES)
     found = {row["ci_id"]: tuple(row[name] for name in DIMENSIONS) for row in rooms.rows(ANOMALIES, DAY)}
     assert found == expected
+
+
+def test_a_cmdb_may_keep_less_than_analysis_reads(tmp_path: Path, project_root: Path) -> None:
+    """A firm whose contracts have neither tier, status nor addresses."""
+    contracts = tmp_path / "contracts"
+    shutil.copytree(project_root / "governance" / "standard" / "data_contracts", contracts)
+    for path in contracts.glob("*.odcs.yaml"):
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        (table,) = document["schema"]
+        table["properties"] = [p for p in table["properties"] if p["name"] not in ("tier", "status", "email")]
+        path.write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    rooms = Rooms(Lake(tmp_path / "lake", dataset_contracts=contracts))
+    without = {name: None for name in ("tier", "status")}
+    items = [{k: v for k, v in row.items() if k not in without} for row in CONFIGURATION_ITEMS]
+    rooms.write("cmdb/configuration_items", DAY, items)
+    rooms.write("cmdb/owners", DAY, [{"owner_id": "OWN-1", "name": "王伟"}])
+    rooms.write(VIOLATIONS, DAY, [violation("i1", ci_id="APP-1")])
+    identify_anomalies(rooms.lake, DAY, RULES)
+    compute_scorecards(rooms.lake, DAY, RULES)
+    (row,) = rooms.rows(ANOMALIES, DAY)
+    assert (row["application_ids"], row["owner_id"], row["tier"]) == (["APP-1"], "OWN-1", None)
 
 
 def test_without_a_cmdb_of_the_day_dimensions_are_unknown(rooms: Rooms) -> None:

@@ -35,6 +35,7 @@ OVERALL = "overall"
 HISTORY = "scorecard_history"
 
 _SCORECARDS_SQL = read_sql(Path(__file__).with_name("scorecards.sql"))
+_SUBJECTS_OF = read_sql(Path(__file__).with_name("subjects_of.sql"))
 _TREND_SQL = read_sql(Path(__file__).with_name("score_trend.sql"))
 
 
@@ -87,6 +88,7 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
         versions |= register_inventory(lake, con, day, rules.systems, last_known=True)
         create_outcomes(lake, con, day)
         register_weights(con, scores)
+        con.execute(_SUBJECTS_OF)
         lake.register(con, "baseline_metrics", BASELINE_METRICS, day)
         lake.register(con, "previous_scorecards", SCORECARDS, yesterday)
         register_history(lake, con, "earlier_scorecards", yesterday, scores.trend_days - 1)

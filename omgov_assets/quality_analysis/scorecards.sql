@@ -34,7 +34,7 @@ by_ci AS (
 attributed AS (
     SELECT
         by_ci.*,
-        coalesce(application_ids, []::VARCHAR[]) AS application_ids,
+        application_ids,
         support_group_id,
         owner_id,
         site_id
@@ -46,18 +46,11 @@ units AS (
         coalesce(sum(n) FILTER (is_today), 0)::BIGINT AS n,
         sum(n)::BIGINT AS known
     FROM (
-        SELECT 'firm' AS subject_kind, 'all' AS subject_key, system, dataset, is_today, sum(n) AS n
-        FROM attributed GROUP BY ALL
-        UNION ALL SELECT 'system', system, system, dataset, is_today, sum(n) FROM attributed GROUP BY ALL
-        UNION ALL SELECT 'support_group', support_group_id, system, dataset, is_today, sum(n) FROM attributed GROUP BY ALL
-        UNION ALL SELECT 'owner', owner_id, system, dataset, is_today, sum(n) FROM attributed GROUP BY ALL
-        UNION ALL SELECT 'site', site_id, system, dataset, is_today, sum(n) FROM attributed GROUP BY ALL
-        UNION ALL
-        SELECT 'application', application_id, system, dataset, is_today, sum(n)
-        FROM (SELECT unnest(application_ids) AS application_id, system, dataset, is_today, n FROM attributed)
-        GROUP BY ALL
+        SELECT
+            unnest(subjects_of(system, support_group_id, owner_id, site_id, application_ids), recursive := true),
+            system, dataset, is_today, n
+        FROM attributed
     )
-    WHERE subject_key IS NOT NULL
     GROUP BY ALL
 ),
 policies AS (
@@ -67,8 +60,8 @@ policies AS (
         quality_dimension,
         count(*) AS policies,
         count(*) FILTER (verdict IN ('not_evaluated', 'error')) AS unjudged,
-        -- Rows of datasets that have no CI are those that a policy looked at.
         list_sort(list(policy_id) FILTER (verdict IN ('passed', 'failed'))) AS judging,
+        -- Rows of datasets that have no CI are those that a policy looked at.
         coalesce(max(evaluated) FILTER (verdict IN ('passed', 'failed')), 0) AS evaluated,
         coalesce(max(max(evaluated) FILTER (verdict IN ('passed', 'failed'))) OVER (PARTITION BY system, dataset), 0) AS known
     FROM check_results
@@ -95,8 +88,8 @@ incomparable AS (
         JOIN comparable USING (system, dataset)
         WHERE NOT is_comparable
         UNION ALL
-        SELECT subject_kind, CASE subject_kind WHEN 'firm' THEN 'all' ELSE system END, quality_dimension
-        FROM comparable, (VALUES ('firm'), ('system')) AS kinds(subject_kind)
+        SELECT unnest(subjects_of(system, NULL, NULL, NULL, NULL), recursive := true), quality_dimension
+        FROM comparable
         WHERE NOT is_comparable
     )
 ),
@@ -108,9 +101,10 @@ by_row AS (
     FROM units
     JOIN policies USING (system, dataset)
     UNION ALL
-    SELECT subject_kind, CASE subject_kind WHEN 'firm' THEN 'all' ELSE system END, quality_dimension, system, dataset,
-        policies, unjudged, known, evaluated AS n
-    FROM policies, (VALUES ('firm'), ('system')) AS kinds(subject_kind)
+    SELECT
+        unnest(subjects_of(system, NULL, NULL, NULL, NULL), recursive := true),
+        quality_dimension, system, dataset, policies, unjudged, known, evaluated AS n
+    FROM policies
     -- The points of a series are no subjects; the series is.
     WHERE dataset <> 'metric_samples'
         AND NOT (dataset = 'metric_instances' AND system IN (SELECT system FROM listed))
@@ -160,7 +154,12 @@ expected_by_ci AS (
 expected_units AS (
     SELECT subject_kind, subject_key, sum(n)::BIGINT AS expected
     FROM (
-        SELECT 'firm' AS subject_kind, 'all' AS subject_key, n FROM expected_by_ci WHERE is_judged
+        SELECT subject_kind, subject_key, n
+        FROM (
+            SELECT unnest(subjects_of(NULL, support_group_id, owner_id, site_id, application_ids), recursive := true), n
+            FROM expected_by_ci
+            WHERE is_judged
+        )
         UNION ALL
         -- A CI is of each system that reports anything of it, and of the CMDB, which misses those of which nobody does.
         SELECT 'system', reporting.system, n
@@ -171,12 +170,7 @@ expected_units AS (
         SELECT 'system', $cmdb::VARCHAR, n
         FROM expected_by_ci
         WHERE ($cmdb, 'configuration_items') IN (SELECT (system, dataset) FROM judging)
-        UNION ALL SELECT 'support_group', support_group_id, n FROM expected_by_ci WHERE is_judged
-        UNION ALL SELECT 'owner', owner_id, n FROM expected_by_ci WHERE is_judged
-        UNION ALL SELECT 'site', site_id, n FROM expected_by_ci WHERE is_judged
-        UNION ALL SELECT 'application', unnest(application_ids), n FROM expected_by_ci WHERE is_judged
     )
-    WHERE subject_key IS NOT NULL
     GROUP BY ALL
 ),
 
@@ -192,11 +186,12 @@ subjects AS (
         CASE WHEN subject_kind = 'expected_instance' THEN subject_key
             ELSE concat_ws(chr(31), anomalies.system, dataset, subject_key) END AS subject,
         severity_weights.weight,
-        coalesce(application_ids, []::VARCHAR[]) AS application_ids,
-        support_group_id,
-        owner_id,
-        site_id,
-        dataset IN ('metric_instances', 'configuration_items') AS has_ci
+        dataset IN ('metric_instances', 'configuration_items') AS has_ci,
+        -- Only what has a CI is anybody's but its system's.
+        CASE WHEN has_ci THEN application_ids END AS application_ids,
+        CASE WHEN has_ci THEN support_group_id END AS support_group_id,
+        CASE WHEN has_ci THEN owner_id END AS owner_id,
+        CASE WHEN has_ci THEN site_id END AS site_id
     FROM anomalies
     JOIN severity_weights USING (severity)
     WHERE (subject_kind = 'expected_instance' AND quality_dimension = 'coverage')
@@ -210,8 +205,11 @@ subjects AS (
             AND list_has_any(policy_ids, (SELECT coalesce(list(DISTINCT policy_id), []) FROM check_results))
         )
 ),
-numbered AS (
-    SELECT *, dense_rank() OVER (ORDER BY subject) AS subject_no FROM subjects
+attributed_subjects AS (
+    SELECT
+        unnest(subjects_of(system, support_group_id, owner_id, site_id, application_ids), recursive := true),
+        quality_dimension, dense_rank() OVER (ORDER BY subject) AS subject_no, weight, is_expected
+    FROM subjects
 ),
 flagged AS (
     SELECT
@@ -221,35 +219,14 @@ flagged AS (
         count(*) FILTER (is_expected) AS missing
     FROM (
         SELECT subject_kind, subject_key, quality_dimension, subject_no, max(weight) AS weight, bool_or(is_expected) AS is_expected
-        FROM (
-            SELECT 'firm' AS subject_kind, 'all' AS subject_key, quality_dimension, subject_no, weight, is_expected FROM numbered
-            UNION ALL SELECT 'system', system, quality_dimension, subject_no, weight, is_expected FROM numbered
-            UNION ALL
-            SELECT 'support_group', support_group_id, quality_dimension, subject_no, weight, is_expected
-            FROM numbered WHERE has_ci
-            UNION ALL
-            SELECT 'owner', owner_id, quality_dimension, subject_no, weight, is_expected FROM numbered WHERE has_ci
-            UNION ALL SELECT 'site', site_id, quality_dimension, subject_no, weight, is_expected FROM numbered WHERE has_ci
-            UNION ALL
-            SELECT 'application', unnest(application_ids), quality_dimension, subject_no, weight, is_expected
-            FROM numbered WHERE has_ci
-        )
-        WHERE subject_key IS NOT NULL
+        FROM attributed_subjects
         GROUP BY ALL
     )
     GROUP BY ALL
 ),
 flagged_overall AS (
     SELECT subject_kind, subject_key, count(DISTINCT subject_no) AS anomalous
-    FROM (
-        SELECT 'firm' AS subject_kind, 'all' AS subject_key, subject_no FROM numbered
-        UNION ALL SELECT 'system', system, subject_no FROM numbered
-        UNION ALL SELECT 'support_group', support_group_id, subject_no FROM numbered WHERE has_ci
-        UNION ALL SELECT 'owner', owner_id, subject_no FROM numbered WHERE has_ci
-        UNION ALL SELECT 'site', site_id, subject_no FROM numbered WHERE has_ci
-        UNION ALL SELECT 'application', unnest(application_ids), subject_no FROM numbered WHERE has_ci
-    )
-    WHERE subject_key IS NOT NULL
+    FROM attributed_subjects
     GROUP BY ALL
 ),
 
@@ -288,16 +265,12 @@ moved AS (
         CASE WHEN GROUPING(quality_dimension) = 0 THEN quality_dimension ELSE 'overall' END AS quality_dimension,
         sum(anomalies)::BIGINT AS anomalies, sum(backlog)::BIGINT AS backlog, sum(new_anomalies)::BIGINT AS new_anomalies,
         sum(resolved_anomalies)::BIGINT AS resolved_anomalies, sum(withdrawn_anomalies)::BIGINT AS withdrawn_anomalies,
-        sum(unverified_anomalies)::BIGINT AS unverified_anomalies, sum(anomalies_before)::BIGINT AS anomalies_before, sum(days_to_repair)::BIGINT AS days_to_repair
+        sum(unverified_anomalies)::BIGINT AS unverified_anomalies, sum(anomalies_before)::BIGINT AS anomalies_before,
+        sum(days_to_repair)::BIGINT AS days_to_repair
     FROM (
-        SELECT 'firm' AS subject_kind, 'all' AS subject_key, * FROM summed
-        UNION ALL SELECT 'system', system, * FROM summed
-        UNION ALL SELECT 'support_group', support_group_id, * FROM summed
-        UNION ALL SELECT 'owner', owner_id, * FROM summed
-        UNION ALL SELECT 'site', site_id, * FROM summed
-        UNION ALL SELECT 'application', unnest(application_ids), * FROM summed
+        SELECT unnest(subjects_of(system, support_group_id, owner_id, site_id, application_ids), recursive := true), *
+        FROM summed
     )
-    WHERE subject_key IS NOT NULL
     GROUP BY GROUPING SETS ((subject_kind, subject_key), (subject_kind, subject_key, quality_dimension))
 ),
 
@@ -398,10 +371,10 @@ history AS (
     GROUP BY ALL
 ),
 present AS (
-    SELECT subject_kind, subject_key, n AS instances
-    FROM (
-        SELECT subject_kind, subject_key, sum(n)::BIGINT AS n FROM units WHERE dataset = 'metric_instances' GROUP BY ALL
-    )
+    SELECT subject_kind, subject_key, sum(n)::BIGINT AS instances
+    FROM units
+    WHERE dataset = 'metric_instances'
+    GROUP BY ALL
 )
 SELECT
     $day::DATE AS day,

@@ -22,10 +22,11 @@ from omgov_assets.admission.model_fitness import static_findings
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import OneOf
 from omgov_assets.data_lake.syntax import NotOneSelectError
-from omgov_assets.data_management.derivation_inputs import day_bounds, load_inputs
+from omgov_assets.data_management.derivation_inputs import load_inputs
 from omgov_assets.data_management.derivation_obstacles import obstacle_in_inputs, obstacle_in_model, obstacle_upstream
 from omgov_assets.data_management.derivation_reads import METRIC_TABLES, ModelReads, reads_of
 from omgov_assets.data_management.derivation_run import DerivationError, out_of_range, rows_of, run_model
+from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.model_management.model_check import derive_order
@@ -206,7 +207,7 @@ def _run(
             governance.firm.timezone,
         )
         batch_id, fingerprint = digest[:16], int(digest[:15], 16)
-        run_model(con, governance, model, day_bounds(governance, day))
+        run_model(con, governance, model, day_bounds(day, governance.firm.zone))
         relations = {
             dataset: rows_of(con, work.lake, model, standard.unit, dataset, day, batch_id)
             for dataset in METRIC_TABLES

@@ -10,10 +10,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pyarrow as pa
@@ -22,6 +21,7 @@ from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, literal, qualified, read_sql
 from omgov_assets.data_management.derivation_reads import METRIC_TABLES, ModelReads
+from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.model_management.contracts import DataContract
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
@@ -160,7 +160,7 @@ def _load_samples(
     con.register("conversions given", table)
     con.execute(f'CREATE TABLE {_STAGING}.conversions AS FROM "conversions given"')
     con.unregister("conversions given")
-    start, end = day_bounds(governance, day)
+    start, end = day_bounds(day, governance.firm.zone)
     con.execute(
         f"CREATE TABLE {_STAGING}.judged AS {read_sql(_HERE / 'derivation_judged_points.sql')}",
         {"day_start": start, "day_end": end},
@@ -170,12 +170,6 @@ def _load_samples(
         f"SELECT left_out, count(*) FROM {_STAGING}.judged WHERE left_out IS NOT NULL GROUP BY ALL ORDER BY ALL"  # noqa: S608
     ).fetchall()
     return dict(left_out), conversions
-
-
-def day_bounds(governance: Governance, day: date) -> tuple[datetime, datetime]:
-    """Begin and end of a business day in the firm's time zone."""
-    zone = ZoneInfo(governance.firm.timezone)
-    return datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone)
 
 
 def _conversion(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_model_dimensions, register_cmdb
 from omgov_assets.quality_analysis.inventory import register_inventory
 from omgov_assets.quality_analysis.rules import AnalysisRules
@@ -63,7 +64,8 @@ def identify_anomalies(lake: Lake, day: date, rules: AnalysisRules) -> AnomalySu
         create_ci_dimensions(con)
         create_model_dimensions(lake, con, day)
         register_inventory(lake, con, day, rules.systems)
-        times = {"last_close": rules.calendar.last_close(day, rules.zone), "day_end": rules.day_end(day)}
+        _, day_end = day_bounds(day, rules.zone)
+        times = {"last_close": rules.calendar.last_close(day, rules.zone), "day_end": day_end}
         version = lake.replace(ANOMALIES, day, con.sql(_ANOMALIES_SQL, params={"day": day, **times}))
         lake.register(con, "anomalies", ANOMALIES, day)
         violations, anomalies, new_anomalies = one_row(

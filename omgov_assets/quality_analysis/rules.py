@@ -6,7 +6,7 @@ Does not belong here: reading ``governance/`` (``model_management``).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, tzinfo
 
 import duckdb
 import pyarrow as pa
@@ -36,10 +36,6 @@ class AnalysisRules:
     def of(cls, governance: Governance) -> AnalysisRules:
         """The rules of a firm."""
         return cls(tuple(sorted(governance.systems)), governance.scores, governance.calendar, governance.firm.zone)
-
-    def day_end(self, day: date) -> datetime:
-        """The moment at which a business day ends."""
-        return datetime.combine(day + timedelta(days=1), datetime.min.time(), self.zone)
 
 
 def register_weights(con: duckdb.DuckDBPyConnection, scores: ScoreRules) -> None:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from typing import Literal
 
 import duckdb
@@ -20,6 +20,7 @@ import duckdb
 from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, qualified
+from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
 
@@ -99,12 +100,8 @@ def checked_columns(
 
 def set_day_variables(con: duckdb.DuckDBPyConnection, governance: Governance, system: str, day: date) -> None:
     """Set ``system``, ``day_start`` and ``day_end`` for SQL of the firm."""
-    zone = governance.firm.zone
-    for name, value in (
-        ("system", system),
-        ("day_start", datetime.combine(day, time(), zone)),
-        ("day_end", datetime.combine(day + timedelta(days=1), time(), zone)),
-    ):
+    start, end = day_bounds(day, governance.firm.zone)
+    for name, value in (("system", system), ("day_start", start), ("day_end", end)):
         con.execute(f"SET VARIABLE {name} = $value", {"value": value})
 
 

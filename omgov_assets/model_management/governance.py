@@ -25,6 +25,7 @@ from omgov_assets.model_management.processing_models import (
     ProcessingModel,
     load_processing_model,
 )
+from omgov_assets.model_management.root_cause_rules import RootCauseRules, load_root_cause_rules
 from omgov_assets.model_management.score_rules import ScoreRules, load_score_rules
 from omgov_assets.model_management.standard_metrics import StandardMetric, load_standard_metrics
 from omgov_assets.model_management.trading_calendar import TradingCalendar, load_trading_calendar
@@ -68,7 +69,7 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, trading calendar, wording.
+    rules, trading calendar, root cause rules, wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -84,6 +85,7 @@ class Governance(BaseModel):
     admission: RuleBook = RuleBook()
     scores: ScoreRules = ScoreRules()
     calendar: TradingCalendar = TradingCalendar()
+    root_causes: RootCauseRules = RootCauseRules()
     wording: Wording = Wording()
 
     @cached_property
@@ -149,5 +151,6 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         ),
         scores=load_score_rules(project),
         calendar=load_trading_calendar(project),
+        root_causes=load_root_cause_rules(project),
         wording=load_wording(project),
     )

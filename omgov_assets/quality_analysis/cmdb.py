@@ -8,6 +8,7 @@ datasets say that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -56,14 +57,24 @@ _LABELS = read_sql(Path(__file__).with_name("labels.sql"))
 _MODEL_DIMENSIONS = read_sql(Path(__file__).with_name("model_dimensions.sql"))
 
 
-def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, int]:
+def register_cmdb(
+    lake: Lake, con: duckdb.DuckDBPyConnection, day: date, ci_attributes: Sequence[str] = ()
+) -> dict[str, int]:
     """Make the CMDB of a day readable as views named like its datasets; those of an absent dataset are empty.
+
+    Args:
+        lake: the lake.
+        con: a connection of it.
+        day: business day.
+        ci_attributes: further columns of ``configuration_items``, read as text.
 
     Returns:
         Table name to Delta version, for the tables that hold rows of the day.
     """
     versions: dict[str, int] = {}
     for dataset, columns in COLUMNS_READ.items():
+        if dataset == "configuration_items":
+            columns = columns | {name: "VARCHAR" for name in ci_attributes if name not in columns}
         table, there = f"{SYSTEM}/{dataset}", set[str]()
         if lake.has_day(table, day):
             version = lake.register(con, f"kept_{dataset}", table, day)
@@ -71,7 +82,8 @@ def register_cmdb(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict
                 versions[table] = version
             there = set(con.view(f"kept_{dataset}").columns)
         shown = ", ".join(
-            name if name in there else f"NULL::{sql_type} AS {name}" for name, sql_type in columns.items()
+            f"{name}::{sql_type} AS {name}" if name in there else f"NULL::{sql_type} AS {name}"
+            for name, sql_type in columns.items()
         )
         source = f"FROM kept_{dataset}" if there else "WHERE false"
         create_view(con, dataset, f"SELECT {shown} {source}")

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.model_management.root_cause_rules import RootCauseRules
 from omgov_assets.model_management.score_rules import ScoreRules
 from omgov_assets.model_management.trading_calendar import TradingCalendar
 
@@ -25,17 +26,25 @@ class AnalysisRules:
         scores: weights and thresholds of scores.
         calendar: trading days and sessions.
         zone: time zone of the business day and of the calendar's hours.
+        root_causes: by what anomalies are localised, and what counts as a cause.
     """
 
     systems: tuple[str, ...]
     scores: ScoreRules = field(default_factory=ScoreRules)
     calendar: TradingCalendar = field(default_factory=TradingCalendar)
     zone: tzinfo = UTC
+    root_causes: RootCauseRules = field(default_factory=RootCauseRules)
 
     @classmethod
     def of(cls, governance: Governance) -> AnalysisRules:
         """The rules of a firm."""
-        return cls(tuple(sorted(governance.systems)), governance.scores, governance.calendar, governance.firm.zone)
+        return cls(
+            systems=tuple(sorted(governance.systems)),
+            scores=governance.scores,
+            calendar=governance.calendar,
+            zone=governance.firm.zone,
+            root_causes=governance.root_causes,
+        )
 
 
 def register_weights(con: duckdb.DuckDBPyConnection, scores: ScoreRules) -> None:

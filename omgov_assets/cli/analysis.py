@@ -131,6 +131,7 @@ def anomalies(
     collector: Keys = None,
     ci: Annotated[list[str] | None, typer.Option("--ci", help="The CI itself.")] = None,
     policy: Words = None,
+    cause: Annotated[list[str] | None, typer.Option("--cause", help="Root cause: its cause_id; or none.")] = None,
     subject_kind: Annotated[list[str] | None, typer.Option("--subject-kind", help="Again for more.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Only what was not there the day before.")] = False,
     since: Annotated[str | None, typer.Option(help="Only what has been there since that day or longer.")] = None,
@@ -171,6 +172,7 @@ def anomalies(
         "collector": collector,
         "ci": ci,
         "policy": policy,
+        "cause": cause,
         "subject-kind": subject_kind,
     }
     choice = Choice(

@@ -16,6 +16,7 @@ from omgov_assets.cli.models import check_models
 from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, notice
 from omgov_assets.cli.policies import check, policies_app
+from omgov_assets.cli.root_causes import root_cause
 from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -41,6 +42,7 @@ app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
 app.command("check-models")(check_models)
+app.command("root-cause")(root_cause)
 
 
 @app.command("sample-firm")

@@ -10,6 +10,7 @@ import dagster as dg
 
 from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS
 from omgov_assets.quality_analysis.report import Morning
+from omgov_assets.quality_analysis.root_causes import RootCauseSummary
 from omgov_assets.quality_analysis.scorecards import OVERALL, ScorecardsSummary, SubjectKind
 from omgov_assets.quality_analysis.statistics import StatisticsSummary
 
@@ -28,6 +29,19 @@ _MEASURES = (
 )
 _FINDINGS = 5
 _RANKING_COLUMNS = ("rank", "label", "key", "anomalies", "rate", "severity_score", "business_impact", "change")
+_CAUSE_COLUMNS = (
+    "rank",
+    "cause",
+    "anomaly_types",
+    "anomalies",
+    "coverage",
+    "lift",
+    "since",
+    "new_anomalies",
+    "cis",
+    "support_groups",
+    "cause_id",
+)
 _SCORE_COLUMNS = (
     "label",
     "subject_key",
@@ -56,6 +70,27 @@ def of_rankings(first_ranks: Mapping[str, list[dict[str, Any]]]) -> dict[str, An
         name: table(first_ranks.get(name, ()), _without_names(name, _RANKING_COLUMNS)) for name in RANKED_DIMENSIONS
     }
     return {f"by_{name}": found for name, found in tables.items() if found is not None}
+
+
+def of_root_causes(summary: RootCauseSummary, first: list[dict[str, Any]]) -> dict[str, Any]:
+    """How much causes explain, and a table of the first. Owners are named by their key."""
+    measures = {
+        "dagster/row_count": summary.causes,
+        "anomalies": summary.anomalies,
+        "explained_anomalies": summary.explained,
+        "explained_share": summary.explained_share,
+    }
+    rows = [
+        row
+        | {
+            "cause": ", ".join(f"{name} {key}" for name, key in row["conditions"].items()),
+            "anomaly_types": ", ".join(row["anomaly_types"]),
+            "support_groups": ", ".join(row["support_group_ids"][:3]),
+        }
+        for row in first
+    ]
+    found = table(rows, _CAUSE_COLUMNS)
+    return _known(measures) | ({} if found is None else {"first_causes": found})
 
 
 def of_scorecards(

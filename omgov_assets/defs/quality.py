@@ -1,4 +1,6 @@
-"""Quality analysis as assets: violations, anomalies, statistics, rankings, scorecards, report."""
+"""Quality analysis as assets: violations, anomalies, statistics, rankings, root causes, scorecards,
+report.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +11,13 @@ from omgov_assets.components.business_system import dataset_key
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
-from omgov_assets.defs.analysis_metadata import of_rankings, of_scorecards, of_statistics, summary_of
+from omgov_assets.defs.analysis_metadata import (
+    of_rankings,
+    of_root_causes,
+    of_scorecards,
+    of_statistics,
+    summary_of,
+)
 from omgov_assets.defs.derived import derived_keys
 from omgov_assets.defs.model_checks import MODELS_KEY
 from omgov_assets.model_management.governance import Governance
@@ -17,6 +25,8 @@ from omgov_assets.quality_analysis.anomalies import identify_anomalies
 from omgov_assets.quality_analysis.changes import recompute_changes
 from omgov_assets.quality_analysis.rankings import RANKED_DIMENSIONS, rank_anomalies, read_rankings
 from omgov_assets.quality_analysis.report import Edition, write_report
+from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES, find_root_causes
+from omgov_assets.quality_analysis.root_causes.reading import read_root_causes
 from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_analysis.scorecards import OVERALL, SUBJECT_KINDS, compute_scorecards, read_scorecards
 from omgov_assets.quality_analysis.statistics import compute_statistics
@@ -34,6 +44,7 @@ def build_quality_assets(governance: Governance) -> list[dg.AssetsDefinition]:
         _anomalies(governance),
         _statistics(governance),
         _rankings(),
+        _root_causes(governance),
         _scorecards(governance),
         _report(governance),
     ]
@@ -138,11 +149,52 @@ def _rankings() -> dg.AssetsDefinition:
     return anomaly_rankings
 
 
+def _root_causes(governance: Governance) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="quality__root_causes",
+        specs=[
+            dg.AssetSpec(
+                table.split("/"),
+                deps=[dg.AssetKey(["quality", "anomaly_rankings"])],
+                group_name=GROUP,
+                description=description,
+                kinds={"deltalake", "duckdb"},
+                metadata=platform_columns(table),
+            )
+            for table, description in (
+                (ROOT_CAUSES, "The combinations of attributes that explain the day's anomalies, ranked."),
+                (ANOMALY_CAUSES, "Which root cause each anomaly is assigned to, if any."),
+            )
+        ],
+        partitions_def=daily_partitions(),
+        pool=LAKE_POOL,
+        description="Explains the day's anomalies by few causes, and assigns every anomaly to one of them or to none.",
+    )
+    def root_causes(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[dg.MaterializeResult[Any]]:
+        day = day_of(context)
+        summary = find_root_causes(lake.lake, day, AnalysisRules.of(governance))
+        first = read_root_causes(lake.lake, day, TOP)
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey(ROOT_CAUSES.split("/")), metadata=of_root_causes(summary, first)
+        )
+        yield dg.MaterializeResult(
+            asset_key=dg.AssetKey(ANOMALY_CAUSES.split("/")),
+            metadata={
+                "dagster/row_count": summary.anomalies,
+                "explained": summary.explained,
+                "unexplained": summary.anomalies - summary.explained,
+            },
+        )
+
+    return root_causes
+
+
 def _scorecards(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "scorecards"],
         metadata=platform_columns("quality/scorecards"),
-        deps=[dg.AssetKey(["quality", "anomaly_rankings"])],
+        # Of following days it recomputes the causes as well: those of this day come first.
+        deps=[dg.AssetKey(["quality", "anomaly_rankings"]), dg.AssetKey(["quality", "root_causes"])],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
         partitions_def=daily_partitions(),
@@ -171,7 +223,7 @@ def _scorecards(governance: Governance) -> dg.AssetsDefinition:
 def _report(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "governance_report"],
-        deps=[dg.AssetKey(["quality", "scorecards"])],
+        deps=[dg.AssetKey(["quality", name]) for name in ("scorecards", "root_causes", "anomaly_causes")],
         group_name=GROUP,
         kinds={"html"},
         partitions_def=daily_partitions(),

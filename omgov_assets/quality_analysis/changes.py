@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
 from omgov_assets.quality_analysis.rankings import rank_anomalies
+from omgov_assets.quality_analysis.root_causes import find_root_causes
 from omgov_assets.quality_analysis.rules import AnalysisRules
 from omgov_assets.quality_analysis.scorecards import compute_scorecards
 from omgov_assets.quality_analysis.statistics import STATISTICS, compute_statistics
@@ -44,6 +45,7 @@ def recompute_changes(lake: Lake, day: date, rules: AnalysisRules) -> list[date]
         # What a day says of the day before it depends on that day, too: what was resolved, and after how long.
         compute_statistics(lake, following, rules)
         rank_anomalies(lake, following)
+        find_root_causes(lake, following, rules)
         compute_scorecards(lake, following, rules)
         recomputed.append(following)
         is_changed_before = _first_seen_days(lake, following) != before

@@ -20,8 +20,8 @@ import duckdb
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import identifier, read_sql
 from omgov_assets.model_management.score_rules import QualityDimension, Severity
-from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.root_causes.reading import register_explained
 from omgov_assets.quality_analysis.statistics import STATISTICS
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
@@ -45,6 +45,7 @@ COLUMNS: dict[str, str] = {
     "ci": "ci_id",
     "subject-kind": "subject_kind",
     "policy": "policy_ids",
+    "cause": "cause_id",
 }
 _KINDS = {
     "application": "application",
@@ -114,8 +115,8 @@ def chosen_anomalies(
 
     Columns: day, anomaly_id, anomaly_type, severity, quality_dimension, system, dataset, subject_kind, subject_key,
     source_metric, metric, ci_id, application_ids, host_id, network_device_ids, site_id, support_group_id, owner_id,
-    collector, tier, observed, expected, first_seen_day, open_days, in_trading_session, policy_ids, source_file,
-    source_record.
+    collector, tier, observed, expected, first_seen_day, open_days, in_trading_session, policy_ids, cause_id,
+    source_file, source_record.
 
     Args:
         lake: the lake.
@@ -128,7 +129,7 @@ def chosen_anomalies(
         UnknownKeyError: a name stands for no key of its dimension, or for several.
     """
     with lake.connect() as con:
-        lake.register(con, "anomalies", ANOMALIES, day)
+        register_explained(lake, con, day)
         lake.register(con, "ledger", "admission/ledger", day)
         lake.register(con, "statistics", STATISTICS, day)
         lake.register(con, "checks", CHECK_RESULTS, day)

@@ -26,6 +26,7 @@ SELECT
     datediff('day', first_seen_day, day) + 1 AS open_days,
     in_trading_session,
     policy_ids,
+    cause_id,
     file_name AS source_file,
     record_no AS source_record
 FROM anomalies AS a

@@ -20,6 +20,9 @@ SELECT
     a.support_group_id,
     a.owner_id,
     v.collector,
+    c.cause_id,
+    c.conditions AS cause,
+    c.anomalies AS anomalies_of_cause,
     l.file_name AS source_file,
     v.record_no AS source_record,
     v.policy_hash,
@@ -31,6 +34,7 @@ JOIN violations AS v
     AND a.anomaly_type = v.anomaly_type
     AND a.subject_kind = v.subject_kind
     AND a.subject_key = v.subject_key
+LEFT JOIN root_causes AS c ON c.cause_id = a.cause_id
 LEFT JOIN ledger AS l
     ON v.system = l.system
     AND v.dataset = l.dataset

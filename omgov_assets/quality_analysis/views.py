@@ -18,6 +18,7 @@ from omgov_assets.data_lake.masks import OPEN_GRADE
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.rankings import RANKINGS
+from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
 from omgov_assets.quality_analysis.scorecards import SCORECARDS
 from omgov_assets.quality_analysis.statistics import STATISTICS
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
@@ -26,6 +27,8 @@ VIEWS: dict[str, str] = {
     "anomalies": ANOMALIES,
     "anomaly_statistics": STATISTICS,
     "anomaly_rankings": RANKINGS,
+    "root_causes": ROOT_CAUSES,
+    "anomaly_causes": ANOMALY_CAUSES,
     "scorecards": SCORECARDS,
     "violations": VIOLATIONS,
     "check_results": CHECK_RESULTS,

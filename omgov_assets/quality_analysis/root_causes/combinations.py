@@ -143,20 +143,16 @@ def _family(
     number, valid = found.key(attributes, row_columns)
     place, valid = _places(number, valid, cells, possible)
 
-    def summed(values: Floats | None) -> Floats | None:
-        if values is None:
-            return None
+    def summed(values: Floats) -> Floats:
         weighted = values[found.counted[valid]] * found.weight[valid]
         return np.bincount(place[valid], weighted, len(cells)).astype(np.float64)
 
-    total = summed(counts.total)
-    assert total is not None
     return Family(
         attributes=attributes,
         cells=cells,
-        total=total,
-        past_total=summed(counts.past_total),
-        past_anomalous=summed(counts.past_anomalous),
+        total=summed(counts.total),
+        past_total=None if counts.past_total is None else summed(counts.past_total),
+        past_anomalous=None if counts.past_anomalous is None else summed(counts.past_anomalous),
         cell=cell.astype(np.int64),
         kind=keys % counts.kinds,
         anomalous=anomalous,
@@ -167,10 +163,10 @@ def _sums(keys: Ints, values: Floats, possible: int) -> tuple[Ints, Floats]:
     """The distinct keys, ascending, and the sum of the values of each."""
     if possible <= _DENSE_FACTS:
         sums = np.bincount(keys, values, possible)
-        there = np.flatnonzero(sums)
-        return there, sums[there]
+        there = np.flatnonzero(sums).astype(np.int64)
+        return there, sums[there].astype(np.float64)
     distinct, place = np.unique(keys, return_inverse=True)
-    return distinct, np.bincount(place, values, len(distinct)).astype(np.float64)
+    return distinct.astype(np.int64), np.bincount(place, values, len(distinct)).astype(np.float64)
 
 
 def _places(number: Ints, valid: Bools, cells: Ints, possible: int) -> tuple[Ints, Bools]:

@@ -1,4 +1,4 @@
-"""Counts to be localised: rows with attributes, how many things each row stands for, and how many of them are anomalous.
+"""Counts to be localised: rows with attributes, how many things each stands for, and how many of them are anomalous.
 
 Belongs here: coding attributes as numbers, and folding rows together that no cause could tell apart. Does not belong
 here: finding combinations (``combinations``, ``localisation``).

@@ -1,8 +1,8 @@
 """Localisation: the few combinations of attribute values that explain where anomalies are.
 
-A combination is a cause where it holds more anomalies than the rest and, where the past is known, than it held then. What
-is found is explained away, greedily: what a cause leads to expect in its rows is expected from then on, so that what
-only shares these rows with it stands out no more, while a part of it that is worse still does.
+A combination is a cause where it holds more anomalies than the rest and, where the past is known, than it held then.
+What is found is explained away, greedily: what a cause leads to expect in its rows is expected from then on, so that
+what only shares these rows with it stands out no more, while a part of it that is worse still does.
 
 Belongs here: the search over one table. Does not belong here: where the table comes from (``count_table``, ``night``).
 """
@@ -181,7 +181,9 @@ class _Search:
                     self._is_found[better] = True
                     continue
                 best = better
-            self._explain(best, bool(of_all[best] >= of_open[best]), float(max(of_all[best], of_open[best]) / penalty[best]))
+            self._explain(
+                best, bool(of_all[best] >= of_open[best]), float(max(of_all[best], of_open[best]) / penalty[best])
+            )
 
     def assign(self, fewest: float) -> Ints:
         """For each folded row the cause that holds it, of several the one with the highest rate; -1 for none.
@@ -266,9 +268,7 @@ class _Search:
         (shared,) = self._shares(rows, [self.found.counts.total[rows] * self._weight[rows]])
         is_part = (shared >= _ALMOST_ALL * self.total) & (self.depth > self.depth[candidate]) & ~self._is_found
         all_expected, open_expected = self._expected()
-        anomalous, expected = (
-            (self.anomalous, all_expected) if whole else (self.open_anomalous, open_expected)
-        )
+        anomalous, expected = (self.anomalous, all_expected) if whole else (self.open_anomalous, open_expected)
         rest, rest_expected = anomalous[candidate] - anomalous, expected[candidate] - expected
         is_rest = rest_expected >= evidence.faint_rest * expected[candidate]
         is_faint = (rest <= evidence.minimum_lift * rest_expected) | (

@@ -24,7 +24,7 @@ from omgov_assets.model_management.documents import content_hash
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, register_cmdb
 from omgov_assets.quality_analysis.root_causes.counts import Floats, Ints
-from omgov_assets.quality_analysis.root_causes.localisation import UNEXPLAINED, Explanation, localise
+from omgov_assets.quality_analysis.root_causes.localisation import Explanation, localise
 from omgov_assets.quality_analysis.root_causes.populations import Population, create_ci_attributes, read_populations
 from omgov_assets.quality_analysis.rules import AnalysisRules
 
@@ -97,8 +97,9 @@ class _Found:
 def find_root_causes(lake: Lake, day: date, rules: AnalysisRules) -> RootCauseSummary:
     """Find what explains the anomalies of a day into ``quality/root_causes`` and ``quality/anomaly_causes``.
 
-    Each anomaly type is localised by at most two attributes beside itself. Types that the same subjects have in the same
-    place are one cause. Each anomaly is assigned to one cause at most: of several, to the one with the highest rate.
+    Each anomaly type is localised by at most two attributes beside itself. Types that the same subjects have in the
+    same place are one cause. Each anomaly is assigned to one cause at most: of several, to the one with the highest
+    rate.
 
     Args:
         lake: the lake.
@@ -114,13 +115,15 @@ def find_root_causes(lake: Lake, day: date, rules: AnalysisRules) -> RootCauseSu
         create_ci_attributes(con, rules.root_causes)
         populations, read = read_populations(lake, con, day, rules.systems, rules.root_causes)
         deepest = rules.root_causes.evidence.deepest - 1
-        places = [
-            place
-            for population in populations
-            for place in _places(
-                population, localise(population.counts, rules.root_causes.evidence, deepest)
-            )
-        ] if deepest else []
+        places = (
+            [
+                place
+                for population in populations
+                for place in _places(population, localise(population.counts, rules.root_causes.evidence, deepest))
+            ]
+            if deepest
+            else []
+        )
         _register(con, places)
         params = {
             "day": day,
@@ -205,9 +208,11 @@ def _register(con: duckdb.DuckDBPyConnection, places: list[_Place]) -> None:
             if len(found.kinds) == 1:
                 conditions[ANOMALY_TYPE] = population.counts.kinds[found.kinds[0]]
             text = json.dumps(conditions, ensure_ascii=False, separators=(",", ":"))
-            cause_id = content_hash(population.dataset, population.subject_kind, *sorted(
-                f"{name}={key}" for name, key in conditions.items()
-            ))[:16]
+            cause_id = content_hash(
+                population.dataset,
+                population.subject_kind,
+                *sorted(f"{name}={key}" for name, key in conditions.items()),
+            )[:16]
             causes.append(
                 {
                     "cause_id": cause_id,

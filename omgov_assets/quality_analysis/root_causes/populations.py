@@ -152,7 +152,7 @@ def _create_subjects(
         if subject_kind == _EXPECTED
         else "SELECT system, coalesce(metric, source_metric) AS metric, collector, ci_id, count(*) AS subjects"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE subjects AS {counted} FROM ({rows}) GROUP BY ALL")  # noqa: S608
+    con.execute(f"CREATE OR REPLACE TEMP TABLE subjects AS {counted} FROM ({rows}) GROUP BY ALL")
     return versions
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -21,11 +22,12 @@ import pytest
 from deltalake import DeltaTable
 from oracle import Findings
 from oracle.metric_catalogues import catalogue_findings
+from oracle.time_series import series_findings
 from oracle.wikimedia_estate import estate_findings
 
 DAY = date(2024, 10, 24)
 LATER_DAY = date(2024, 11, 20)
-DELIVERED = 18
+DELIVERED = 19
 
 # The tests share one night, so they belong to one worker.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wikimedia")]
@@ -74,12 +76,15 @@ class Estate:
 
 
 def expected_on(real_data: Path, day: date) -> Findings:
-    return {**estate_findings(real_data, day), **catalogue_findings(real_data)}
+    return {**estate_findings(real_data, day), **catalogue_findings(real_data), **series_findings(real_data, day)}
 
 
 @pytest.fixture(scope="module")
-def estate(tmp_path_factory: pytest.TempPathFactory, project_root: Path, real_data: Path) -> Estate:
+def estate(
+    tmp_path_factory: pytest.TempPathFactory, project_root: Path, real_data: Path, prepared_home: Path
+) -> Estate:
     home = tmp_path_factory.mktemp("wikimedia")
+    shutil.copytree(prepared_home / "landing", home / "landing")
     environment = {
         **os.environ,
         "OMGOV_HOME": str(home),

@@ -1,0 +1,193 @@
+"""The series of the Wikimedia example arrive whole, say that their hosts are made up, and are judged as an oracle counts.
+
+Whole nights are `test_wikimedia.py`'s; here the deliveries of a month pass the gate, and its policies judge some days.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from deltalake import DeltaTable
+from oracle import Findings
+from oracle.time_series import AZURE, JUMPSTARTER, gaps, points_per_day, series_findings, series_on_estate_days
+from oracle.wikimedia_estate import estate_table
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
+from omgov_assets.data_management.collection import collect_system
+from omgov_assets.model_management.governance import Governance, load_governance
+from omgov_assets.quality_policy.evaluation import evaluate_dataset
+from omgov_assets.quality_policy.policies import load_policy_set
+
+SYSTEM, DATASET = "monitoring", "metric_samples"
+FIRST, DAYS = date(2024, 10, 1), 31
+AFTER = FIRST + timedelta(days=DAYS)
+# Days with points that are repeated, that lack a value, both, and neither.
+JUDGED = [date(2024, 10, day) for day in (5, 6, 20, 24, 29)]
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wikimedia")]
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month of deliveries in the lake, and what the gate made of each."""
+
+    home: Path
+    lake: Lake
+    governance: Governance
+    decisions: dict[date, list[dict[str, Any]]]
+
+    def query(self, sql: str, table: str = f"{SYSTEM}/{DATASET}") -> list[tuple[Any, ...]]:
+        """Rows of a query, read without omgov; the table is `rows` with the oracle's name of a series as `series`."""
+        rows = DeltaTable(self.home / "lake" / table).to_pyarrow_table()
+        with duckdb.connect() as con:
+            con.execute("SET TimeZone = 'UTC'")
+            con.register("stored", rows)
+            named = "*" if table != f"{SYSTEM}/{DATASET}" else (
+                "*, concat(attributes ->> 'series_source', '#', attributes ->> 'machine', "
+                "nullif(regexp_extract(source_metric, '^jumpstarter.column_(..)$', 1), '')) AS series"
+            )  # fmt: skip
+            return con.execute(f"WITH rows AS (SELECT {named} FROM stored) {sql}").fetchall()
+
+
+@pytest.fixture(scope="module")
+def month(tmp_path_factory: pytest.TempPathFactory, project_root: Path, prepared_home: Path) -> Iterator[Month]:
+    home = tmp_path_factory.mktemp("series")
+    shutil.copytree(prepared_home / "landing", home / "landing")
+    settings = Settings(home, project_root / "examples" / "wikimedia")
+    governance = load_governance(settings.project)
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    system = governance.systems[SYSTEM]
+    days = [FIRST + timedelta(days=n) for n in range(DAYS)]
+    yield Month(
+        home,
+        lake,
+        governance,
+        {day: collect_system(settings, lake, governance, system, day)[DATASET] for day in days},
+    )
+
+
+def test_every_day_is_admitted_whole(month: Month, real_data: Path) -> None:
+    delivered: Counter[date] = Counter()
+    for (_, day), points in points_per_day(real_data).items():
+        delivered[day] += points
+    for day, entries in month.decisions.items():
+        [entry] = entries
+        counts = [entry[name] for name in ("rows_in", "rows_admitted", "rows_quarantined")]
+        assert (entry["decision"], counts) == ("admitted", [delivered[day], delivered[day], 0]), day
+
+
+def test_each_series_has_the_points_of_each_day_that_the_archives_have(month: Month, real_data: Path) -> None:
+    stored = {(series, day): n for series, day, n in month.query("SELECT series, day, count(*) FROM rows GROUP BY ALL")}
+    assert stored == {key: n for key, n in points_per_day(real_data).items() if key[1] < AFTER}
+
+
+def test_values_and_their_order_are_those_of_the_archives(month: Month, real_data: Path) -> None:
+    stored: dict[str, list[tuple[datetime, float | None]]] = defaultdict(list)
+    for series, at, value in month.query(
+        "SELECT series, observed_at AT TIME ZONE 'UTC', value FROM rows ORDER BY day, _record_no"
+    ):
+        stored[series].append((at, value))
+    for series, points in series_on_estate_days(real_data).items():
+        # Within a day the order is that of the records; a clock that was set back is still seen to be.
+        of_month = [(p.at.replace(tzinfo=None), p.value) for p in points if p.at.date() < AFTER]
+        assert stored.get(series, []) == sorted(of_month, key=lambda point: point[0].date()), series
+
+
+def test_gaps_are_neither_filled_nor_made(month: Month, real_data: Path) -> None:
+    found = month.query(
+        """
+        , points AS (SELECT DISTINCT series, observed_at FROM rows),
+        steps AS (
+            SELECT series, observed_at - lag(observed_at) OVER (PARTITION BY series ORDER BY observed_at) AS step
+            FROM points
+        ),
+        counted AS (SELECT series, step, count(*) AS n FROM steps WHERE step IS NOT NULL GROUP BY ALL),
+        usual AS (
+            SELECT series, step FROM counted
+            QUALIFY row_number() OVER (PARTITION BY series ORDER BY n DESC, step) = 1
+        )
+        SELECT s.series, count(*) FROM steps AS s JOIN usual AS u USING (series)
+        WHERE epoch(s.step) > 1.5 * epoch(u.step) GROUP BY ALL
+        """
+    )
+    assert Counter(dict(found)) == gaps(real_data, AFTER)
+
+
+def test_every_series_says_that_its_host_is_made_up_and_where_it_is_from(month: Month, real_data: Path) -> None:
+    series = month.query(
+        "SELECT DISTINCT attributes ->> 'assignment', attributes ->> 'series_source', attributes ->> 'licence', "
+        "attributes ->> 'time', (attributes ->> 'time_shift') IS NULL FROM rows"
+    )
+    assert {assignment for assignment, *_ in series} == {"synthetic"}
+    for _, source, licence, time, unmoved in series:
+        archive, _, files = source.partition("/")
+        assert (real_data / "timeseries" / archive).is_file()
+        assert files
+        assert licence == ("CC-BY-4.0" if archive == AZURE else "MIT")
+        assert (time, unmoved) == (("implied", True) if archive == JUMPSTARTER else ("recorded", False))
+
+
+def test_hosts_are_of_the_estate_and_have_an_owner(month: Month, real_data: Path) -> None:
+    owned = {row["host"] for row in estate_table(real_data, "known_hosts") if row["owner_teams"]}
+    hosts = month.query("SELECT ci_id, attributes ->> 'machine', list(DISTINCT series) FROM rows GROUP BY ALL")
+    assert {host for host, *_ in hosts} <= owned
+    # One host never stands for two machines: what shares a host is a file, or the benchmarks of a virtual machine.
+    for host, machine, series in hosts:
+        assert len({name.rpartition("#")[0] for name in series}) == 1 or machine is not None, host
+    assert len(hosts) == len({host for host, *_ in hosts})
+
+
+def test_weekday_and_time_of_day_are_the_recorded_ones(month: Month) -> None:
+    landed = duckdb.sql(
+        f"SELECT source_time, (observed_at AT TIME ZONE 'UTC') FROM "
+        f"read_parquet('{month.home}/landing/{SYSTEM}/{DATASET}/2024-10-0*/series.parquet') "
+        "WHERE source_time IS NOT NULL AND source_time NOT SIMILAR TO '[0-9]+'"
+    ).fetchall()
+    assert len(landed) > 10_000
+    for written, moved in landed:
+        recorded = datetime.fromisoformat(written).replace(tzinfo=None)
+        assert (moved.weekday(), moved.time()) == (recorded.weekday(), recorded.time())
+
+
+def test_units_come_from_the_standard_metric_and_the_mapping(month: Month) -> None:
+    units = {metric.metric: metric.unit for metric in month.governance.metrics}
+    mapped = {
+        source: (metric, units.get(metric))
+        for source, metric in month.query("SELECT DISTINCT source_metric, metric FROM rows")
+    }
+    assert mapped["nab.ec2_cpu_utilization"] == ("system.cpu.utilization", "%")
+    assert mapped["nab.ec2_network_in"] == ("system.network.received", "By")
+    # What nobody described is not given a meaning.
+    unmapped = {source.partition(".")[0] for source, (metric, _) in mapped.items() if metric is None}
+    assert unmapped == {"donut", "jumpstarter", "microsoft", "nab"}
+
+
+@pytest.mark.parametrize("day", JUDGED, ids=str)
+def test_policies_find_what_the_oracle_counts(month: Month, real_data: Path, project_root: Path, day: date) -> None:
+    policies = load_policy_set(project_root / "examples" / "wikimedia", SYSTEM, DATASET)
+    results = evaluate_dataset(month.lake, month.governance, policies, day)
+    expected = series_findings(real_data, day)
+    assert {(r.policy.meta.anomaly_type, r.verdict, r.failed) for r in results} == {
+        (anomaly_type, "failed" if subjects else "passed", len(subjects))
+        for (_, _, anomaly_type), subjects in expected.items()
+    }
+    names = dict(month.query("SELECT DISTINCT instance_id, series FROM rows"))
+    found: Findings = defaultdict(list)
+    for anomaly_type, subject, observed in month.query(
+        f"SELECT anomaly_type, subject_key, observed FROM rows WHERE day = DATE '{day}'", "quality/violations"
+    ):
+        instance, _, at = subject.partition("|")
+        found[SYSTEM, DATASET, anomaly_type].append(f"{names[instance]}|{at}")
+        assert '"assignment":"synthetic"' in observed
+    assert {key: sorted(subjects) for key, subjects in found.items()} == {
+        key: sorted(subjects) for key, subjects in expected.items() if subjects
+    }

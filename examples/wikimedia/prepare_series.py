@@ -57,6 +57,8 @@ SCHEMA = pa.schema(
     ]
 )
 
+Row = tuple[Any, ...]
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,7 +87,7 @@ class Archive(_Document):
     time: TimeColumn | None = None
     value_column: str = "value"
     machine_column: str | None = None
-    interval_s: int | None = Field(default=None, ge=1)
+    interval_s: int = Field(default=0, ge=0)
     ignored: list[str] = []
     series: list[SeriesRule]
 
@@ -109,7 +111,7 @@ class Series:
     source: str
     licence: str
     attributes: dict[str, str] = field(default_factory=dict)
-    interval_s: int | None = None
+    interval_s: int = 0
     points: list[Point] = field(default_factory=list)
 
 
@@ -120,9 +122,12 @@ class PreparationError(Exception):
 def main(arguments: list[str] | None = None) -> int:
     """Write the deliveries of a range of days; 0 when they are written, 1 with a message when they cannot be."""
     parser = argparse.ArgumentParser(description="Deliver real time series to the Wikimedia estate.")
-    parser.add_argument("--first-day", type=date.fromisoformat, default=date(2024, 10, 1))
-    parser.add_argument("--last-day", type=date.fromisoformat, default=date(2024, 10, 31))
+    shown = "(default %(default)s)"
+    parser.add_argument("--first-day", type=date.fromisoformat, default=date(2024, 10, 1), help=f"YYYY-MM-DD {shown}")
+    parser.add_argument("--last-day", type=date.fromisoformat, default=date(2024, 10, 31), help=f"YYYY-MM-DD {shown}")
     options = parser.parse_args(arguments)
+    if options.last_day < options.first_day:
+        parser.error(f"--last-day {options.last_day} lies before --first-day {options.first_day}")
     real_data = Path(os.environ.get("OMGOV_REAL_DATA") or HERE.parents[1].parent / "shared" / "data")
     try:
         series = read_series(real_data / "timeseries")
@@ -131,9 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{error}; OMGOV_REAL_DATA names the folder of real data", file=sys.stderr)
         return 1
     landing = Settings.from_environment().landing / SYSTEM / DATASET
-    for day, columns in deliveries(series, hosts, options.first_day, options.last_day):
-        write_delivery(landing / day.isoformat() / FILE, columns)
-        print(f"{day}: {len(columns['value']):,} points of {len(set(map(id, columns['attributes'])))} series")
+    for day, rows in deliveries(series, hosts, options.first_day, options.last_day):
+        write_delivery(landing / day.isoformat() / FILE, rows)
+        print(f"{day}: {len(rows):,} points of {len({(row[0], str(row[2])) for row in rows})} series")
     for empty in sorted(one.source for one in series if not one.points):
         print(f"no points: {empty}")
     return 0
@@ -152,7 +157,11 @@ def read_series(folder: Path) -> list[Series]:
         texts = _csv_members(folder / archive.archive)
         for rule, files in _files_by_rule(archive, sorted(texts)):
             read = _read_matrix if archive.layout == "matrix" else _read_table
-            found += read(archive, rule, {file: texts[file] for file in files})
+            try:
+                found += read(archive, rule, {file: texts[file] for file in files})
+            except (KeyError, ValueError) as error:
+                where = f"{archive.archive}/{files[0]}"
+                raise PreparationError(f"{where} is not laid out as series.yaml says: {error}") from error
     return sorted(found, key=lambda one: (one.source, one.metric, one.machine))
 
 
@@ -165,20 +174,25 @@ def assigned_hosts(estate: Path, series: list[Series]) -> dict[str, str]:
         rows = csv.DictReader(io.TextIOWrapper(member, encoding="utf-8", newline=""))
         # Somebody must answer for what is found in a series.
         hosts = sorted((row["host"] for row in rows if row["owner_teams"]), key=_digest)
-    return dict(zip(sorted({one.machine for one in series}, key=_digest), hosts, strict=False))
+    machines = sorted({one.machine for one in series}, key=_digest)
+    if len(hosts) < len(machines):
+        raise PreparationError(f"{estate}: {len(hosts)} hosts with an owner are too few for {len(machines)} machines")
+    return dict(zip(machines, hosts, strict=False))
 
 
 def deliveries(
     series: list[Series], hosts: dict[str, str], first_day: date, last_day: date
-) -> Iterator[tuple[date, dict[str, list[Any]]]]:
-    """The columns of ``SCHEMA`` for each day of a range on which there are points."""
-    estate_begins = yaml.safe_load((HERE / "governance" / "firm.yaml").read_text(encoding="utf-8"))["first_day"]
+) -> Iterator[tuple[date, list[Row]]]:
+    """The rows of each day of a range on which there are points, day by day; their fields are those of ``SCHEMA``."""
+    firm = yaml.safe_load((HERE / "governance" / "firm.yaml").read_text(encoding="utf-8"))
+    estate_begins: date = firm["first_day"]
+    implied = datetime.combine(estate_begins, datetime.min.time(), UTC)
     begins: dict[str, date] = {}
     for one in series:
-        for point in one.points:
-            if point.time is not None:
-                begins[one.machine] = min(begins.get(one.machine, date.max), point.time.date())
-    days: dict[date, dict[str, list[Any]]] = defaultdict(lambda: {name: [] for name in SCHEMA.names})
+        recorded = [point.time for point in one.points if point.time is not None]
+        if recorded:
+            begins[one.machine] = min(begins.get(one.machine, date.max), min(recorded).date())
+    days: dict[date, list[Row]] = defaultdict(list)
     for one in series:
         weeks = math.ceil((estate_begins - begins[one.machine]).days / 7) if one.machine in begins else None
         attributes = {
@@ -188,27 +202,22 @@ def deliveries(
             **({"time": "implied"} if weeks is None else {"time": "recorded", "time_shift": f"P{weeks}W"}),
             **one.attributes,
         }
-        implied = datetime.combine(estate_begins, datetime.min.time(), UTC)
+        items = list(attributes.items())
+        shift = timedelta(weeks=weeks or 0)
         for place, point in enumerate(one.points):
-            if point.time is None or weeks is None:
-                moved = implied + timedelta(seconds=place * (one.interval_s or 0))
-            else:
-                moved = point.time + timedelta(weeks=weeks)
-            if first_day <= moved.date() <= last_day:
-                row = (one.metric, hosts[one.machine], attributes, moved, point.value)
-                columns = days[moved.date()]
-                for name, value in zip(SCHEMA.names, (*row, point.file, point.record, point.written_time), strict=True):
-                    columns[name].append(value)
+            moved = implied + timedelta(seconds=place * one.interval_s) if point.time is None else point.time + shift
+            day = moved.date()
+            if first_day <= day <= last_day:
+                where_from = (point.file, point.record, point.written_time)
+                days[day].append((one.metric, hosts[one.machine], items, moved, point.value, *where_from))
     yield from sorted(days.items())
 
 
-def write_delivery(path: Path, columns: dict[str, list[Any]]) -> None:
+def write_delivery(path: Path, rows: list[Row]) -> None:
     """Write a day's file whole or not at all; one that holds the same already is left alone."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    maps = pa.array([list(one.items()) for one in columns["attributes"]], SCHEMA.field("attributes").type)
-    table = pa.table(
-        {name: maps if name == "attributes" else pa.array(columns[name], SCHEMA.field(name).type) for name in columns}
-    )
+    columns = zip(*rows, strict=True)
+    table = pa.table([pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)], SCHEMA)
     partial = path.with_name(f".{path.name}.part")
     pq.write_table(table, partial, compression="zstd")
     if path.is_file() and path.read_bytes() == partial.read_bytes():
@@ -247,7 +256,7 @@ def _read_table(archive: Archive, rule: SeriesRule, texts: dict[str, str]) -> li
     """A file with header and times: one series, or one for each machine in it."""
     ((file, text),) = texts.items()
     if archive.time is None:
-        raise PreparationError(f"series.yaml: {archive.archive} is a table without `time`")
+        raise ValueError("a table needs `time`")
     source = f"{archive.archive}/{file}"
     machine = archive.machine_column
     # A file without records is a series without points.
@@ -258,15 +267,15 @@ def _read_table(archive: Archive, rule: SeriesRule, texts: dict[str, str]) -> li
             named = {"machine": name}
             series[name] = Series(f"{archive.archive}/{name}", rule.metric, source, archive.licence, named)
         written = row[archive.time.column]
-        point = Point(
-            file, number, _time(written, archive.time), written, _number(source, number, row[archive.value_column])
-        )
-        series[name].points.append(point)
+        value = _number(number, row[archive.value_column])
+        series[name].points.append(Point(file, number, _time(written, archive.time), written, value))
     return list(series.values()) or [Series(source, rule.metric, source, archive.licence)]
 
 
 def _read_matrix(archive: Archive, rule: SeriesRule, texts: dict[str, str]) -> list[Series]:
     """Files that follow each other, without header and times: one series for each column."""
+    if not archive.interval_s:
+        raise ValueError("a matrix needs `interval_s`")
     source = f"{archive.archive}/{', '.join(texts)}"
     series: list[Series] = []
     for file, text in texts.items():
@@ -277,7 +286,7 @@ def _read_matrix(archive: Archive, rule: SeriesRule, texts: dict[str, str]) -> l
                     for n in range(len(row))
                 ]
             for one, value in zip(series, row, strict=True):
-                one.points.append(Point(file, number, None, None, _number(source, number, value)))
+                one.points.append(Point(file, number, None, None, _number(number, value)))
     return series
 
 
@@ -288,16 +297,13 @@ def _time(written: str, column: TimeColumn) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-def _number(source: str, number: int, written: str) -> float | None:
+def _number(record: int, written: str) -> float | None:
     """An empty field stays empty; what else is no finite number would be another kind of data."""
     if written == "":
         return None
-    try:
-        value = float(written)
-    except ValueError:
-        value = math.nan
+    value = float(written)
     if not math.isfinite(value):
-        raise PreparationError(f"{source}: record {number}: {written!r} is no number")
+        raise ValueError(f"record {record}: {written!r} is not a finite number")
     return value
 
 

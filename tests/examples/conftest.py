@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from wikimedia_series import prepare_series
 
 FIRST_PREPARED, LAST_PREPARED = "2024-10-01", "2024-11-20"
 
@@ -19,18 +17,3 @@ def prepared_home(tmp_path_factory: pytest.TempPathFactory, project_root: Path, 
     done = prepare_series(project_root, real_data, home, FIRST_PREPARED, LAST_PREPARED)
     assert done.returncode == 0, done.stderr
     return home
-
-
-def prepare_series(
-    project_root: Path, real_data: Path, home: Path, first_day: str, last_day: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the example's command as a user would."""
-    script = project_root / "examples" / "wikimedia" / "prepare_series.py"
-    return subprocess.run(
-        [sys.executable, str(script), "--first-day", first_day, "--last-day", last_day],
-        env={**os.environ, "OMGOV_HOME": str(home), "OMGOV_REAL_DATA": str(real_data.resolve())},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from oracle import Findings
@@ -66,7 +67,7 @@ def gaps(real_data: Path, until: date) -> Counter[str]:
     found: Counter[str] = Counter()
     for name, points in series_on_estate_days(real_data).items():
         times = sorted({point.at for point in points if point.at.date() < until})
-        steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+        steps = [after - before for before, after in pairwise(times)]
         if steps:
             often = Counter(steps).most_common()
             usual = min(step for step, count in often if count == often[0][1])

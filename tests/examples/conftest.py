@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from wikimedia_series import prepare_series
 
-FIRST_PREPARED, LAST_PREPARED = "2024-10-01", "2024-11-20"
+FIRST_PREPARED, LAST_PREPARED = "2024-10-01", "2024-11-16"
 
 
 @pytest.fixture(scope="session")

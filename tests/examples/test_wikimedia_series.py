@@ -19,7 +19,7 @@ from deltalake import DeltaTable
 from oracle import Findings
 from oracle.time_series import AZURE, JUMPSTARTER, gaps, points_per_day, series_findings, series_on_estate_days
 from oracle.wikimedia_estate import estate_table
-from wikimedia_series import prepare_series
+from wikimedia_series import SERIES_NAME, prepare_series
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -48,15 +48,12 @@ class Weeks:
 
     def query(self, sql: str, table: str = f"{SYSTEM}/{DATASET}") -> list[tuple[Any, ...]]:
         """Rows of a query, read without omgov; the table is `rows` with the oracle's name of a series as `series`."""
-        rows = DeltaTable(self.home / "lake" / table).to_pyarrow_table()
+        stored = DeltaTable(self.home / "lake" / table).to_pyarrow_table()
+        columns = f"*, {SERIES_NAME} AS series" if table == f"{SYSTEM}/{DATASET}" else "*"
         with duckdb.connect() as con:
             con.execute("SET TimeZone = 'UTC'")
-            con.register("stored", rows)
-            named = "*" if table != f"{SYSTEM}/{DATASET}" else (
-                "*, concat(attributes ->> 'series_source', '#', attributes ->> 'machine', "
-                "nullif(regexp_extract(source_metric, '^jumpstarter.column_(..)$', 1), '')) AS series"
-            )  # fmt: skip
-            return con.execute(f"WITH rows AS (SELECT {named} FROM stored) {sql}").fetchall()
+            con.register("stored", stored)
+            return con.execute(f"WITH rows AS (SELECT {columns} FROM stored) {sql}").fetchall()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Preparing the deliveries of the Wikimedia example's series, by its command."""
+"""The Wikimedia example's series: preparing their deliveries by its command, and naming them as the oracle does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+# The oracle's name of a series, of a row of `monitoring/metric_samples`.
+SERIES_NAME = (
+    "concat(attributes ->> 'series_source', '#', attributes ->> 'machine', "
+    "nullif(regexp_extract(source_metric, '^jumpstarter.column_(..)$', 1), ''))"
+)
 
 
 def prepare_series(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from oracle import Findings, metric_catalogues, wikimedia_estate
+from oracle import Findings, metric_catalogues, time_series, wikimedia_estate
 
 DAY = date(2024, 10, 24)
 
@@ -132,6 +132,46 @@ def test_the_flattened_datadog_table_says_what_the_originals_say(real_data: Path
 
     originals = metric_catalogues.datadog_originals(real_data)
     assert tally(metric_catalogues.datadog_in_force(real_data)) == tally(originals)
+
+
+def test_the_series_are_as_many_and_as_long_as_the_readme_says(real_data: Path) -> None:
+    series = time_series.series_on_estate_days(real_data)
+    points: dict[str, list[int]] = {}
+    for name, of_series in series.items():
+        points.setdefault(name.partition("/")[0], []).append(len(of_series))
+    assert {archive: len(lengths) for archive, lengths in points.items()} == {
+        time_series.NAB: 18,
+        time_series.MICROSOFT: 28,
+        time_series.DONUT: 2,
+        # 19 metrics of three services. The README counts services by file: two of the three have training days, too.
+        time_series.JUMPSTARTER: 3 * 19,
+        # 14 files, two of which are empty; ten hold three machines, two hold one.
+        time_series.AZURE: 10 * 3 + 2,
+    }
+    assert set(points[time_series.JUMPSTARTER]) == {5760 + 7200, 7200}
+    assert points[time_series.DONUT] == [17568, 17568]
+    assert sum(points[time_series.AZURE]) == 70009
+    cpu4 = series[f"{time_series.DONUT}/cpu4.csv#"]
+    assert sum(point.value is not None and point.value < 0 for point in cpu4) == 9111
+
+
+def test_repeated_times_and_empty_values_are_in_the_files_named(real_data: Path) -> None:
+    series = time_series.series_on_estate_days(real_data)
+    repeated = {name: len(points) - len({point.at for point in points}) for name, points in series.items()}
+    of_nab = {n.rpartition("/")[2].rstrip("#"): c for n, c in repeated.items() if n.startswith(time_series.NAB) and c}
+    assert of_nab == {
+        "ec2_disk_write_bytes_1ef3de.csv": 11,
+        "exchange-2_cpc_results.csv": 1,
+        "machine_temperature_system_failure.csv": 12,
+    }
+    assert {
+        name.split("/")[2] for name, count in repeated.items() if count and not name.startswith(time_series.NAB)
+    } == {
+        "application-crash-rate-1",
+        "application-crash-rate-2",
+    }
+    empty = {name: sum(point.value is None for point in points) for name, points in series.items()}
+    assert {name.rpartition("/")[2]: count for name, count in empty.items() if count} == {"app1-04.csv#": 5}
 
 
 def test_nightingale_without_unit_is_124_in_the_packed_part(findings: Findings, real_data: Path) -> None:

@@ -14,12 +14,13 @@ from typing import Any, Literal, get_args
 
 import duckdb
 
-from omgov_assets.data_lake.lake import Lake, create_view
+from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.control import BASELINE_METRICS
 from omgov_assets.model_management.score_rules import QualityDimension
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_labels, register_cmdb
+from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.inventory import register_inventory
 from omgov_assets.quality_analysis.outcomes import create_outcomes
 from omgov_assets.quality_analysis.rules import AnalysisRules, register_weights
@@ -91,7 +92,7 @@ def compute_scorecards(lake: Lake, day: date, rules: AnalysisRules) -> Scorecard
         con.execute(_SUBJECTS_OF)
         lake.register(con, "baseline_metrics", BASELINE_METRICS, day)
         lake.register(con, "previous_scorecards", SCORECARDS, yesterday)
-        register_history(lake, con, "earlier_scorecards", yesterday, scores.trend_days - 1)
+        register_history(lake, con, "earlier_scorecards", SCORECARDS, yesterday, scores.trend_days - 1)
         params = {
             "day": day,
             "cmdb": CMDB,
@@ -155,7 +156,7 @@ def score_trend(lake: Lake, day: date, kind: SubjectKind, days: int) -> list[dic
         resolved_anomalies, new_defect_rate. Days that were not governed have none.
     """
     with lake.connect() as con:
-        register_history(lake, con, HISTORY, day, days)
+        register_history(lake, con, HISTORY, SCORECARDS, day, days)
         return read_trend(con, kind)
 
 
@@ -163,14 +164,3 @@ def read_trend(con: duckdb.DuckDBPyConnection, kind: SubjectKind) -> list[dict[s
     """The rows of ``score_trend`` from the view ``HISTORY``, as ``register_history`` has made it."""
     rows: list[dict[str, Any]] = con.sql(_TREND_SQL, params={"kind": kind}).to_arrow_table().to_pylist()
     return rows
-
-
-def register_history(lake: Lake, con: duckdb.DuckDBPyConnection, view: str, last: date, days: int) -> None:
-    """Scorecards of so many days up to ``last`` as a view, by their partitions alone."""
-    lake.register(con, f"{view}_none", SCORECARDS, last + timedelta(days=36_500))
-    parts = [f"FROM {view}_none"]
-    for number, day in enumerate(lake.days(SCORECARDS)):
-        if last - timedelta(days=days) < day <= last:
-            lake.register(con, f"{view}_{number}", SCORECARDS, day)
-            parts.append(f"FROM {view}_{number}")
-    create_view(con, view, " UNION ALL ".join(parts))

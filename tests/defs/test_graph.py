@@ -66,10 +66,12 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
         "control/quality_policies",
         "control/standard_metrics",
         "quality/anomalies",
+        "quality/anomaly_causes",
         "quality/anomaly_rankings",
         "quality/anomaly_statistics",
         "quality/check_results",
         "quality/governance_report",
+        "quality/root_causes",
         "quality/scorecards",
         "quality/violations",
     ]

@@ -1,11 +1,14 @@
 """Every figure of a morning report, computed anew from the lake's first tables.
 
-Reads violations, check results, ledger, inventories and CMDB, and nothing that analysis has written; imports nothing
-of omgov. What an ID of a figure means is written in ``omgov_assets/quality_analysis/report/figures.py``.
+Reads violations, check results, ledger, inventories and CMDB, and nothing that analysis has written, except which
+causes it has found and which anomaly it has assigned to which; imports nothing of omgov. What an ID of a figure means is
+written in ``omgov_assets/quality_analysis/report/figures.py``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, timedelta
@@ -419,6 +422,48 @@ class Day:
         counts = Counter(row["verdict"] for row in self.results)
         return counts["not_evaluated"] + counts["error"] if verdict == "unjudged" else counts[verdict]
 
+    @cached_property
+    def causes(self) -> dict[str, Row]:
+        """Causes found, by key, each with the anomalies assigned to it, which all meet its conditions."""
+        found = {row["cause_id"]: row | {"members": []} for row in self.rows("quality/root_causes")}
+        cause_of = {row["anomaly_id"]: row["cause_id"] for row in self.rows("quality/anomaly_causes")}
+        assert len(cause_of) == len(self.anomalies)
+        for name, row in self.anomalies.items():
+            row["cause_id"] = cause_of[hashlib.md5("\x1f".join(name).encode()).hexdigest()[:16]]  # noqa: S324
+            if row["cause_id"] is not None:
+                cause = found[row["cause_id"]]
+                cause["members"].append(row)
+                for attribute, key in json.loads(cause["conditions"]).items():
+                    if attribute == "metric":
+                        assert key in (row["metric"], row["source_metric"])
+                    elif attribute in row["keys"]:
+                        assert key in row["keys"][attribute], (cause["conditions"], name)
+                    else:
+                        assert self.items[row["ci_id"]][attribute] == key, (cause["conditions"], name)
+        return found
+
+    def _causes(self, measure: str) -> float:
+        explained = sum(len(cause["members"]) for cause in self.causes.values())
+        return {
+            "causes": len(self.causes),
+            "explained_share": explained / len(self.anomalies),
+        }[measure]
+
+    def _cause(self, cause_id: str, measure: str) -> float:
+        cause = self.causes[cause_id]
+        members = cause["members"]
+        found: float = {
+            "anomalies": len(members),
+            "coverage": len(members) / len(self.anomalies),
+            "new": sum(row["since"] == self.day for row in members),
+            "cis": len({row["ci_id"] for row in members} - {None}),
+            "applications": len(set().union(*(row["keys"]["application"] for row in members))),
+            # What was there when it was found is the search's own.
+            "rate": cause["matching_anomalies"] / cause["subjects"],
+            "lift": cause["matching_anomalies"] / cause["expected_anomalies"],
+        }[measure]
+        return found
+
     def _finding(self, kind: str, system: str, dataset: str, *rest: str) -> float:
         rows = [row for name, row in self.anomalies.items() if name[:3] == (system, dataset, kind)]
         if rest == ("anomalies",):
@@ -542,6 +587,10 @@ class Day:
             case ("type", anomaly_type, measure):
                 rows = [row for row in mine if row["anomaly_type"] == anomaly_type]
                 return len(rows) if measure == "anomalies" else sum(row["since"] == self.day for row in rows)
+            case ("cause", cause_id):
+                return sum(row["cause_id"] == cause_id for row in mine if self.causes)
+            case ("causes", "unexplained"):
+                return sum(row["cause_id"] is None for row in mine if self.causes)
             case ("by", dimension, "keys"):
                 return len(set().union(*(row["keys"][dimension] for row in mine)))
             case ("by", dimension, value):

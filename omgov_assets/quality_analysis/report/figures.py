@@ -13,6 +13,10 @@ deliveries/DECISION                        deliveries of D in the ledger by deci
                                            brought none; all: deliveries that are neither superseded nor repeated,
                                            with the datasets that brought none
 policies/VERDICT                           policies of D whose verdict is not_evaluated or error; unjudged: both
+causes/MEASURE                             causes: how many root causes there are; explained_share: share of the
+                                           anomalies that are assigned to one
+cause/ID/MEASURE                           of a cause: anomalies assigned to it, coverage (share of all), new, cis,
+                                           applications; rate and lift as it was found
 finding/TYPE/SYSTEM/DATASET/MEASURE        anomalies of the type in the dataset: anomalies, new
 finding/…/DIMENSION/KEY/share              share of them that has the key in the dimension
 finding/…/DIMENSION/keys                   keys of the dimension that they have
@@ -46,6 +50,8 @@ subjects/DIMENSION                         what was judged by it
 type/TYPE/MEASURE                          its anomalies of a type: anomalies, new
 by/DIMENSION/KEY                           its anomalies that have a key in another dimension
 by/DIMENSION/keys                          keys of that dimension that they have
+cause/ID                                   its anomalies that are assigned to a cause
+causes/unexplained                         those that no cause explains
 shown, all                                 single anomalies that the page lists, and all that there are
 =========================================  ============================================================================
 
@@ -93,6 +99,12 @@ def score_change(value: float | None, *path: str | tuple[str, ...]) -> Markup:
 def decimal(value: float | None, *path: str | tuple[str, ...]) -> Markup:
     """A number with one decimal, such as days."""
     return _figure(value, path, f"{value:,.1f}" if value is not None else "")
+
+
+def times(value: float | None, *path: str | tuple[str, ...]) -> Markup:
+    """How many times as much as usual."""
+    text = "" if value is None else f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+    return _figure(value, path, text)
 
 
 def percent_text(share: float | None) -> str:

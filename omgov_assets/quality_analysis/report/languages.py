@@ -30,13 +30,16 @@ NAMES = {"en": "English", "zh": "中文"}
 NOUNS: dict[str, tuple[str, str]] = {
     "anomaly_type": ("anomaly type", "anomaly types"),
     "application": ("application", "applications"),
+    "agent_version": ("agent version", "agent versions"),
     "collector": ("collector", "collectors"),
     "host": ("host", "hosts"),
     "metric": ("metric", "metrics"),
     "network_device": ("network device", "network devices"),
     "owner": ("owner", "owners"),
     "severity": ("severity", "severities"),
+    "rack": ("rack", "racks"),
     "site": ("site", "sites"),
+    "subnet": ("subnet", "subnets"),
     "support_group": ("support group", "support groups"),
     "system": ("business system", "business systems"),
 }
@@ -117,11 +120,16 @@ def environment(code: str) -> Environment:
         "score": figures.score,
         "score_change": figures.score_change,
         "decimal": figures.decimal,
+        "times": figures.times,
         "language_names": NAMES,
         "word": lambda name: spoken.text(NOUNS[name][0] if name in NOUNS else TERMS.get(name, str(name))),
         "words": lambda name: spoken.text(NOUNS[name][1]),
     }
-    made.filters |= {"percent_text": figures.percent_text, "breakable": breakable}
+    made.filters |= {
+        "percent_text": figures.percent_text,
+        "breakable": breakable,
+        "apply_title": lambda kind, title: title(kind),
+    }
     return made
 
 

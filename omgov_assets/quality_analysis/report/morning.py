@@ -8,23 +8,28 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, get_args
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.model_management.score_rules import QualityDimension, ScoreRules
-from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
 from omgov_assets.quality_analysis.report.queries import rows_of, rows_of_query
-from omgov_assets.quality_analysis.scorecards import HISTORY, SCORECARDS, read_trend, register_history
+from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
+from omgov_assets.quality_analysis.root_causes.reading import causes_of, register_explained
+from omgov_assets.quality_analysis.scorecards import HISTORY, SCORECARDS, read_trend
 from omgov_assets.quality_analysis.statistics import STATISTICS
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
 
 LEDGER = "admission/ledger"
 
+CAUSES_SHOWN = 10
+PEOPLE_SHOWN = 3
 CRITICAL_FINDINGS = 10
 OTHER_FINDINGS = 6
 TOP_RANKS = 10
@@ -64,6 +69,8 @@ class Morning:
     total: dict[str, Any]
     card: dict[str, Any] | None
     standing_since: date | None
+    causes: list[dict[str, Any]]
+    explained: int
     findings: list[dict[str, Any]]
     systems: list[dict[str, Any]]
     lowest: dict[str, list[dict[str, Any]]]
@@ -89,6 +96,16 @@ class Morning:
     def policies_in_error(self) -> int:
         """Verdicts that are missing because the policy broke."""
         return sum(row["policies"] for row in self.unjudged if row["verdict"] == "error")
+
+    @property
+    def first_causes(self) -> list[dict[str, Any]]:
+        """Those that the first page shows."""
+        return self.causes[:CAUSES_SHOWN]
+
+    @cached_property
+    def cause_by_id(self) -> dict[str, dict[str, Any]]:
+        """All causes by their key."""
+        return {cause["cause_id"]: cause for cause in self.causes}
 
     @property
     def counted_deliveries(self) -> int:
@@ -126,6 +143,8 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
             rows_of_query(con, "FROM scorecards WHERE subject_kind = 'firm' AND quality_dimension = 'overall'")
         ),
         standing_since=rows_of_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
+        causes=_causes(con),
+        explained=rows_of_query(con, "SELECT count(cause_id) AS explained FROM anomalies")[0]["explained"],
         findings=[
             _placed(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
         ],
@@ -149,8 +168,9 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
 
 
 def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_days: int) -> None:
-    """Make the day's tables readable as views (statistics, rankings, scorecards, anomalies, check_results, ledger), and
-    the scorecards of so many days as ``HISTORY``; create the temporary table ``labels``.
+    """Make the day's tables readable as views (statistics, rankings, scorecards, root_causes, anomalies with their
+    causes, check_results, ledger), the scorecards of so many days as ``HISTORY`` and their causes as ``cause_history``;
+    create the temporary table ``labels``.
 
     Raises:
         NotRankedError: the day was never analysed.
@@ -161,12 +181,14 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_da
         ("statistics", STATISTICS),
         ("rankings", RANKINGS),
         ("scorecards", SCORECARDS),
-        ("anomalies", ANOMALIES),
+        ("root_causes", ROOT_CAUSES),
         ("check_results", CHECK_RESULTS),
         ("ledger", LEDGER),
     ):
         lake.register(con, view, table, day)
-    register_history(lake, con, HISTORY, day, trend_days)
+    register_explained(lake, con, day)
+    register_history(lake, con, HISTORY, SCORECARDS, day, trend_days)
+    register_history(lake, con, "cause_history", ROOT_CAUSES, day, trend_days)
     register_cmdb(lake, con, day)
     create_labels(con)
 
@@ -176,6 +198,18 @@ def _count_by_decision(deliveries: list[dict[str, Any]]) -> dict[str, int]:
     for delivery in deliveries:
         counts[delivery["decision"]] += 1
     return counts
+
+
+def _causes(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The day's root causes in their order, those shown with their history."""
+    causes = causes_of(con)
+    history = {row["cause_id"]: row["anomalies"] for row in rows_of(con, "cause_history", {"top": CAUSES_SHOWN})}
+    names = {(kind, key): label for kind, key, label in con.execute("SELECT kind, key, label FROM labels").fetchall()}
+    for cause in causes[:CAUSES_SHOWN]:
+        cause["history"] = history.get(cause["cause_id"], [])
+        for kind, keys in (("support_group", "support_group_ids"), ("owner", "owner_ids")):
+            cause[f"{kind}s"] = [(key, names.get((kind, key)) or key) for key in cause[keys][:PEOPLE_SHOWN]]
+    return causes
 
 
 def _placed(finding: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 -- Single anomalies of each key of a dimension: the gravest, and of them the oldest.
-SELECT key, severity, anomaly_type, system, subject_key, source_metric, metric, ci_id, first_seen_day
+SELECT key, severity, anomaly_type, system, subject_key, source_metric, metric, ci_id, first_seen_day, cause_id
 FROM of_key
 QUALIFY row_number() OVER (
     PARTITION BY key

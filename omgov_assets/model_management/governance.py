@@ -151,6 +151,12 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         ),
         scores=load_score_rules(project),
         calendar=load_trading_calendar(project),
-        root_causes=load_root_cause_rules(project),
+        root_causes=load_root_cause_rules(project, _ci_columns(contracts)),
         wording=load_wording(project),
     )
+
+
+def _ci_columns(contracts: dict[str, DataContract]) -> list[str]:
+    """Columns of the configuration items; none where the firm has no CMDB."""
+    contract = contracts.get("configuration_items")
+    return [column.name for column in contract.columns] if contract else []

@@ -1,8 +1,8 @@
 """Every figure of a morning report, computed anew from the lake's first tables.
 
 Reads violations, check results, ledger, inventories and CMDB, and nothing that analysis has written, except which
-causes it has found and which anomaly it has assigned to which; imports nothing of omgov. What an ID of a figure means is
-written in ``omgov_assets/quality_analysis/report/figures.py``.
+causes it has found and which anomaly it has assigned to which; imports nothing of omgov. What an ID of a figure means
+is written in ``omgov_assets/quality_analysis/report/figures.py``.
 """
 
 from __future__ import annotations

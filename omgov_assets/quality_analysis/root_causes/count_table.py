@@ -104,8 +104,8 @@ def localise_table(
                 ),
                 "conditions": json.dumps(conditions, ensure_ascii=False),
                 "depth": len(conditions),
-                "anomalous": cause.anomalous,
-                "total": cause.total,
+                "anomalous": _whole(cause.anomalous),
+                "total": _whole(cause.total),
                 "rate": cause.anomalous / cause.total if cause.total else None,
                 "expected": cause.expected,
                 "lift": cause.lift,
@@ -116,6 +116,11 @@ def localise_table(
             }
         )
     return rows
+
+
+def _whole(number: float) -> float:
+    """A count without a decimal point, where it is one."""
+    return int(number) if number == int(number) else number
 
 
 def _judge(con: duckdb.DuckDBPyConnection, table: CountTable) -> None:

@@ -1,7 +1,7 @@
 """Scoring: what is wrong with the points of a day, by the bands in force and by the points themselves.
 
 Belongs here: running ``faults.sql``. Does not belong here: which band holds (``bands_in_force``), the expectation that
-asks for a fault (``custom_expectations``).
+asks for a fault (``dynamic_baseline_expectation``).
 """
 
 from __future__ import annotations

@@ -134,14 +134,25 @@ def sample_day(
 
 
 def _choose_instances(inventory: Inventory) -> Ints:
-    """The same series every day: they vary, and nothing single is wrong with them."""
+    """The same series every day: they vary, and nothing single is wrong with them.
+
+    What befalls a series may lead far up: those come first, of metrics that have no upper limit.
+    """
     count = max(_FEWEST_INSTANCES, round(len(inventory) * _SHARE_OF_INSTANCES))
     often = inventory.definitions.interval_s[inventory.definition] <= _STEP_S
     catalogue = load_catalogue()
     varied = np.array([metric.varies and metric.typical_min >= 0 for metric in catalogue])[inventory.metric]
+    unlimited = np.array([metric.valid_max is None for metric in catalogue])[inventory.metric]
     # Far enough from zero that values of another unit are no usual ones.
-    sound = np.flatnonzero((inventory.trait == NOTHING) & often & varied & (inventory.level > 0.3))
-    return sound[np.linspace(0, len(sound) - 1, count).astype(np.int64)]
+    sound = (inventory.trait == NOTHING) & often & varied & (inventory.level > 0.3)
+    befallen = _spaced(np.flatnonzero(sound & unlimited), len(_BEFALLS))
+    others = _spaced(np.setdiff1d(np.flatnonzero(sound), befallen), count - len(befallen))
+    return np.concatenate([befallen, others])
+
+
+def _spaced(positions: Ints, count: int) -> Ints:
+    """So many of some positions, evenly spaced; all of fewer."""
+    return positions[np.unique(np.linspace(0, len(positions) - 1, count).astype(np.int64))]
 
 
 def _reports_as_usual(profiles: Profiles, chosen: Ints) -> Bools:

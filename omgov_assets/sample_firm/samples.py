@@ -21,7 +21,7 @@ from omgov_assets.sample_firm.records import Identities
 _POINTS = 96
 _STEP_S = 900
 _SHARE_OF_INSTANCES = 0.0005
-_FEWEST_INSTANCES = 16
+_FEWEST_INSTANCES = 56
 # Every profile reaches from its minimum over a tenth of what is left of the metric's usual range, at least.
 _PART_OF_RANGE = 0.1
 _FAULTS = {"sample_value_missing": 0.01, "sample_duplicate": 0.005, "sample_outside_day": 0.005}
@@ -37,7 +37,8 @@ DEFECTS = {
     "sample_level_shift": "level_doubled_for_hours",
     "sample_unit_jump": "probe_reports_thousandths",
 }
-# What befalls a series, by its place among the chosen ones; those after them have points that are wrong one by one.
+# What befalls series. Each befalls a few of them in turn, one a day: what a series does every day is no fault. They are the
+# first of the chosen ones; those after them have points that are wrong one by one.
 _BEFALLS = (
     "sample_flat_line",
     "sample_gap",
@@ -51,6 +52,7 @@ _BEFALLS = (
     "delivered_last_first",
     "steep_fall",
 )
+_IN_TURN = 4
 # These can be told only from the days before, so they come on one day of the week, to a firm that has as much history.
 _NEED_HISTORY = ("sample_out_of_band", "sample_level_shift", "sample_unit_jump")
 _WEEKDAY_OF_THEM = 3
@@ -104,15 +106,18 @@ def sample_day(
     ``days_before`` says how many days of the firm there are before this one. The points do not depend on it, but only with
     enough of them is what needs history a fault that can be told.
     """
-    chosen = _choose_instances(inventory)
-    place = np.arange(len(chosen))
+    chosen, place = _choose_instances(inventory)
     there = _reports_as_usual(profiles, chosen)
     chosen, place = chosen[there], place[there]
     instance = np.repeat(chosen, _POINTS)
     step = np.tile(np.arange(_POINTS), len(chosen))
     observed = day.start_s + step * _STEP_S + np.repeat(inventory.created_s[chosen] % 600, _POINTS)
     value = _values(rng, inventory, profiles, instance, observed - day.start_s, day)
-    befalls = np.repeat(np.array([_BEFALLS[n] if n < len(_BEFALLS) else "" for n in place]), _POINTS)
+    spared = np.repeat(place >= len(_BEFALLS) * _IN_TURN, _POINTS)
+    kind = np.repeat(np.array([_BEFALLS[n // _IN_TURN % len(_BEFALLS)] for n in place]), _POINTS)
+    counters = np.flatnonzero(~spared & (kind == "sample_counter_reset")).reshape(-1, _POINTS)
+    value[counters] = np.abs(value[counters]).cumsum(axis=1)
+    befalls = np.where(~spared & (np.repeat(place % _IN_TURN, _POINTS) == day.ordinal % _IN_TURN), kind, "")
     struck = _befall(befalls, step, value, observed, day)
 
     keep = ~_lost(befalls, step)
@@ -122,7 +127,7 @@ def sample_day(
     look_alikes = {name: at for name, at in told.items() if name in _LOOK_ALIKES}
     hidden = _NEED_HISTORY if days_before < _DAYS_OF_HISTORY else ()
     faults = {name: at for name, at in told.items() if name not in _LOOK_ALIKES and name not in hidden}
-    faults |= _choose_faults(rng, np.flatnonzero(befalls == ""))
+    faults |= _choose_faults(rng, np.flatnonzero(spared[keep]))
     observed[faults["sample_outside_day"]] += DAY_S
     missing = np.zeros(len(instance), dtype=bool)
     missing[faults["sample_value_missing"]] = True
@@ -133,8 +138,8 @@ def sample_day(
     return Samples(instance, observed, records, faults, look_alikes)
 
 
-def _choose_instances(inventory: Inventory) -> Ints:
-    """The same series every day: they vary, and nothing single is wrong with them.
+def _choose_instances(inventory: Inventory) -> tuple[Ints, Ints]:
+    """The same series every day, and their places: they vary, and nothing single is wrong with them.
 
     What befalls a series may lead far up: those come first, of metrics that have no upper limit.
     """
@@ -145,9 +150,10 @@ def _choose_instances(inventory: Inventory) -> Ints:
     unlimited = np.array([metric.valid_max is None for metric in catalogue])[inventory.metric]
     # Far enough from zero that values of another unit are no usual ones.
     sound = (inventory.trait == NOTHING) & often & varied & (inventory.level > 0.3)
-    befallen = _spaced(np.flatnonzero(sound & unlimited), len(_BEFALLS))
+    befallen = _spaced(np.flatnonzero(sound & unlimited), len(_BEFALLS) * _IN_TURN)
     others = _spaced(np.setdiff1d(np.flatnonzero(sound), befallen), count - len(befallen))
-    return np.concatenate([befallen, others])
+    first = len(_BEFALLS) * _IN_TURN
+    return np.concatenate([befallen, others]), np.concatenate([np.arange(len(befallen)), first + np.arange(len(others))])
 
 
 def _spaced(positions: Ints, count: int) -> Ints:
@@ -199,7 +205,6 @@ def _befall(befalls: npt.NDArray[np.str_], step: Ints, value: Floats, observed: 
         elif name == "sample_clock_step":
             observed[own & (step >= _BEGINS)] -= 2400
         elif name == "sample_counter_reset":
-            value[of_series] = np.abs(value[of_series]).cumsum(axis=1)
             value[of_series[:, _BEGINS:]] -= value[of_series[:, _BEGINS - 1]][:, None]
         elif name == "sample_out_of_band":
             value[first] *= 40

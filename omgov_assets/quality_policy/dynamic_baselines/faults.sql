@@ -121,7 +121,7 @@ factors AS (
     FROM dynamic_baselines.rules
 ),
 unit_jumps AS (
-    SELECT sustained.series, sustained.side, sustained.run
+    SELECT DISTINCT sustained.series, sustained.side, sustained.run
     FROM sustained
     CROSS JOIN factors
     CROSS JOIN dynamic_baselines.rules

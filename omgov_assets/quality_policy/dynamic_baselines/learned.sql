@@ -4,26 +4,42 @@
 WITH days AS (
     SELECT * FROM history WHERE slot = 'day' AND points >= $minimum_points
 ),
--- A new level begins where the middles of some days in a row lie beyond the extremes of a usual day, on one side.
+-- A new level begins where the middles of some days in a row lie beyond the extremes of a usual day, on one side, the first of
+-- them came at once, and they agree: what goes there step by step is a trend.
 last_days AS (
-    SELECT system, subject_key, day, middle
-    FROM days
-    QUALIFY row_number() OVER (PARTITION BY system, subject_key ORDER BY day DESC) <= $level_shift_days
+    SELECT
+        system,
+        subject_key,
+        max(day) AS last_day,
+        min(day) AS first_day,
+        count(*) AS days,
+        min(middle) AS lowest,
+        max(middle) AS highest,
+        arg_min(middle, day) AS first_middle,
+        arg_min(middle_before, day) AS middle_before
+    FROM (
+        SELECT
+            *,
+            lag(middle) OVER (PARTITION BY system, subject_key ORDER BY day) AS middle_before,
+            row_number() OVER (PARTITION BY system, subject_key ORDER BY day DESC) AS age
+        FROM days
+    )
+    WHERE age <= $level_shift_days
+    GROUP BY system, subject_key
 ),
 levels AS (
     SELECT
         last_days.system,
         last_days.subject_key,
         CASE
-            WHEN count(*) = $level_shift_days
-                AND max(last_days.day) = $day::DATE
-                AND min(last_days.day) > coalesce(any_value(previous.level_since), '-infinity'::DATE)
-                AND (
-                    min(last_days.middle) > any_value(previous.level + previous.level_up)
-                    OR max(last_days.middle) < any_value(previous.level - previous.level_down)
-                )
-                THEN min(last_days.day)
-            ELSE any_value(previous.level_since)
+            WHEN last_days.days = $level_shift_days
+                AND last_day = $day::DATE
+                AND first_day > coalesce(previous.level_since, '-infinity'::DATE)
+                AND (lowest > level + level_up OR highest < level - level_down)
+                AND abs(first_middle - coalesce(middle_before, level)) >= 0.5 * abs(first_middle - level)
+                AND highest - lowest <= 0.5 * abs(first_middle - level)
+                THEN first_day
+            ELSE previous.level_since
         END AS level_since
     FROM last_days
     LEFT JOIN previous
@@ -31,7 +47,6 @@ levels AS (
             AND previous.slot = 'day'
             AND previous.system = last_days.system
             AND previous.subject_key = last_days.subject_key
-    GROUP BY last_days.system, last_days.subject_key
 ),
 -- Days of the present level; age 0 is the day after this one.
 present AS (
@@ -128,7 +143,10 @@ shaped AS (
         CASE WHEN judged_daily >= $minimum_days THEN up_daily + down_daily END AS width_daily,
         CASE WHEN judged_weekly >= $minimum_days THEN up_weekly + down_weekly END AS width_weekly,
         CASE
-            WHEN width_weekly < coalesce(width_daily, 'infinity') AND width_weekly < $seasonal_gain * (up_flat + down_flat)
+            -- Most days are open ones, so that a season of the week shows on few: it need only be no worse.
+            WHEN width_weekly <= 1.1 * coalesce(width_daily, 'infinity')
+                AND width_weekly < $seasonal_gain * (up_flat + down_flat)
+                AND least(open_days, closed_days) >= $minimum_days
                 THEN 'weekly'
             WHEN width_daily < $seasonal_gain * (up_flat + down_flat) THEN 'daily'
             ELSE 'flat'
@@ -149,11 +167,18 @@ banded AS (
     SELECT
         *,
         -- A series that never went beyond one side is given on it what it has on the other; one that never varied has no
-        -- band, since nothing is known of how far it may go.
-        CASE WHEN days >= $minimum_days THEN nullif(CASE WHEN up_found > 0 THEN up_found ELSE down_found END, 0) END
-            AS reach_up,
-        CASE WHEN days >= $minimum_days THEN nullif(CASE WHEN down_found > 0 THEN down_found ELSE up_found END, 0) END
-            AS reach_down
+        -- band, since nothing is known of how far it may go. What differs by a millionth is one number, computed twice.
+        1e-6 * abs(level) AS one_number,
+        CASE
+            WHEN days < $minimum_days THEN NULL
+            WHEN up_found > one_number THEN up_found
+            WHEN down_found > one_number THEN down_found
+        END AS reach_up,
+        CASE
+            WHEN days < $minimum_days THEN NULL
+            WHEN down_found > one_number THEN down_found
+            WHEN up_found > one_number THEN up_found
+        END AS reach_down
     FROM reaching
 ),
 subjects AS (

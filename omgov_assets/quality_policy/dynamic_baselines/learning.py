@@ -102,7 +102,8 @@ def learn_from_summaries(
     con: duckdb.DuckDBPyConnection, rules: BaselineRules, day: date, kind: str, versions: dict[str, int | None]
 ) -> duckdb.DuckDBPyRelation:
     """The partition of the day, from table ``summaries`` and the views of ``register_history``."""
-    create_view(con, "history", f"SELECT {_SUMMARY_COLUMNS} FROM earlier UNION ALL BY NAME FROM summaries")  # noqa: S608
+    of_series = f"SELECT {_SUMMARY_COLUMNS} FROM earlier WHERE subject_kind = 'instance'"  # noqa: S608 - fixed words
+    create_view(con, "history", f"{of_series} UNION ALL BY NAME FROM summaries")
     chosen = (
         "minimum_days", "minimum_points", "level_shift_days", "trend_gain", "spread_floor", "seasonal_gain",
         "cold_start_instances",

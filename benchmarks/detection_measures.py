@@ -1,7 +1,7 @@
 """How well scores find labelled anomalies: by points over all thresholds, by events at one threshold.
 
-Belongs here: the measures. No point adjustment: a hit on one point of an event counts for the event once and for no other
-point, and every run of flagged points that touches no event is a false alarm.
+Belongs here: the measures. No point adjustment: a hit on one point of an event counts for the event once and for no
+other point, and every run of flagged points that touches no event is a false alarm.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Detectors that the shipped dynamic baselines are measured against: three kept libraries' and two trivial ones.
 
-Each gives one score for each point of one series; greater is stranger. All but the trivial ones are given the whole series at
-once, what comes after a point included, which no night has: that is to their advantage. Does not belong here: thresholds, which
-are chosen on the tuning set (``bench_baselines``).
+Each gives one score for each point of one series; greater is stranger. All but the trivial ones are given the whole
+series at once, what comes after a point included, which no night has: that is to their advantage. Does not belong here:
+thresholds, which are chosen on the tuning set (``bench_baselines``).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from labelled_series import LabelledSeries
 
 from omgov_assets.data_lake.lake import Lake
@@ -44,7 +45,7 @@ _DISTANCES = """
     JOIN dynamic_baselines.bands ON bands.instance_id = samples.instance_id AND bands.slot = slots.slot
     WHERE NOT coalesce(usual_counter, false)
 """
-_POINTS = """
+POINTS_QUERY = """
     SELECT instance_id AS series, observed_at, value, _batch_id AS batch, _record_no AS position FROM samples
 """
 
@@ -90,13 +91,13 @@ def score_as_shipped(series: Sequence[LabelledSeries], home: Path, rules: Baseli
     learning_s = scoring_s = 0.0
     for number in days:
         day = date(1970, 1, 1) + timedelta(days=int(number))
-        of_day = rows.filter(pa.compute.equal(rows["day"], pa.scalar(int(number))))
-        lake.replace(f"{SYSTEM}/metric_samples", day, _contracted(of_day, day, lake))
+        of_day = rows.filter(pc.equal(rows["day"], pa.scalar(int(number))))
+        lake.replace(f"{SYSTEM}/metric_samples", day, as_samples(of_day, day, lake))
         started = time.monotonic()
         with lake.connect() as con:
             lake.register(con, "samples", f"{SYSTEM}/metric_samples", day)
             register_bands_in_force(con, lake, governance, "samples", day)
-            con.execute(f"CREATE VIEW scored AS {_POINTS}")
+            con.execute(f"CREATE VIEW scored AS {POINTS_QUERY}")
             for (fault,) in con.execute(f"SELECT fault FROM ({faults_query('scored')})").fetchall():
                 faults[fault] = faults.get(fault, 0) + 1
             scoring_s += time.monotonic() - started
@@ -134,7 +135,8 @@ def _samples(series: Sequence[LabelledSeries]) -> tuple[pa.Table, list[int]]:
     return pa.concat_tables(parts), offsets
 
 
-def _contracted(rows: pa.Table, day: date, lake: Lake) -> pa.Table:
+def as_samples(rows: pa.Table, day: date, lake: Lake) -> pa.Table:
+    """Rows (instance_id, second, value) as samples of the system, by the contract."""
     size = rows.num_rows
     ids = rows["instance_id"]
     columns = {
@@ -146,7 +148,7 @@ def _contracted(rows: pa.Table, day: date, lake: Lake) -> pa.Table:
         "metric": pa.nulls(size, pa.string()),
         "ci_id": pa.repeat("host", size),
         "attributes": pa.repeat("{}", size),
-        "observed_at": pa.compute.cast(pa.compute.multiply(rows["second"], 1_000_000), pa.timestamp("us", tz="UTC")),
+        "observed_at": pc.cast(pc.multiply(rows["second"], 1_000_000), pa.timestamp("us", tz="UTC")),
         "value": rows["value"],
         "_batch_id": pa.repeat("batch", size),
         "_record_no": pa.array(range(1, size + 1), pa.int64()),

@@ -28,14 +28,16 @@ def build_dynamic_baselines(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=DYNAMIC_BASELINES.split("/"),
         metadata=platform_columns(DYNAMIC_BASELINES),
-        deps=[dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets],
+        deps=[
+            dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets
+        ],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
         partitions_def=daily_partitions(),
         pool=LAKE_POOL,
     )
     def dynamic_baselines(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
-        """The band of normal values of each series, learned from samples up to the day, in force from the day after it."""
+        """The band of normal values of each series, learned from samples, in force from the day after."""
         current = governance_of(lake.settings.project)
         return dg.MaterializeResult(metadata=_metadata(learn_baselines(lake.lake, current, day_of(context))))
 

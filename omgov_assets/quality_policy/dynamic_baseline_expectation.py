@@ -1,8 +1,9 @@
 """The expectation that points follow their dynamic baseline, usable in suites by type name.
 
-``expect_column_values_to_follow_dynamic_baseline`` fails with the points that have one fault (``dynamic_baselines.scoring``
-says which there are). Judged row by row; ``mostly`` and ``row_condition`` hold as everywhere in GX. Registered with GX when
-imported; imports GX, so import it inside functions only. Does not belong here: learning, scoring.
+``expect_column_values_to_follow_dynamic_baseline`` fails with the points that have one fault
+(``dynamic_baselines.scoring`` says which there are). Judged row by row; ``mostly`` and ``row_condition`` hold as
+everywhere in GX. Registered with GX when imported; imports GX, so import it inside functions only. Does not belong
+here: learning, scoring.
 """
 
 from __future__ import annotations
@@ -35,12 +36,14 @@ _ARGUMENTS = ("fault", "value_column", "time_column", "group_columns", "batch_co
 class ExpectColumnValuesToFollowDynamicBaseline(ColumnMapExpectation):
     """Expect the points of each series to be free of one fault.
 
-    Series are scored whole, whichever rows a row condition chooses to be judged; points of another day pass. Where no band is
-    in force for a series, its points are judged by what the day itself tells (equal values, steps of time, counters).
+    Series are scored whole, whichever rows a row condition chooses to be judged; points of another day pass. Where no
+    band is in force for a series, its points are judged by what the day itself tells (equal values, steps of time,
+    counters).
 
     Args:
         column: column whose missing values are not judged: the value, or for faults of time the time.
-        fault: out_of_band, level_shift, unit_jump, flat_line, gap, duplicate_timestamp, clock_step or counter_reset. Faults
+        fault: out_of_band, level_shift, unit_jump, flat_line, gap, duplicate_timestamp, clock_step or counter_reset.
+            Faults
             of a run of points fail with the point where it begins.
         value_column: the value of a point.
         time_column: the time of a point, with its zone.

@@ -1,7 +1,8 @@
 """Points of a few series, and what is wrong with single points.
 
 Belongs here: series that follow the time of day and the trading sessions, each within the profile that its instance
-reports, and which faults they have. Does not belong here: the series themselves (``inventory``) or formats (``landing``).
+reports, and which faults they have. Does not belong here: the series themselves (``inventory``) or formats
+(``landing``).
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ DEFECTS = {
     "sample_level_shift": "level_doubled_for_hours",
     "sample_unit_jump": "probe_reports_thousandths",
 }
-# What befalls series. Each befalls a few of them in turn, one a day: what a series does every day is no fault. They are the
-# first of the chosen ones; those after them have points that are wrong one by one.
+# What befalls series. Each befalls a few of them in turn, one a day: what a series does every day is no fault. They are
+# the first of the chosen ones; those after them have points that are wrong one by one.
 _BEFALLS = (
     "sample_flat_line",
     "sample_gap",
@@ -103,8 +104,8 @@ def sample_day(
 ) -> Samples:
     """A point every 15 minutes of a few series that have nothing else wrong with them.
 
-    ``days_before`` says how many days of the firm there are before this one. The points do not depend on it, but only with
-    enough of them is what needs history a fault that can be told.
+    ``days_before`` says how many days of the firm there are before this one. The points do not depend on it, but only
+    with enough of them is what needs history a fault that can be told.
     """
     chosen, place = _choose_instances(inventory)
     there = _reports_as_usual(profiles, chosen)
@@ -153,7 +154,9 @@ def _choose_instances(inventory: Inventory) -> tuple[Ints, Ints]:
     befallen = _spaced(np.flatnonzero(sound & unlimited), len(_BEFALLS) * _IN_TURN)
     others = _spaced(np.setdiff1d(np.flatnonzero(sound), befallen), count - len(befallen))
     first = len(_BEFALLS) * _IN_TURN
-    return np.concatenate([befallen, others]), np.concatenate([np.arange(len(befallen)), first + np.arange(len(others))])
+    return np.concatenate([befallen, others]), np.concatenate(
+        [np.arange(len(befallen)), first + np.arange(len(others))]
+    )
 
 
 def _spaced(positions: Ints, count: int) -> Ints:
@@ -184,10 +187,12 @@ def _values(
     trades = day.day.weekday() < 5
     in_session = np.logical_or.reduce([(second >= begin) & (second < end) for begin, end in _SESSIONS_S])
     share = daily + 0.35 * (in_session & trades) + rng.uniform(-0.1, 0.1, len(second))
-    return np.round(low + reach * share, 6)
+    return np.asarray(np.round(low + reach * share, 6))
 
 
-def _befall(befalls: npt.NDArray[np.str_], step: Ints, value: Floats, observed: Ints, day: BusinessDay) -> dict[str, Ints]:
+def _befall(
+    befalls: npt.NDArray[np.str_], step: Ints, value: Floats, observed: Ints, day: BusinessDay
+) -> dict[str, Ints]:
     """Change points in place; returns the points at which each thing is told."""
     struck: dict[str, Ints] = {}
     for name in _BEFALLS:

@@ -197,9 +197,7 @@ def test_the_policies_count_and_store_exactly_the_points_that_are_scored(tmp_pat
     assert {result.engine for result in results} == {"duckdb"}
     with series.lake.connect() as con:
         series.lake.register(con, "violations", VIOLATIONS, day)
-        rows = con.execute(
-            "SELECT anomaly_type, observed FROM violations ORDER BY subject_key"
-        ).fetchall()
+        rows = con.execute("SELECT anomaly_type, observed FROM violations ORDER BY subject_key").fetchall()
     assert [kind for kind, _ in rows] == ["sample_out_of_band", "sample_gap", "sample_unit_jump"]
     assert rows[0][1].startswith("value=300.0, band_low=")
     assert "band_learned_from=" in rows[0][1]

@@ -451,7 +451,8 @@ OTHER_TABLES = """
         ('a', 'up', true), ('中文%', 'up', false), ('absent', 'up', false)) AS t (s, metric, is_reported);
     CREATE SCHEMA IF NOT EXISTS dynamic_baselines;
     CREATE OR REPLACE TABLE dynamic_baselines.slots AS
-        SELECT epoch(TIMESTAMPTZ '2026-01-01 00:00:00+00')::BIGINT // 60 + n AS minute, '00:00' AS slot FROM range(4320) AS t (n);
+        SELECT epoch(TIMESTAMPTZ '2026-01-01 00:00:00+00')::BIGINT // 60 + n AS minute, '00:00' AS slot
+        FROM range(4320) AS t (n);
     CREATE OR REPLACE TABLE dynamic_baselines.bands AS SELECT
         'true' AS instance_id, '00:00' AS slot, 'flat' AS learned_from, 6.0::DOUBLE AS center, 0.0::DOUBLE AS band_low,
         20.0::DOUBLE AS band_high, 60.0::DOUBLE AS usual_step_s, 60.0::DOUBLE AS usual_longest_step_s,

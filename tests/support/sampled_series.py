@@ -80,7 +80,9 @@ class SampledSeries:
             self.learn(day)
         return first + timedelta(days=days)
 
-    def faults(self, day: date, series: dict[str, Iterable[Point]], metric: str | None = None) -> list[tuple[str, float, str]]:
+    def faults(
+        self, day: date, series: dict[str, Iterable[Point]], metric: str | None = None
+    ) -> list[tuple[str, float, str]]:
         """Deliver a day and score it: (series, seconds after the begin of the day, fault), sorted."""
         self.deliver(day, series, metric)
         begin = day_bounds(day, self.governance.firm.zone)[0].astimezone(UTC)

@@ -1,7 +1,7 @@
 """Which band holds on a judged day: what the last partition before it knows of the day's series, slot by slot.
 
-Belongs here: choosing among a series' own seasons, its level and its metric's population, and making it all readable for
-policies. Does not belong here: judging points by it (``scoring``).
+Belongs here: choosing among a series' own seasons, its level and its metric's population, and making it all readable
+for policies. Does not belong here: judging points by it (``scoring``).
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def register_bands_in_force(
     """Create the tables of schema ``dynamic_baselines`` for a judged day.
 
     ``bands``: instance_id, slot, learned_from (weekly, daily, flat, population; null for no band), center, band_low,
-    band_high, usual_step_s, usual_longest_step_s, usual_flat_points, usual_counter. ``slots``: minute (since 1970), slot.
-    ``rules``: the constants of ``BaselineRules`` in one row.
+    band_high, usual_step_s, usual_longest_step_s, usual_flat_points, usual_counter. ``slots``: minute (since 1970),
+    slot. ``rules``: the constants of ``BaselineRules`` in one row.
 
     Args:
         con: a connection of the lake.
@@ -61,7 +61,7 @@ def create_rules(con: duckdb.DuckDBPyConnection, rules: BaselineRules) -> None:
     values = {name: value for name, value in rules.model_dump().items() if name != "owner"}
     values["unit_factors"] = list(rules.unit_factors)
     columns = ", ".join(f"${name} AS {identifier(name)}" for name in values)
-    con.execute(f"CREATE OR REPLACE TABLE {qualified(f'{SCHEMA}.rules')} AS SELECT {columns}", values)  # noqa: S608
+    con.execute(f"CREATE OR REPLACE TABLE {qualified(f'{SCHEMA}.rules')} AS SELECT {columns}", values)
 
 
 def create_bands(con: duckdb.DuckDBPyConnection, rules: BaselineRules, day: date, kind: str, series: str) -> None:

@@ -39,7 +39,8 @@ class LearningSummary:
         day: business day.
         series: series with points on the day. learned: series with history, those without points that day included.
         bands: series that have a band now. seasonal: of them, those whose band follows the time of day or the week.
-        new_levels: series whose level is new this day. cold_starts: metrics whose instances give one that is new a band.
+        new_levels: series whose level is new this day. cold_starts: metrics whose instances give one that is new a
+            band.
         rows: rows written. version: Delta version of ``quality/dynamic_baselines``.
     """
 
@@ -75,7 +76,8 @@ def learn_baselines(lake: Lake, governance: Governance, day: date) -> LearningSu
         version = lake.replace(DYNAMIC_BASELINES, day, learned)
         lake.register(con, "written", DYNAMIC_BASELINES, day)
         counted = one_row(con, read_sql(_FOLDER / "learning_summary.sql"))
-    return LearningSummary(day, *counted, version)
+    names = ("series", "learned", "bands", "seasonal", "new_levels", "cold_starts", "rows")
+    return LearningSummary(day=day, version=version, **dict(zip(names, counted, strict=True)))
 
 
 def register_history(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rules: BaselineRules) -> None:
@@ -117,7 +119,9 @@ def learn_from_summaries(
 
 def create_empty_partition(con: duckdb.DuckDBPyConnection, lake: Lake, table: str) -> None:
     """Create a table with the columns of ``quality/dynamic_baselines``."""
-    columns = ", ".join(f"{identifier(column.name)} {column.sql_type}" for column in lake.schema(DYNAMIC_BASELINES).columns)
+    columns = ", ".join(
+        f"{identifier(column.name)} {column.sql_type}" for column in lake.schema(DYNAMIC_BASELINES).columns
+    )
     con.execute(f"CREATE OR REPLACE TABLE {identifier(table)} ({columns})")
 
 

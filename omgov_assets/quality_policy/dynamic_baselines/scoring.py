@@ -29,7 +29,7 @@ _FAULTS_SQL = read_sql(Path(__file__).with_name("faults.sql"))
 def faults_query(points: str) -> str:
     """SELECT of (series, observed_at, fault) over a relation of the connection.
 
-    ``points`` has the columns series, observed_at (TIMESTAMPTZ), value (DOUBLE), batch and position (the order of delivery
-    within a batch). The tables of schema ``dynamic_baselines`` must be there (``bands_in_force``).
+    ``points`` has the columns series, observed_at (TIMESTAMPTZ), value (DOUBLE), batch and position (the order of
+    delivery within a batch). The tables of schema ``dynamic_baselines`` must be there (``bands_in_force``).
     """
     return f"WITH scored_points AS (SELECT * FROM {identifier(points)}) SELECT * FROM ({_FAULTS_SQL})"  # noqa: S608 - quoted

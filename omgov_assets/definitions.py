@@ -41,7 +41,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             build_control_information(),
             build_model_checks(governance),
             *build_derived_metrics(governance),
-            build_dynamic_baselines(governance),
+            *build_dynamic_baselines(governance),
             *build_quality_assets(governance),
         ],
         jobs=[*jobs, build_replay_job()],

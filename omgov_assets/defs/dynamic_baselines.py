@@ -19,18 +19,20 @@ from omgov_assets.quality_policy.dynamic_baselines.learning import (
 GROUP = "quality"
 
 
-def build_dynamic_baselines(governance: Governance) -> dg.AssetsDefinition:
-    """The asset of ``quality/dynamic_baselines``.
+def build_dynamic_baselines(governance: Governance) -> list[dg.AssetsDefinition]:
+    """The asset of ``quality/dynamic_baselines``; nothing where no business system delivers samples.
 
     Checks of a day read the partition of a day before, so that nothing here waits for them nor they for it.
     """
 
+    delivered = [dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets]
+    if not delivered:
+        return []
+
     @dg.asset(
         key=DYNAMIC_BASELINES.split("/"),
         metadata=platform_columns(DYNAMIC_BASELINES),
-        deps=[
-            dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets
-        ],
+        deps=delivered,
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
         partitions_def=daily_partitions(),
@@ -41,7 +43,7 @@ def build_dynamic_baselines(governance: Governance) -> dg.AssetsDefinition:
         current = governance_of(lake.settings.project)
         return dg.MaterializeResult(metadata=_metadata(learn_baselines(lake.lake, current, day_of(context))))
 
-    return dynamic_baselines
+    return [dynamic_baselines]
 
 
 def _metadata(summary: LearningSummary) -> dict[str, Any]:

@@ -51,7 +51,7 @@ _BEFALLS = (
     "missing_point",
     "short_plateau",
     "delivered_last_first",
-    "steep_fall",
+    "batch_every_night",
 )
 _IN_TURN = 4
 # These can be told only from the days before, so they come on one day of the week, to a firm that has as much history.
@@ -63,10 +63,13 @@ _LOOK_ALIKES = {
     "missing_point": "sample_gap",
     "short_plateau": "sample_flat_line",
     "delivered_last_first": "sample_clock_step",
-    "steep_fall": "sample_counter_reset",
+    "batch_every_night": "sample_out_of_band",
 }
 _SESSIONS_S = ((9.5 * 3600, 11.5 * 3600), (13 * 3600, 15 * 3600))
 _BEGINS, _ENDS = 40, 70
+_BATCH_BEGINS, _BATCH_ENDS = 8, 12
+# Where a fault is told elsewhere than where things begin.
+_TOLD_AT = {"sample_gap": _ENDS, "missing_point": _BEGINS + 1, "batch_every_night": _BATCH_BEGINS}
 
 Floats = npt.NDArray[np.float64]
 
@@ -118,6 +121,7 @@ def sample_day(
     kind = np.repeat(np.array([_BEFALLS[n // _IN_TURN % len(_BEFALLS)] for n in place]), _POINTS)
     counters = np.flatnonzero(~spared & (kind == "sample_counter_reset")).reshape(-1, _POINTS)
     value[counters] = np.abs(value[counters]).cumsum(axis=1)
+    value[~spared & (kind == "batch_every_night") & (step >= _BATCH_BEGINS) & (step < _BATCH_ENDS)] *= 1.3
     befalls = np.where(~spared & (np.repeat(place % _IN_TURN, _POINTS) == day.ordinal % _IN_TURN), kind, "")
     struck = _befall(befalls, step, value, observed, day)
 
@@ -217,10 +221,7 @@ def _befall(
             value[within] *= 25
         elif name == "sample_unit_jump":
             value[within] *= 1000
-        elif name == "steep_fall":
-            value[first] *= 0.4
-        at = _ENDS if name == "sample_gap" else _BEGINS + 1 if name == "missing_point" else _BEGINS
-        struck[name] = np.flatnonzero(own & (step == at))
+        struck[name] = np.flatnonzero(own & (step == _TOLD_AT.get(name, _BEGINS)))
     return struck
 
 

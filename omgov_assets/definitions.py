@@ -12,6 +12,7 @@ from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.defs.control import build_control_information
 from omgov_assets.defs.derived import build_derived_metrics
+from omgov_assets.defs.dynamic_baselines import build_dynamic_baselines
 from omgov_assets.defs.jobs import build_jobs, build_landing_sensor, build_schedule
 from omgov_assets.defs.model_checks import build_model_checks
 from omgov_assets.defs.quality import build_quality_assets
@@ -40,6 +41,7 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             build_control_information(),
             build_model_checks(governance),
             *build_derived_metrics(governance),
+            *build_dynamic_baselines(governance),
             *build_quality_assets(governance),
         ],
         jobs=[*jobs, build_replay_job()],

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from omgov_assets.model_management.admission_rules import ADMISSION_DOCUMENT, RuleBook, load_admission_rules
 from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
+from omgov_assets.model_management.baseline_rules import BaselineRules, load_baseline_rules
 from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
@@ -69,7 +70,7 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, trading calendar, root cause rules, wording.
+    rules, dynamic-baseline rules, root cause rules, trading calendar, wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -84,6 +85,7 @@ class Governance(BaseModel):
     derived: tuple[ProcessingModel, ...] = ()
     admission: RuleBook = RuleBook()
     scores: ScoreRules = ScoreRules()
+    dynamic_baselines: BaselineRules = BaselineRules()
     calendar: TradingCalendar = TradingCalendar()
     root_causes: RootCauseRules = RootCauseRules()
     wording: Wording = Wording()
@@ -150,6 +152,7 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
             project / ADMISSION_DOCUMENT, {system.name: system.datasets for system in systems.values()}
         ),
         scores=load_score_rules(project),
+        dynamic_baselines=load_baseline_rules(project),
         calendar=load_trading_calendar(project),
         root_causes=load_root_cause_rules(project, _ci_columns(contracts)),
         wording=load_wording(project),

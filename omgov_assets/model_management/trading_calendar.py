@@ -61,8 +61,16 @@ class TradingCalendar(BaseModel):
 
     def is_trading_day(self, day: date) -> bool:
         """Whether there is a trading session on the day."""
-        weekday = _WEEKDAYS[day.weekday()]
-        return bool(self.sessions) and weekday in self.weekdays and day not in self.closed.get(day.year, ())
+        return bool(self.sessions) and self.is_open(day)
+
+    def is_open(self, day: date) -> bool:
+        """Whether the day is one on which there would be trading; a firm without sessions has open days, too."""
+        return _WEEKDAYS[day.weekday()] in self.weekdays and day not in self.closed.get(day.year, ())
+
+    @property
+    def session_bounds(self) -> tuple[time, ...]:
+        """Times of day at which sessions open and close, ascending."""
+        return tuple(bound for session in self.sessions for bound in _bounds(session))
 
     def knows(self, day: date) -> bool:
         """Whether the closed days of its year have been entered."""

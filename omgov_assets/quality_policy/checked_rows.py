@@ -2,7 +2,8 @@
 
 A policy view is one SELECT over ``dataset`` that may add columns from other tables of the same day: ``own.<dataset>``
 of the same system, ``<system>.<dataset>``, ``firm.<dataset>`` (all systems), ``control.<table>`` and ``shared.<name>``,
-a query of ``policy_views/shared/`` that is run once however many policies refer to it. Variables ``system``,
+a query of ``policy_views/shared/`` that is run once however many policies refer to it. ``dynamic_baselines.bands`` and
+``dynamic_baselines.slots`` say which band is in force for each series in each slot of the day. Variables ``system``,
 ``day_start`` and ``day_end`` (the bounds of the business day, UTC) can be read with ``getvariable``.
 """
 
@@ -22,6 +23,8 @@ from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, qualified
 from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_policy.dynamic_baselines.bands_in_force import SCHEMA as BASELINES
+from omgov_assets.quality_policy.dynamic_baselines.bands_in_force import register_bands_in_force
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
 
 CHECKED = "checked"
@@ -148,7 +151,10 @@ def missing_requirements(
 def _register_referenced(
     con: duckdb.DuckDBPyConnection, lake: Lake, governance: Governance, system: str, day: date, text: str
 ) -> None:
-    for schema, name in sorted(set(_REFERENCE.findall(text))):
+    references = set(_REFERENCE.findall(text))
+    if (BASELINES, "bands") in references:
+        register_bands_in_force(con, lake, governance, "dataset", day)
+    for schema, name in sorted(references):
         if schema == "own" and name in governance.systems[system].datasets:
             lake.register(con, f"own.{name}", f"{system}/{name}", day)
         elif schema in governance.systems and name in governance.systems[schema].datasets:

@@ -12,9 +12,9 @@ type                                           what fails
 ``expect_baseline_metrics_to_be_reported``     a metric that the baseline expects of a CI and nothing reports
 =============================================  =====================================================================
 
-The first five are judged row by row; a row whose value in ``column`` is missing is not judged, and ``mostly`` and
-``row_condition`` hold as everywhere in GX. Registered with GX when imported; imports GX, so import it inside functions
-only.
+Points of series have theirs in ``dynamic_baseline_expectation``. The first five are judged row by row; a row whose
+value in ``column`` is missing is not judged, and ``mostly`` and ``row_condition`` hold as everywhere in GX. Registered
+with GX when imported; imports GX, so import it inside functions only.
 """
 
 from __future__ import annotations

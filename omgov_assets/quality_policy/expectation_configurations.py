@@ -30,7 +30,10 @@ def gx_configurations(policies: Sequence[Policy]) -> tuple[dict[str, Any], dict[
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
 
-    from omgov_assets.quality_policy import custom_expectations  # noqa: F401 - registers them
+    from omgov_assets.quality_policy import (  # noqa: F401 - registers them
+        custom_expectations,
+        dynamic_baseline_expectation,
+    )
 
     configurations: dict[str, Any] = {}
     broken: dict[str, str] = {}

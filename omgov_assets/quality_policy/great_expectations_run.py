@@ -120,7 +120,11 @@ def preload() -> None:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations.validator.validator  # noqa: F401
 
-    from omgov_assets.quality_policy import custom_expectations, pandas_fallback  # noqa: F401
+    from omgov_assets.quality_policy import (  # noqa: F401
+        custom_expectations,
+        dynamic_baseline_expectation,
+        pandas_fallback,
+    )
 
 
 def evaluate_policies(con: duckdb.DuckDBPyConnection, policies: Sequence[Policy]) -> list[Verdict]:

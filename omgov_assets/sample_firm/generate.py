@@ -107,8 +107,8 @@ def generate_firm(
     dates = tuple(first_day + timedelta(days=number) for number in range(days))
     records, anomalous, anomalies = 0, 0, Counter[str]()
     with connect() as con:
-        for number in dates:
-            day_records, day_anomalous, day_anomalies = _deliver_day(con, out, firm, BusinessDay(number), tell)
+        for before, number in enumerate(dates):
+            day_records, day_anomalous, day_anomalies = _deliver_day(con, out, firm, BusinessDay(number), before, tell)
             records, anomalous = records + day_records, anomalous + day_anomalous
             anomalies.update(day_anomalies)
     return FirmSummary(
@@ -138,14 +138,14 @@ def _build(definitions: int, instances: int, seed: int) -> _Firm:
 
 
 def _deliver_day(
-    con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, tell: Callable[[str], None]
+    con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, before: int, tell: Callable[[str], None]
 ) -> tuple[int, int, dict[str, int]]:
     truth = Truth(day)
     baseline = BaselineDay(firm.estate, firm.ids, day)
     records, cmdb = _deliver_cmdb(con, out, firm, day, truth, tell)
     anomalous = 0
     for number, inventory in enumerate(firm.inventories):
-        delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, truth, baseline, tell)
+        delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, before, truth, baseline, tell)
         records, anomalous = records + delivered, anomalous + wrong
     baseline.tell(truth, cmdb.not_in_use)
     return records, anomalous, truth.write(out)
@@ -177,6 +177,7 @@ def _deliver_system(
     number: int,
     inventory: Inventory,
     day: BusinessDay,
+    before: int,
     truth: Truth,
     baseline: BaselineDay,
     tell: Callable[[str], None],
@@ -199,7 +200,7 @@ def _deliver_system(
 
     tell(f"{day.day} {system} metric_samples")
     rng = _rng(firm.seed, _SAMPLES, number, day.ordinal)
-    samples = sample_day(rng, inventory, profiles, identities, day)
+    samples = sample_day(rng, inventory, profiles, identities, day, before)
     deliver(con, out, system, "metric_samples", day, samples.records)
     truth.add_samples(con, system, identities, samples)
     return rows.num_rows + delivery.records + samples.records.num_rows, anomalous

@@ -89,14 +89,20 @@ class Truth:
     def add_samples(
         self, con: duckdb.DuckDBPyConnection, system: str, identities: Identities, samples: Samples
     ) -> None:
-        """Add everything wrong with a system's points."""
+        """Add everything wrong with a system's points, and what only looks like it."""
         named = np.unique(samples.instance)
         keys = instance_ids(con, system, identities, named).to_pylist()
-        for anomaly_type, points in samples.faults.items():
+
+        def subjects(points: Ints) -> list[str]:
             series = np.searchsorted(named, samples.instance[points])
             times = samples.observed_s[points]
-            subjects = [f"{keys[i]}|{_utc(int(t))}" for i, t in zip(series, times, strict=True)]
-            self.add(system, "metric_samples", ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects))
+            return [f"{keys[i]}|{_utc(int(t))}" for i, t in zip(series, times, strict=True)]
+
+        dataset = "metric_samples"
+        for anomaly_type, points in samples.faults.items():
+            self.add(system, dataset, ((anomaly_type, key, DEFECTS[anomaly_type]) for key in subjects(points)))
+        for kind, points in samples.look_alikes.items():
+            self.add_look_alikes(system, dataset, ((kind, samples.resembled(kind), key) for key in subjects(points)))
 
     def write(self, out: Path) -> dict[str, int]:
         """Write ``truth/<day>.parquet`` and the look-alikes; returns the number of anomalies by type."""

@@ -48,6 +48,7 @@ OWN_METRICS = {
     "column_values.unit_equals_standard",
     "column_values.vary",
     "column_values.relations_acyclic",
+    "column_values.follow_dynamic_baseline",
 }
 UNKNOWN_COLUMN = policy("unknown_column", "expect_column_values_to_not_be_null", column="absent")
 

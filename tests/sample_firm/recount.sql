@@ -108,15 +108,41 @@ of_unmonitored AS (
     SELECT ci_id || '|' || metric AS subject_key FROM missing WHERE ci_id NOT IN (SELECT ci_id FROM instances)
 ),
 points AS (
-    SELECT *, substr(md5(system || chr(31) || source_metric || chr(31) || ci_id || chr(31) || attributes), 1, 16)
+    SELECT samples.*, samples.rowid AS place, substr(md5(system || chr(31) || source_metric || chr(31) || ci_id || chr(31) || attributes), 1, 16) AS series, substr(md5(system || chr(31) || source_metric || chr(31) || ci_id || chr(31) || attributes), 1, 16)
         || '|' || strftime(observed_at AT TIME ZONE 'UTC', '%Y-%m-%d %H:%M:%S+00') AS subject_key
     FROM samples
+),
+-- Every time of a series once, in the order of the times and in that of delivery.
+once AS (
+    SELECT system, series, subject_key, observed_at, min(place) AS place, any_value("value") AS "value"
+    FROM points
+    WHERE observed_at >= getvariable('day_start') AND observed_at < getvariable('day_end')
+    GROUP BY ALL
+),
+in_time AS (
+    SELECT *, lag(observed_at) OVER w AS lag_at, lag("value") OVER w AS lag_value FROM once
+    WINDOW w AS (PARTITION BY series ORDER BY observed_at)
+),
+delivered AS (
+    SELECT *, lag(observed_at) OVER w AS lag_at FROM once WINDOW w AS (PARTITION BY series ORDER BY place)
+),
+islands AS (
+    SELECT *, sum(if("value" IS NOT DISTINCT FROM lag_value, 0, 1)) OVER (PARTITION BY series ORDER BY observed_at) AS island
+    FROM in_time
 ),
 of_samples AS (
     SELECT system, subject_key, 'sample_value_missing' AS anomaly_type FROM points WHERE "value" IS NULL
     UNION ALL SELECT system, subject_key, 'sample_duplicate' FROM points GROUP BY ALL HAVING count(*) > 1
     UNION ALL SELECT system, subject_key, 'sample_outside_day' FROM points
     WHERE observed_at < getvariable('day_start') OR observed_at >= getvariable('day_end')
+    UNION ALL SELECT system, subject_key, 'sample_gap' FROM in_time
+    WHERE observed_at - lag_at > INTERVAL 61 MINUTE
+    UNION ALL SELECT system, subject_key, 'sample_clock_step' FROM delivered
+    WHERE observed_at < lag_at AND series IN (SELECT series FROM delivered GROUP BY series HAVING count(*) FILTER (observed_at < lag_at) = 1)
+    UNION ALL SELECT system, min_by(subject_key, observed_at), 'sample_flat_line' FROM islands
+    GROUP BY system, series, island HAVING count(*) >= 12
+    UNION ALL SELECT system, subject_key, 'sample_counter_reset' FROM in_time
+    WHERE "value" < 0.5 * lag_value AND series IN (SELECT series FROM in_time GROUP BY series HAVING count(*) FILTER ("value" < lag_value) = 1)
 ),
 of_items AS (
     SELECT ci_id AS subject_key, unnest([

@@ -36,7 +36,7 @@ OF_OTHERS = {
     "definition_unit_incompatible", "unmapped_metric", "definition_duplicate",
     "sample_value_missing", "sample_duplicate", "sample_outside_day", "ci_owner_missing",
     "ci_site_missing", "ci_group_unknown", "ci_duplicate", "ci_unrelated", "definition_type_conflict",
-    "missing_baseline_metric",
+    "missing_baseline_metric", "sample_flat_line", "sample_gap", "sample_clock_step", "sample_counter_reset",
 }  # fmt: skip
 
 

@@ -410,6 +410,28 @@ def _own_cases() -> list[Case]:
         _c("column_relations_to_be_acyclic", column="id", target_column="k", expected=(False, 6, [5, 6])),
         _c("column_relations_to_be_acyclic", column="s", target_column=QUOTED, expected=(True, 5, [])),
         _c(
+            "column_values_to_follow_dynamic_baseline",
+            column="i",
+            fault="out_of_band",
+            value_column="i",
+            time_column="ts",
+            group_columns=["b"],
+            batch_column="b",
+            order_column="id",
+            expected=(False, 5, [6]),
+        ),
+        _c(
+            "column_values_to_follow_dynamic_baseline",
+            column="ts",
+            fault="duplicate_timestamp",
+            value_column="i",
+            time_column="ts",
+            group_columns=["b"],
+            batch_column="b",
+            order_column="id",
+            expected=(False, 5, [3, 4, 5, 6]),
+        ),
+        _c(
             "baseline_metrics_to_be_reported",
             column="s",
             expected_instances="shared.expected",
@@ -427,4 +449,15 @@ OTHER_TABLES = """
     CREATE SCHEMA IF NOT EXISTS shared;
     CREATE OR REPLACE TABLE shared.expected AS SELECT * FROM (VALUES
         ('a', 'up', true), ('中文%', 'up', false), ('absent', 'up', false)) AS t (s, metric, is_reported);
+    CREATE SCHEMA IF NOT EXISTS dynamic_baselines;
+    CREATE OR REPLACE TABLE dynamic_baselines.slots AS
+        SELECT epoch(TIMESTAMPTZ '2026-01-01 00:00:00+00')::BIGINT // 60 + n AS minute, '00:00' AS slot
+        FROM range(4320) AS t (n);
+    CREATE OR REPLACE TABLE dynamic_baselines.bands AS SELECT
+        'true' AS instance_id, '00:00' AS slot, 'flat' AS learned_from, 6.0::DOUBLE AS center, 0.0::DOUBLE AS band_low,
+        20.0::DOUBLE AS band_high, 60.0::DOUBLE AS usual_step_s, 60.0::DOUBLE AS usual_longest_step_s,
+        1.0::DOUBLE AS usual_flat_points, false AS usual_counter;
+    CREATE OR REPLACE TABLE dynamic_baselines.rules AS SELECT
+        12 AS minimum_points, 4 AS sustained_points, 60.0::DOUBLE AS sustained_minutes, 12 AS flat_points,
+        4.0::DOUBLE AS gap_steps, [8.0::DOUBLE] AS unit_factors, 0.2::DOUBLE AS unit_tolerance;
 """

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.ci_attributes import CiAttributes, ci_attributes
 from omgov_assets.sample_firm.ci_relations import one_in, relate
 from omgov_assets.sample_firm.estate import (
     APPLICATION,
@@ -52,7 +53,8 @@ class CmdbDay:
     """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI), and the same
     of relations, with their keys in place of CIs.
 
-    ``not_in_use`` are the hosts, with their status, that report nothing and need not.
+    ``attributes`` are what all this says of the CIs. ``not_in_use`` are the hosts, with their status, that report
+    nothing and need not.
     """
 
     tables: dict[str, pa.Table]
@@ -60,6 +62,7 @@ class CmdbDay:
     look_alikes: list[tuple[str, str, str]]
     relation_anomalies: list[tuple[str, str, str]]
     relation_look_alikes: list[tuple[str, str, str]]
+    attributes: CiAttributes
     not_in_use: list[tuple[str, str]]
 
 
@@ -94,6 +97,7 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
         list(_look_alikes(estate, names, in_use, owners, not_in_use)),
         relations.anomalies,
         relations.look_alikes,
+        ci_attributes(items, ~estate.never_registered, relations.rows),
         not_in_use,
     )
 

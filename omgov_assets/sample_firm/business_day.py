@@ -76,7 +76,8 @@ class Schedule:
     def shows(self, day: BusinessDay) -> Bools:
         """Which defects show on the day."""
         present = ~self.transient | ((day.ordinal + self.phase) % _CYCLE_DAYS < _DAYS_PRESENT)
-        return present & (self.rests != day.ordinal % DAYS_OF_ROTA)
+        shown: Bools = present & (self.rests != day.ordinal % DAYS_OF_ROTA)
+        return shown
 
     def began_s(self, day: BusinessDay) -> Ints:
         """Start of the day on which each defect that shows today appeared; lasting ones did so long ago."""

@@ -92,6 +92,16 @@ class _Delivered:
     cells: Cells
     admitted: Bools
     anomalous: dict[str, Ints]
+    _any_of: dict[frozenset[str], Bools] = field(default_factory=dict)
+
+    def any_of(self, anomaly_types: frozenset[str]) -> Bools:
+        """Which instances have an anomaly of one of the types."""
+        if anomaly_types not in self._any_of:
+            where = np.zeros(len(self.admitted), dtype=bool)
+            for name in anomaly_types & self.anomalous.keys():
+                where[self.anomalous[name]] = True
+            self._any_of[anomaly_types] = where
+        return self._any_of[anomaly_types]
 
 
 class CausesOfDay:
@@ -257,13 +267,12 @@ class CausesOfDay:
         """Instances in the cell, those of them with an anomaly of the cause's types, and those of all instances."""
         instances, inside, overall = 0, 0, 0
         for delivered in self._delivered:
-            found = [delivered.anomalous[name] for name in cause.anomaly_types if name in delivered.anomalous]
-            anomalous = np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.int64)
+            anomalous = delivered.any_of(frozenset(cause.anomaly_types))
             cell = delivered.cells.positions(cause.conditions)
             cell = cell[delivered.admitted[cell]]
             instances += len(cell)
-            inside += int(np.isin(cell, anomalous, assume_unique=True).sum())
-            overall += len(anomalous)
+            inside += int(anomalous[cell].sum())
+            overall += int(anomalous.sum())
         return instances, inside, overall
 
 

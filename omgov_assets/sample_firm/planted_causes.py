@@ -38,41 +38,53 @@ ANOMALY_TYPES = {
 class _Recipe:
     """A kind of cause: the attributes of its cell, the defect, and the ranges of support and lift.
 
-    ``within`` and ``across`` name an earlier recipe by its position: the cell lies in that one's, or shares instances
-    with it. ``pauses``: the cause may be one of the four that rest one day in four, so that one of them begins on the
-    day after any day.
+    ``otherwise`` are attributes to take where no cell by the first ones would do. ``within`` and ``across`` name an
+    earlier recipe by its position: the cell lies in that one's, or shares instances with it. ``pauses``: the cause may
+    be one of the four that rest one day in four, so that one of them begins on the day after any day.
     """
 
     attributes: tuple[str, ...]
     defect: str
     support: tuple[float, float]
     lift: tuple[float, float]
+    otherwise: tuple[tuple[str, ...], ...] = ()
     within: int | None = None
     across: int | None = None
     pauses: bool = False
 
 
 _RECIPES = (
-    _Recipe(("system",), "broken_aggregation", (0.10, 0.20), (2.6, 2.9)),
-    _Recipe(("agent_version",), "stuck_sensor", (0.03, 0.08), (4.0, 5.0)),
-    _Recipe(("system", "agent_version"), "stuck_sensor", (0.003, 0.010), (8.0, 11.0), within=1),
+    _Recipe(("system",), "broken_aggregation", (0.08, 0.19), (2.6, 2.9)),
+    _Recipe(("agent_version",), "stuck_sensor", (0.05, 0.09), (4.0, 5.0)),
+    _Recipe(
+        ("system", "agent_version"),
+        "stuck_sensor",
+        (0.004, 0.015),
+        (9.0, 12.0),
+        otherwise=(("site", "agent_version"), ("support_group", "agent_version"), ("metric", "agent_version")),
+        within=1,
+    ),
     _Recipe(("site",), "registered_but_silent", (0.04, 0.14), (2.8, 3.6)),
     _Recipe(("support_group",), "agent_drops_unit", (0.01, 0.03), (5.0, 8.0), across=3),
     _Recipe(("metric",), "sensor_glitch", (0.004, 0.02), (8.0, 14.0), pauses=True),
     _Recipe(("system", "metric"), "agent_mixes_units_up", (0.001, 0.005), (25.0, 36.0)),
     _Recipe(("subnet",), "parser_drops_attribute", (0.002, 0.03), (6.0, 10.0), pauses=True),
-    _Recipe(("rack",), "broken_aggregation", (0.0005, 0.006), (30.0, 42.0)),
+    _Recipe(("rack",), "broken_aggregation", (0.0005, 0.006), (28.0, 38.0)),
     _Recipe(("application",), "agent_mixes_units_up", (0.001, 0.01), (12.0, 18.0), pauses=True),
     _Recipe(("owner",), "sensor_glitch", (0.001, 0.006), (14.0, 22.0), pauses=True),
-    _Recipe(("collector",), "agent_drops_unit", (0.0005, 0.006), (18.0, 28.0)),
+    _Recipe(("collector",), "agent_drops_unit", (0.0005, 0.006), (18.0, 26.0), pauses=True),
     _Recipe(("metric", "agent_version"), "registered_but_silent", (0.0005, 0.001), (34.0, 39.0)),
     _Recipe(("system", "site", "agent_version"), "parser_drops_attribute", (0.004, 0.02), (4.0, 6.0)),
     _Recipe(("metric", "support_group"), "sensor_glitch", (0.0005, 0.001), (15.0, 25.0), pauses=True),
-    _Recipe(("system", "support_group", "agent_version"), "broken_aggregation", (0.001, 0.006), (8.0, 12.0), pauses=True),
+    _Recipe(("system", "support_group", "agent_version"), "broken_aggregation", (0.001, 0.006), (8.0, 12.0)),
 )
 _FEWEST_MEMBERS = 3
 # Part of the faultless series of a cell that its cause may take.
 _MOST_OF_CELL = 0.7
+# A cell within another one is less than this part of it.
+_MOST_OF_OUTER_CELL = 0.35
+# Cells that lie across each other both reach beyond what they share by this part at least.
+_LEAST_BEYOND = 0.2
 # Two causes share fewer of their instances than this, or nobody could tell them apart.
 _MOST_ALIKE = 0.5
 # Without any one of its conditions a cell is larger by this factor at least, or the condition would say nothing.
@@ -207,7 +219,9 @@ def _faultless(estate: Estate, inventory: Inventory) -> Bools:
     alone = (inventory.sharing == ALONE) & (estate.second_system[ci] < 0)
     current = ~np.array([bool(metric.retired) for metric in load_catalogue()])[inventory.metric]
     kind = inventory.definitions.kind[inventory.definition]
-    return sound_ci[ci] & alone & current & np.isin(kind, [SOUND, OTHER_UNIT]) & (inventory.trait == NOTHING)
+    bears_any = np.isin(kind, [SOUND, OTHER_UNIT])
+    faultless: Bools = sound_ci[ci] & alone & current & bears_any & (inventory.trait == NOTHING)
+    return faultless
 
 
 def _can_have(defect: str, inventory: Inventory) -> Bools:
@@ -219,14 +233,15 @@ def _can_have(defect: str, inventory: Inventory) -> Bools:
 def _is_seen(defect: str, inventory: Inventory) -> Bools:
     """A flat line needs a day's points to be one."""
     interval_s = inventory.definitions.interval_s[inventory.definition]
-    return (interval_s <= _FEWEST_POINTS_INTERVAL_S) | (defect != "stuck_sensor")
+    seen: Bools = (interval_s <= _FEWEST_POINTS_INTERVAL_S) | (defect != "stuck_sensor")
+    return seen
 
 
 def _is_anomalous(defect: str, estate: Estate, inventory: Inventory) -> Bools:
     """Where the anomaly type of a defect is found anyway, on most days."""
     catalogue = load_catalogue()
     reports = estate.rack_defect_of_ci[inventory.ci] != RACK_DEFECT["dead_collector"]
-    anomalous = (inventory.trait == TRAIT[defect]) & _is_seen(defect, inventory) & reports
+    anomalous: Bools = (inventory.trait == TRAIT[defect]) & _is_seen(defect, inventory) & reports
     if defect == "agent_drops_unit":
         has_unit = np.array([metric.standard and metric.unit != "1" for metric in catalogue])[inventory.metric]
         anomalous |= (inventory.definitions.kind[inventory.definition] == NO_UNIT) & has_unit
@@ -241,14 +256,18 @@ def _choose_cells(rng: np.random.Generator, firm: _Series) -> Iterator[_Chosen]:
     chosen: dict[int, _Chosen] = {}
     for number, recipe in enumerate(_RECIPES):
         lift = float(np.exp(rng.uniform(*np.log(recipe.lift))))
-        if {recipe.within, recipe.across} <= {None, *chosen}:
-            within = None if recipe.within is None else chosen[recipe.within].cell
-            across = None if recipe.across is None else chosen[recipe.across].cell
-            for conditions in _candidates(rng, firm, recipe, lift, within, across):
-                cell = firm.cell(conditions)
-                if _is_distinct(firm, conditions, cell, list(chosen.values())):
-                    chosen[number] = _Chosen(recipe, conditions, cell, lift)
-                    break
+        if not {recipe.within, recipe.across} <= {None, *chosen}:
+            continue
+        within = None if recipe.within is None else chosen[recipe.within].cell
+        across = None if recipe.across is None else chosen[recipe.across].cell
+        others = list(chosen.values())
+        for attributes in (recipe.attributes, *recipe.otherwise):
+            candidates = _candidates(rng, firm, replace(recipe, attributes=attributes), lift, within, across)
+            cells = ((conditions, firm.cell(conditions)) for conditions in candidates)
+            found = next((each for each in cells if _is_distinct(firm, *each, others)), None)
+            if found:
+                chosen[number] = _Chosen(recipe, *found, lift)
+                break
     yield from chosen.values()
 
 
@@ -268,10 +287,10 @@ def _candidates(
     added: Floats = lift * outside * instances - already
     fits = (added >= _FEWEST_MEMBERS) & (added <= _MOST_OF_CELL * count(firm.eligible[recipe.defect]))
     if within is not None:
-        fits &= (count(within) == instances) & (instances < 0.25 * within.sum())
+        fits &= (count(within) == instances) & (instances < _MOST_OF_OUTER_CELL * within.sum())
     if across is not None:
         shared = count(across)
-        fits &= (shared >= _FEWEST_MEMBERS) & (shared < 0.8 * instances) & (shared < 0.8 * across.sum())
+        fits &= (shared >= _FEWEST_MEMBERS) & (shared < (1 - _LEAST_BEYOND) * np.minimum(instances, across.sum()))
     low, high = np.log(recipe.support)
     support = np.log(np.maximum(instances, 1) / firm.size)
     distance = np.maximum(low - support, 0) + np.maximum(support - high, 0)

@@ -38,15 +38,17 @@ ANOMALY_TYPES = {
 class _Recipe:
     """A kind of cause: the attributes of its cell, the defect, and the ranges of support and lift.
 
-    ``otherwise`` are attributes to take where no cell by the first ones would do. ``within`` and ``across`` name an
-    earlier recipe by its position: the cell lies in that one's, or shares instances with it. ``pauses``: the cause may
-    be one of the four that rest one day in four, so that one of them begins on the day after any day.
+    ``fewest``: series that the lift needs at least. ``otherwise``: attributes to take where no cell by the first ones
+    would do. ``within`` and ``across`` name an earlier recipe by its position: the cell lies in that one's, or shares
+    instances with it. ``pauses``: the cause may be one of the four that rest one day in four, so that one of them
+    begins on the day after any day.
     """
 
     attributes: tuple[str, ...]
     defect: str
     support: tuple[float, float]
     lift: tuple[float, float]
+    fewest: int = 3
     otherwise: tuple[tuple[str, ...], ...] = ()
     within: int | None = None
     across: int | None = None
@@ -54,14 +56,15 @@ class _Recipe:
 
 
 _RECIPES = (
-    _Recipe(("system",), "broken_aggregation", (0.08, 0.19), (2.6, 2.9)),
-    _Recipe(("agent_version",), "stuck_sensor", (0.05, 0.09), (4.0, 5.0)),
+    _Recipe(("system",), "broken_aggregation", (0.08, 0.19), (2.6, 2.9), otherwise=(("site",), ("agent_version",))),
+    # One with room for a cause within it.
+    _Recipe(("agent_version",), "stuck_sensor", (0.06, 0.14), (4.0, 5.0), fewest=9),
     _Recipe(
         ("system", "agent_version"),
         "stuck_sensor",
         (0.004, 0.015),
-        (9.0, 12.0),
-        otherwise=(("site", "agent_version"), ("support_group", "agent_version"), ("metric", "agent_version")),
+        (10.0, 15.0),
+        otherwise=tuple((name, "agent_version") for name in ("site", "support_group", "subnet", "application", "rack")),
         within=1,
     ),
     _Recipe(("site",), "registered_but_silent", (0.04, 0.14), (2.8, 3.6)),
@@ -73,16 +76,19 @@ _RECIPES = (
     _Recipe(("application",), "agent_mixes_units_up", (0.001, 0.01), (12.0, 18.0), pauses=True),
     _Recipe(("owner",), "sensor_glitch", (0.001, 0.006), (14.0, 22.0), pauses=True),
     _Recipe(("collector",), "agent_drops_unit", (0.0005, 0.006), (18.0, 26.0), pauses=True),
-    _Recipe(("metric", "agent_version"), "registered_but_silent", (0.0005, 0.001), (34.0, 39.0)),
+    _Recipe(("metric", "agent_version"), "registered_but_silent", (0.0005, 0.001), (30.0, 35.0)),
     _Recipe(("system", "site", "agent_version"), "parser_drops_attribute", (0.004, 0.02), (4.0, 6.0)),
     _Recipe(("metric", "support_group"), "sensor_glitch", (0.0005, 0.001), (15.0, 25.0), pauses=True),
     _Recipe(("system", "support_group", "agent_version"), "broken_aggregation", (0.001, 0.006), (8.0, 12.0)),
 )
-_FEWEST_MEMBERS = 3
+_FEWEST_OF_ITS_OWN = 3
+# However far from its recipe's range, no cell has less or more than this part of the firm's instances.
+_LEAST_SUPPORT, _MOST_SUPPORT = 0.0005, 0.2
 # Part of the faultless series of a cell that its cause may take.
 _MOST_OF_CELL = 0.7
 # A cell within another one is less than this part of it.
 _MOST_OF_OUTER_CELL = 0.35
+_MOST_OF_OUTER_CAUSE = 0.8
 # Cells that lie across each other both reach beyond what they share by this part at least.
 _LEAST_BEYOND = 0.2
 # Two causes share fewer of their instances than this, or nobody could tell them apart.
@@ -113,6 +119,12 @@ class _Chosen:
     conditions: Conditions
     cell: Bools
     lift: float
+
+    def added(self, firm: _Series) -> float:
+        """How many series need the defect for the lift, other causes aside."""
+        anomalous = firm.anomalous[self.recipe.defect]
+        instances, inside = int(self.cell.sum()), int((anomalous & self.cell).sum())
+        return self.lift * (int(anomalous.sum()) - inside) / (firm.size - instances) * instances - inside
 
 
 def plant_causes(
@@ -258,7 +270,7 @@ def _choose_cells(rng: np.random.Generator, firm: _Series) -> Iterator[_Chosen]:
         lift = float(np.exp(rng.uniform(*np.log(recipe.lift))))
         if not {recipe.within, recipe.across} <= {None, *chosen}:
             continue
-        within = None if recipe.within is None else chosen[recipe.within].cell
+        within = None if recipe.within is None else chosen[recipe.within]
         across = None if recipe.across is None else chosen[recipe.across].cell
         others = list(chosen.values())
         for attributes in (recipe.attributes, *recipe.otherwise):
@@ -272,7 +284,7 @@ def _choose_cells(rng: np.random.Generator, firm: _Series) -> Iterator[_Chosen]:
 
 
 def _candidates(
-    rng: np.random.Generator, firm: _Series, recipe: _Recipe, lift: float, within: Bools | None, across: Bools | None
+    rng: np.random.Generator, firm: _Series, recipe: _Recipe, lift: float, within: _Chosen | None, across: Bools | None
 ) -> Iterator[Conditions]:
     """Cells that could have the cause: those of the wanted support in random order, then the nearest to it."""
     rows, key, sizes = _keys(firm, recipe.attributes)
@@ -285,12 +297,15 @@ def _candidates(
     instances, already = np.bincount(key, minlength=cells), count(anomalous)
     outside = (anomalous.sum() - already) / np.maximum(firm.size - instances, 1)
     added: Floats = lift * outside * instances - already
-    fits = (added >= _FEWEST_MEMBERS) & (added <= _MOST_OF_CELL * count(firm.eligible[recipe.defect]))
+    fits = (added >= recipe.fewest) & (added <= _MOST_OF_CELL * count(firm.eligible[recipe.defect]))
+    fits &= (instances >= _LEAST_SUPPORT * firm.size) & (instances <= _MOST_SUPPORT * firm.size)
     if within is not None:
-        fits &= (count(within) == instances) & (instances < _MOST_OF_OUTER_CELL * within.sum())
+        # The outer cause must have series of its own beside those of the inner one, at a lower rate.
+        fits &= (count(within.cell) == instances) & (instances < _MOST_OF_OUTER_CELL * within.cell.sum())
+        fits &= added <= _MOST_OF_OUTER_CAUSE * within.added(firm)
     if across is not None:
         shared = count(across)
-        fits &= (shared >= _FEWEST_MEMBERS) & (shared < (1 - _LEAST_BEYOND) * np.minimum(instances, across.sum()))
+        fits &= (shared >= recipe.fewest) & (shared < (1 - _LEAST_BEYOND) * np.minimum(instances, across.sum()))
     low, high = np.log(recipe.support)
     support = np.log(np.maximum(instances, 1) / firm.size)
     distance = np.maximum(low - support, 0) + np.maximum(support - high, 0)
@@ -370,4 +385,5 @@ def _wanted(firm: _Series, chosen: Sequence[_Chosen], pools: Sequence[Bools]) ->
         others_inside = share @ members
         outside = overall - inside + same @ members - others_inside
         members = np.maximum(lift * instances * outside / (firm.size - instances) - inside - others_inside, 0)
-    return [max(_FEWEST_MEMBERS, round(number)) for number in members.tolist()]
+    # Less the share of another cause, which may be nearly all of it.
+    return [max(_FEWEST_OF_ITS_OWN, round(number)) for number in members.tolist()]

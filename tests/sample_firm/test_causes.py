@@ -223,8 +223,8 @@ def _ordered_pairs(found: dict[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _overlapping(home: Path, found: dict[str, tuple[dict[str, str], str | None, Cause]]) -> list[tuple[str, str]]:
-    """Pairs of causes of a site and of a support group with CIs of both and of only one."""
-    columns = {"site": "site_id", "support_group": "support_group_id"}
+    """Pairs of causes of a site, a support group or an agent version that have CIs in common and of their own."""
+    columns = {"site": "site_id", "support_group": "support_group_id", "agent_version": "agent_version"}
     single = {name: next(iter(cell.items())) for name, (cell, _, _) in found.items() if len(cell) == 1}
     cis = {
         name: {

@@ -21,6 +21,9 @@ EARLIEST_DAY = date(2025, 1, 1)
 _CYCLE_DAYS = 40
 _DAYS_PRESENT = 30
 _SHARE_TRANSIENT = 0.2
+# What is on the rota rests one day of so many.
+DAYS_OF_ROTA = 4
+_NOT_ON_ROTA = -1
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -51,10 +54,16 @@ class BusinessDay:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When each of a number of defects shows: most always, some come and are fixed again."""
+    """When each of a number of defects shows: most always, some come and are fixed again, some rest by a rota.
+
+    Attributes:
+        phase: place of a transient defect in its cycle. transient: whether it comes and goes.
+        rests: on which day of the rota a defect does not show; -1 if it is not on the rota.
+    """
 
     phase: Ints
     transient: Bools
+    rests: Ints
 
     @classmethod
     def draw(cls, rng: np.random.Generator, size: int, *, first_is_permanent: bool = True) -> Schedule:
@@ -62,11 +71,13 @@ class Schedule:
         transient = rng.random(size) < _SHARE_TRANSIENT
         if first_is_permanent and size:
             transient[0] = False
-        return cls(rng.integers(0, _CYCLE_DAYS, size), transient)
+        return cls(rng.integers(0, _CYCLE_DAYS, size), transient, np.full(size, _NOT_ON_ROTA))
 
     def shows(self, day: BusinessDay) -> Bools:
         """Which defects show on the day."""
-        return ~self.transient | ((day.ordinal + self.phase) % _CYCLE_DAYS < _DAYS_PRESENT)
+        present = ~self.transient | ((day.ordinal + self.phase) % _CYCLE_DAYS < _DAYS_PRESENT)
+        shown: Bools = present & (self.rests != day.ordinal % DAYS_OF_ROTA)
+        return shown
 
     def began_s(self, day: BusinessDay) -> Ints:
         """Start of the day on which each defect that shows today appeared; lasting ones did so long ago."""

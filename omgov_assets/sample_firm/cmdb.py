@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.ci_attributes import CiAttributes, ci_attributes
 from omgov_assets.sample_firm.ci_relations import one_in, relate
 from omgov_assets.sample_firm.estate import (
     APPLICATION,
     BRANCHES,
     GROUPS,
     MEMBERS,
-    NO_RACK,
     OFFICES,
     OWNERS,
     SITES,
@@ -33,6 +33,7 @@ from omgov_assets.sample_firm.people import (
     group_names,
     site_names,
 )
+from omgov_assets.sample_firm.racks import AGENT_VERSIONS, NO_RACK
 
 _CLASS_NAMES = np.array(["application", "host", "database", "network_device"])
 _UNKNOWN_GROUP = "SG-99"
@@ -52,7 +53,8 @@ class CmdbDay:
     """The four tables of a day; anomalies as (anomaly type, CI, defect), look-alikes as (kind, type, CI), and the same
     of relations, with their keys in place of CIs.
 
-    ``not_in_use`` are the hosts, with their status, that report nothing and need not.
+    ``attributes`` are what all this says of the CIs. ``not_in_use`` are the hosts, with their status, that report
+    nothing and need not.
     """
 
     tables: dict[str, pa.Table]
@@ -60,6 +62,7 @@ class CmdbDay:
     look_alikes: list[tuple[str, str, str]]
     relation_anomalies: list[tuple[str, str, str]]
     relation_look_alikes: list[tuple[str, str, str]]
+    attributes: CiAttributes
     not_in_use: list[tuple[str, str]]
 
 
@@ -94,6 +97,7 @@ def export_cmdb(estate: Estate, ids: list[str], people: list[Person], day: Busin
         list(_look_alikes(estate, names, in_use, owners, not_in_use)),
         relations.anomalies,
         relations.look_alikes,
+        ci_attributes(items, ~estate.never_registered, relations.rows),
         not_in_use,
     )
 
@@ -206,7 +210,9 @@ def _items(estate: Estate, names: np.ndarray, in_use: Bools, owners: _EnteredOwn
         support_group_id=pa.array(np.where(estate.unknown_group, _UNKNOWN_GROUP, group)),
         owner_id=pa.array(np.where(owners.deleted, _UNKNOWN_OWNER, _owner_ids(owners.owner)), mask=owners.owner < 0),
         tier=pa.array(estate.tier, mask=~application),
-        ip_address=pa.array(_addresses(size), mask=application),
+        ip_address=pa.array(_addresses(estate), mask=application),
+        subnet=pa.array(_subnet_names(estate), mask=application),
+        agent_version=pa.array(np.array(list(AGENT_VERSIONS))[estate.agent_version]),
     )
 
 
@@ -228,6 +234,8 @@ def _silent_hosts(estate: Estate, day: BusinessDay) -> pa.Table:
         owner_id=pa.array(_owner_ids(owner)),
         tier=pa.nulls(size, pa.int64()),
         ip_address=pa.nulls(size, pa.string()),
+        subnet=pa.nulls(size, pa.string()),
+        agent_version=pa.nulls(size, pa.string()),
     )
 
 
@@ -244,6 +252,8 @@ def _sites(day: BusinessDay) -> pa.Table:
         owner_id=pa.nulls(SITES, pa.string()),
         tier=pa.nulls(SITES, pa.int64()),
         ip_address=pa.nulls(SITES, pa.string()),
+        subnet=pa.nulls(SITES, pa.string()),
+        agent_version=pa.nulls(SITES, pa.string()),
     )
 
 
@@ -289,5 +299,19 @@ def _rack_names(rack: Ints) -> np.ndarray:
     return np.char.add("R", np.char.zfill((rack + 1).astype(str), 5))
 
 
-def _addresses(size: int) -> list[str]:
-    return [f"10.{i >> 16 & 255}.{i >> 8 & 255}.{i & 255}" for i in range(1, size + 1)]
+def _subnet_names(estate: Estate) -> list[str]:
+    return [f"{_prefix(subnet)}.0/24" for subnet in estate.rack_subnet[estate.rack].tolist()]
+
+
+def _addresses(estate: Estate) -> list[str]:
+    """Addresses within the subnets, in the order of the CIs from .1 on."""
+    subnet = np.where(estate.rack == NO_RACK, -1, estate.rack_subnet[estate.rack])
+    order = np.argsort(subnet, kind="stable")
+    _, counts = np.unique(subnet, return_counts=True)
+    number = np.empty(len(order), dtype=np.int64)
+    number[order] = 1 + np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return [f"{_prefix(s)}.{n}" for s, n in zip(subnet.tolist(), number.tolist(), strict=True)]
+
+
+def _prefix(subnet: int) -> str:
+    return f"10.{subnet >> 8 & 255}.{subnet & 255}"

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints, Schedule
 from omgov_assets.sample_firm.catalogue import BASELINE, CI_CLASSES, current_slots, slots_of_class
 from omgov_assets.sample_firm.dialects import DIALECTS
+from omgov_assets.sample_firm.racks import NO_RACK, lay_subnets, roll_out_agents
 
 APPLICATION, HOST, DATABASE, NETWORK_DEVICE = range(4)
 FULL_SIZE = 2_000_000
@@ -38,7 +39,6 @@ RACK_DEFECTS = {
     "lossy_link": 0.0038,
     "slice_exported_twice": 0.0022,
 }
-NO_RACK = -1
 NO_RACK_DEFECT = -1
 RACK_DEFECT = {name: code for code, name in enumerate(RACK_DEFECTS)}
 
@@ -72,6 +72,8 @@ class Estate:
         lacking: number of baseline series that the agent of the CI does not deliver, mostly 0.
         second_complete: shared hosts whose second system delivers what the first lacks.
         old_series: number of the retired metric's series that the CI still carries, else -1.
+        rack_subnet: number of the subnet of each rack; a subnet belongs to one site.
+        agent_version: position in ``AGENT_VERSIONS``.
         silent_hosts: number of hosts behind the others that are decommissioned or planned and report nothing.
     """
 
@@ -93,6 +95,7 @@ class Estate:
     second_complete: Bools
     old_series: Ints
     rack_site: Ints
+    rack_subnet: Ints
     rack_defect: Ints
     rack_schedule: Schedule
     forgotten_owner: Bools
@@ -103,6 +106,7 @@ class Estate:
     unrelated: Bools
     nanosecond_team: Bools
     inactive_owners: Bools
+    agent_version: Ints
     silent_hosts: int
 
     @property
@@ -232,6 +236,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
         second_complete=second_complete,
         old_series=old_series,
         rack_site=rack_site,
+        rack_subnet=lay_subnets(rack_site),
         rack_defect=rack_defect,
         rack_schedule=_draw_rack_schedule(rng, rack_defect),
         forgotten_owner=some(np.ones(total, dtype=bool), 0.002),
@@ -242,6 +247,7 @@ def build_estate(rng: np.random.Generator, instances: int) -> Estate:
         unrelated=some((classes == HOST) & ~runs_database, 0.004),
         nanosecond_team=some(classes == APPLICATION, 0.03),
         inactive_owners=inactive,
+        agent_version=roll_out_agents(rng, rack, racks),
         silent_hosts=max(6, round(hosts * 0.015)),
     )
 

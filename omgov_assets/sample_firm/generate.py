@@ -19,6 +19,8 @@ import pyarrow as pa
 
 from omgov_assets.sample_firm.baseline import BaselineDay
 from omgov_assets.sample_firm.business_day import EARLIEST_DAY, BusinessDay
+from omgov_assets.sample_firm.causes import CausesOfDay
+from omgov_assets.sample_firm.cells import Cells
 from omgov_assets.sample_firm.cmdb import CmdbDay, export_cmdb
 from omgov_assets.sample_firm.definitions import (
     Definitions,
@@ -32,13 +34,14 @@ from omgov_assets.sample_firm.estate import OWNERS, Estate, build_estate
 from omgov_assets.sample_firm.inventory import Inventory, build_inventories
 from omgov_assets.sample_firm.landing import connect, deliver
 from omgov_assets.sample_firm.people import Person, invent_people
+from omgov_assets.sample_firm.planted_causes import PlantedCause, plant_causes
 from omgov_assets.sample_firm.profiles import profile_day
 from omgov_assets.sample_firm.records import ci_ids, identify, instance_records
 from omgov_assets.sample_firm.samples import sample_day
 from omgov_assets.sample_firm.truth import Truth
 
 FEWEST_INSTANCES = 10_000
-_ESTATE, _PEOPLE, _DEFINITIONS, _INVENTORIES, _PROFILES, _SAMPLES = range(6)
+_ESTATE, _PEOPLE, _DEFINITIONS, _INVENTORIES, _PROFILES, _SAMPLES, _CAUSES = range(7)
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class _Firm:
     people: list[Person]
     definitions: list[Definitions]
     inventories: list[Inventory]
+    causes: list[PlantedCause]
 
 
 def generate_firm(
@@ -127,22 +131,24 @@ def _build(definitions: int, instances: int, seed: int) -> _Firm:
         define_metrics(_rng(seed, _DEFINITIONS, number), dialect, definitions)
         for number, dialect in enumerate(DIALECTS)
     ]
-    return _Firm(
-        seed=seed,
-        estate=estate,
-        ids=ci_ids(estate),
-        people=invent_people(_rng(seed, _PEOPLE), OWNERS),
-        definitions=defined,
-        inventories=build_inventories(_rng(seed, _INVENTORIES), estate, defined, instances),
-    )
+    ids = ci_ids(estate)
+    people = invent_people(_rng(seed, _PEOPLE), OWNERS)
+    inventories = build_inventories(_rng(seed, _INVENTORIES), estate, defined, instances)
+    # The cells of planted causes are those of one and the same day, whichever days are generated.
+    attributes = export_cmdb(estate, ids, people, BusinessDay(EARLIEST_DAY)).attributes
+    cells = [Cells(inventory, attributes) for inventory in inventories]
+    inventories, causes = plant_causes(_rng(seed, _CAUSES), estate, inventories, cells)
+    return _Firm(seed, estate, ids, people, defined, inventories, causes)
 
 
 def _deliver_day(
     con: duckdb.DuckDBPyConnection, out: Path, firm: _Firm, day: BusinessDay, before: int, tell: Callable[[str], None]
 ) -> tuple[int, int, dict[str, int]]:
-    truth = Truth(day)
+    cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
+    truth = Truth(day, CausesOfDay(firm.estate, firm.ids, firm.inventories, cmdb.attributes, firm.causes))
     baseline = BaselineDay(firm.estate, firm.ids, day)
-    records, cmdb = _deliver_cmdb(con, out, firm, day, truth, tell)
+    tell(f"{day.day} cmdb")
+    records = _deliver_cmdb(con, out, day, cmdb, truth)
     anomalous = 0
     for number, inventory in enumerate(firm.inventories):
         delivered, wrong = _deliver_system(con, out, firm, number, inventory, day, before, truth, baseline, tell)
@@ -151,23 +157,13 @@ def _deliver_day(
     return records, anomalous, truth.write(out)
 
 
-def _deliver_cmdb(
-    con: duckdb.DuckDBPyConnection,
-    out: Path,
-    firm: _Firm,
-    day: BusinessDay,
-    truth: Truth,
-    tell: Callable[[str], None],
-) -> tuple[int, CmdbDay]:
+def _deliver_cmdb(con: duckdb.DuckDBPyConnection, out: Path, day: BusinessDay, cmdb: CmdbDay, truth: Truth) -> int:
     """Write the tables of the CMDB; returns the records."""
-    tell(f"{day.day} cmdb")
-    cmdb = export_cmdb(firm.estate, firm.ids, firm.people, day)
     truth.add("cmdb", "configuration_items", cmdb.anomalies)
     truth.add_look_alikes("cmdb", "configuration_items", cmdb.look_alikes)
     truth.add("cmdb", "ci_relations", cmdb.relation_anomalies)
     truth.add_look_alikes("cmdb", "ci_relations", cmdb.relation_look_alikes)
-    records = sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
-    return records, cmdb
+    return sum(deliver(con, out, "cmdb", dataset, day, table).records for dataset, table in cmdb.tables.items())
 
 
 def _deliver_system(

@@ -17,6 +17,7 @@ from omgov_assets.sample_firm.dialects import DIALECTS
 from omgov_assets.sample_firm.estate import APPLICATION, CONTRADICTIONS, HOST, NO_OLD_SERIES, Estate, Floats
 
 NOTHING = 0
+NO_CAUSE = -1
 # Single defects and look-alikes of series: share of all instances. An instance has at most one.
 SERIES_DEFECTS = {
     "stuck_sensor": 0.0060,
@@ -56,6 +57,7 @@ class Inventory:
         metric: position in the catalogue. definition: position in the system's definitions.
         sharing: whether another system watches the same series.
         trait: single defect or look-alike by ``TRAIT``, 0 if none; ``schedule`` says on which days.
+        cause: position among the planted causes of the one that the trait comes from, else -1.
         collector: number of the collector within the system; ``collector_names`` has its name.
         contradicts: position in ``CONTRADICTIONS`` of what this instance does differently from the other
             system's.
@@ -71,6 +73,7 @@ class Inventory:
     sharing: Ints
     trait: Ints
     schedule: Schedule
+    cause: Ints
     collector: Ints
     collector_names: list[str]
     contradicts: Ints
@@ -160,6 +163,7 @@ def _build_inventory(
         sharing=sharing,
         trait=_draw_traits(rng, estate, definitions, ci, metric, definition, on_shared_host),
         schedule=Schedule.draw(rng, len(ci), first_is_permanent=False),
+        cause=np.full(len(ci), NO_CAUSE),
         collector=collector,
         collector_names=names,
         contradicts=np.where(second, _contradiction(estate, ci, metric), 0),
@@ -233,7 +237,7 @@ def _draw_traits(
     drawn = rng.random(len(ci))
     trait = np.searchsorted(np.cumsum(shares), drawn, side="right") + 1
     trait = np.where(trait > len(shares), NOTHING, trait)
-    allowed = _allowed_traits(definitions)[metric, np.where(trait == NOTHING, 0, trait)]
+    allowed = allowed_traits(definitions)[metric, np.where(trait == NOTHING, 0, trait)]
     sound_unit = np.isin(definitions.kind[definition], [SOUND, OTHER_UNIT, COPIED_TYPE])
     alters = np.isin(trait, [TRAIT[name] for name in _ALTERING])
     allowed &= ~alters | (sound_unit & ~on_shared_host)
@@ -259,8 +263,8 @@ _ALTERING = (
 )
 
 
-def _allowed_traits(definitions: Definitions) -> Bools:
-    """Which trait makes sense for which metric."""
+def allowed_traits(definitions: Definitions) -> Bools:
+    """Which trait makes sense for which metric, as an array of metrics × traits."""
     catalogue = load_catalogue()
     table = np.zeros((len(catalogue), len(TRAIT) + 1), dtype=bool)
     for row, metric in enumerate(catalogue):

@@ -16,13 +16,13 @@ from omgov_assets.sample_firm.definitions import COPIED_UNIT, NO_UNIT, OTHER_UNI
 from omgov_assets.sample_firm.dialects import KILOBYTES, Dialect, incompatible_unit, unknown_spelling
 from omgov_assets.sample_firm.estate import (
     CONTRADICTIONS,
-    NO_RACK,
     NO_RACK_DEFECT,
     RACK_DEFECT,
     Estate,
     Floats,
 )
 from omgov_assets.sample_firm.inventory import NOTHING, SECOND_OF_TWO, TRAIT, Inventory
+from omgov_assets.sample_firm.racks import NO_RACK
 
 # How the unit of an instance relates to its metric's unit.
 USUAL, SECOND_SPELLING, OTHER, KILO, MISSING, UNKNOWN, INCOMPATIBLE = range(7)

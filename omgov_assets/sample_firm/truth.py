@@ -1,7 +1,8 @@
-"""The ground truth of a day: every anomaly that the planted defects bring about, and the look-alikes.
+"""The ground truth of a day: every anomaly that the planted defects bring about, the causes that anomalies have in
+common, and the look-alikes.
 
 Written beside the landing folder, never into it. Does not belong here: what follows from what
-(``consequences``).
+(``consequences``), and which causes there are (``causes``).
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from omgov_assets.sample_firm.business_day import Bools, BusinessDay, Ints
+from omgov_assets.sample_firm.causes import CausesOfDay
 from omgov_assets.sample_firm.consequences import (
     anomalies_of_instances,
     look_alikes_of_instances,
@@ -29,21 +32,33 @@ from omgov_assets.sample_firm.profiles import Profiles
 from omgov_assets.sample_firm.records import Identities
 from omgov_assets.sample_firm.samples import DEFECTS, Samples
 
-_COLUMNS = ("system", "dataset", "anomaly_type", "subject_kind", "subject_key", "defect")
+_COLUMNS = ("system", "dataset", "anomaly_type", "subject_kind", "subject_key", "defect", "cause_id")
 _LOOK_ALIKE_COLUMNS = ("system", "dataset", "kind", "resembles", "subject_kind", "subject_key")
 
 
 @dataclass
 class Truth:
-    """Collects a day's anomalies and look-alikes and writes them as Parquet."""
+    """Collects a day's anomalies, their causes and the look-alikes and writes them as Parquet."""
 
     day: BusinessDay
+    causes: CausesOfDay
     anomalies: list[pa.Table] = field(default_factory=list)
     look_alikes: list[pa.Table] = field(default_factory=list)
 
     def add(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]], subject_kind: str = "row") -> None:
         """Add (anomaly type, subject key, defect) of subjects, mostly rows."""
-        listed = [(system, dataset, kind, subject_kind, key, defect) for kind, key, defect in rows]
+        listed = [
+            (
+                system,
+                dataset,
+                kind,
+                subject_kind,
+                key,
+                defect,
+                self.causes.of_subject(system, dataset, kind, key, defect),
+            )
+            for kind, key, defect in rows
+        ]
         self.anomalies.append(_table(_COLUMNS, listed))
 
     def add_look_alikes(
@@ -71,8 +86,10 @@ class Truth:
         alike = list(look_alikes_of_instances(inventory, profiles, self.day, sound))
         named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
         keys = instance_ids(con, system, identities, named)
-        for anomaly_type, defect, where in wrong:
-            self.anomalies.append(_instances(_COLUMNS, system, dataset, anomaly_type, defect, keys, named, where))
+        causes = self.causes.of_instances(inventory, ~refused(profiles), wrong)
+        for (anomaly_type, defect, where), cause_ids in zip(wrong, causes, strict=True):
+            table = _instances(_COLUMNS[:-1], system, dataset, anomaly_type, defect, keys, named, where)
+            self.anomalies.append(table.append_column("cause_id", pa.array(cause_ids, pa.string())))
         for kind, resembled, where in alike:
             table = _instances(_LOOK_ALIKE_COLUMNS, system, dataset, kind, resembled, keys, named, where)
             self.look_alikes.append(table)
@@ -105,9 +122,11 @@ class Truth:
             self.add_look_alikes(system, dataset, ((kind, samples.resembled(kind), key) for key in subjects(points)))
 
     def write(self, out: Path) -> dict[str, int]:
-        """Write ``truth/<day>.parquet`` and the look-alikes; returns the number of anomalies by type."""
+        """Write ``truth/<day>.parquet``, the causes and the look-alikes; returns the number of anomalies by type."""
         name = f"{self.day.day.isoformat()}.parquet"
-        anomalies = self._of_day(self.anomalies)
+        causes = self.causes.table()
+        _write(self._of_day([causes]), out / "truth" / "causes" / name)
+        anomalies = _with_known_causes(self._of_day(self.anomalies), causes["cause_id"])
         _write(anomalies, out / "truth" / name)
         _write(self._of_day(self.look_alikes), out / "truth" / "look_alikes" / name)
         counted = anomalies.group_by("anomaly_type").aggregate([([], "count_all")]).sort_by("anomaly_type")
@@ -157,7 +176,14 @@ def _instances(
     )
 
 
-def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> pa.Table:
+def _with_known_causes(anomalies: pa.Table, causes: pa.ChunkedArray) -> pa.Table:
+    """Anomalies without the causes that are none in the end."""
+    cause_id = anomalies["cause_id"]
+    known = pc.if_else(pc.is_in(cause_id, value_set=causes), cause_id, pa.scalar(None, pa.string()))
+    return anomalies.set_column(anomalies.column_names.index("cause_id"), "cause_id", known)
+
+
+def _table(columns: tuple[str, ...], rows: Sequence[tuple[str | None, ...]]) -> pa.Table:
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
     return pa.table({name: pa.array(list(column), pa.string()) for name, column in zip(columns, values, strict=True)})
 

@@ -14,6 +14,7 @@ import sqlite3
 from contextlib import closing
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +29,20 @@ SYSTEMS = (
     "institutional_trading",
 )
 Subject = tuple[str, str, str, str]
+
+
+class Cause(NamedTuple):
+    """Figures of a cause: instances of its cell, their part of all, the rate in the cell and its ratio to the rate
+    outside, the anomalies with this cause, and how many of them are of instances outside the cell.
+    """
+
+    instances: int
+    support: float
+    rate: float
+    lift: float | None
+    anomalies: int
+    astray: int
+
 
 # Size in base units, base unit, and what is counted, of the UCUM codes that the firm uses beside annotations.
 _UNITS: dict[str, tuple[float, str, str]] = {
@@ -46,20 +61,43 @@ _UNITS: dict[str, tuple[float, str, str]] = {
 
 def recount(home: Path, project: Path, day: date) -> set[Subject]:
     """(system, dataset, anomaly type, subject key) of everything that is wrong with a day's deliveries."""
+    with _read(home, project, day) as con:
+        refused = [found for system in SYSTEMS for found in _refused(con, home, system, day)]
+        rows = con.execute(_sql("recount.sql")).fetchall()
+    found = {(str(a), str(b), str(c), str(d)) for a, b, c, d in rows}
+    return found | {(system, "metric_instances", "refused_record", key) for system, key in refused}
+
+
+def recount_causes(home: Path, project: Path, day: date) -> dict[str, Cause]:
+    """What the deliveries say of each cause that ``truth/causes`` lists, by its identifier.
+
+    Of the truth only the cells and the members' identifiers are taken: which subjects are said to have which cause.
+    """
+    with _read(home, project, day) as con:
+        con.execute(f"CREATE TABLE anomalies (system, dataset, anomaly_type, subject_key) AS {_sql('recount.sql')}")
+        for table, folder in (("causes", "truth/causes"), ("members", "truth")):
+            con.read_parquet(str(home / folder / f"{day}.parquet")).create(table)
+        rows = con.execute(_sql("recount_causes.sql")).fetchall()
+    return {cause_id: Cause(*figures) for cause_id, *figures in rows}
+
+
+def _sql(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def _read(home: Path, project: Path, day: date) -> duckdb.DuckDBPyConnection:
+    """A connection with the tables that the queries read."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     _read_standard(con, project)
     _read_baseline(con, project)
     _read_deliveries(con, home, day)
-    refused = [found for system in SYSTEMS for found in _refused(con, home, system, day)]
     _read_cmdb(con, home, day)
     _resolve(con, project)
     con.execute("SET VARIABLE day = $1::DATE", [day])
     con.execute("SET VARIABLE day_start = $1::TIMESTAMP AT TIME ZONE 'Asia/Shanghai'", [day])
     con.execute("SET VARIABLE day_end = getvariable('day_start') + INTERVAL 1 DAY")
-    rows = con.execute(Path(__file__).with_name("recount.sql").read_text(encoding="utf-8")).fetchall()
-    found = {(str(a), str(b), str(c), str(d)) for a, b, c, d in rows}
-    return found | {(system, "metric_instances", "refused_record", key) for system, key in refused}
+    return con
 
 
 def _file(home: Path, system: str, dataset: str, day: date) -> Path:
@@ -118,26 +156,26 @@ _INSTANCES = {
                strptime(最近上报时间, '%Y/%m/%d %H:%M:%S') AT TIME ZONE 'Asia/Shanghai',
                当日点数::BIGINT, 当日最小值::DOUBLE, TRY_CAST(当日最大值 AS DOUBLE), 当日平均值::DOUBLE,
                当日不同值数::BIGINT,
-               当日最大值 IS NOT NULL AND TRY_CAST(当日最大值 AS DOUBLE) IS NULL, record_no
+               当日最大值 IS NOT NULL AND TRY_CAST(当日最大值 AS DOUBLE) IS NULL, record_no, 采集器
         FROM raw""",
     "asset_management": """
         SELECT name, ci, labels, unit, replace("interval", 's', '')::BIGINT, first_seen::TIMESTAMPTZ,
                TRY_CAST(last_seen AS TIMESTAMPTZ), "count", "min", "max", mean, "distinct",
-               last_seen IS NOT NULL AND TRY_CAST(last_seen AS TIMESTAMPTZ) IS NULL, record_no
+               last_seen IS NOT NULL AND TRY_CAST(last_seen AS TIMESTAMPTZ) IS NULL, record_no, agent
         FROM raw""",
     "investment_banking": f"""
         SELECT metric_code, ci_code, {_DIMENSIONS}, unit_code, interval_ms // 1000, first_seen, last_seen,
-               points, low, high, average, distinct_values, false, record_no
+               points, low, high, average, distinct_values, false, record_no, collector_code
         FROM raw""",
     "wealth_management": """
         SELECT METRIC_NAME, CI_NO, TAGS, UNIT, INTERVAL_SEC,
                FIRST_TIME::TIMESTAMP AT TIME ZONE 'Asia/Shanghai', to_timestamp(LAST_TIME),
-               SAMPLE_CNT, MIN_VAL, MAX_VAL, AVG_VAL, DISTINCT_CNT, false, record_no
+               SAMPLE_CNT, MIN_VAL, MAX_VAL, AVG_VAL, DISTINCT_CNT, false, record_no, AGENT
         FROM raw""",
     "institutional_trading": """
         SELECT metric, ci, tags, unit, "periodSeconds", to_timestamp("firstSeenNs" // 1000000000),
                to_timestamp("lastSeenNs" // 1000000000), samples, lowest, highest, average, "distinctValues",
-               false, record_no
+               false, record_no, "source"
         FROM raw""",
 }
 _DEFINITIONS = {
@@ -174,7 +212,7 @@ _COLUMNS = {
         system VARCHAR, source_metric VARCHAR, ci_id VARCHAR, attributes VARCHAR, source_unit VARCHAR,
         interval_s BIGINT, first_seen_at TIMESTAMPTZ, last_seen_at TIMESTAMPTZ, sample_count BIGINT,
         sample_min DOUBLE, sample_max DOUBLE, sample_mean DOUBLE, sample_distinct BIGINT, unusable BOOLEAN,
-        record_no BIGINT""",
+        record_no BIGINT, collector VARCHAR""",
     "definitions": """
         system VARCHAR, source_metric VARCHAR, source_unit VARCHAR, interval_s BIGINT, instrument VARCHAR,
         value_type VARCHAR""",

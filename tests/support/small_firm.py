@@ -102,7 +102,7 @@ _MODELS = {
         sample_distinct""",
     "configuration_items": """
         ci_id, ci_class, name, status, site_id, NULL::VARCHAR AS rack, support_group_id, owner_id, NULL::BIGINT AS tier,
-        NULL::VARCHAR AS ip_address""",
+        NULL::VARCHAR AS ip_address, NULL::VARCHAR AS subnet, NULL::VARCHAR AS agent_version""",
     "ci_relations": "source_ci_id, relation, target_ci_id",
     "support_groups": "support_group_id, name, NULL::VARCHAR AS manager_id, NULL::VARCHAR AS email",
     "owners": """

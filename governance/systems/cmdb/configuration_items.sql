@@ -1,7 +1,7 @@
 /* ---
 kind: conform
 dataset: configuration_items
-version: 1.0.0
+version: 1.1.0
 owner: data-engineering@example.com
 description: The CMDB speaks the standard; only the day of the snapshot is left out.
 --- */
@@ -16,6 +16,8 @@ SELECT
     owner_id,
     tier,
     ip_address,
+    subnet,
+    agent_version,
     _batch_id,
     _record_no
 FROM source

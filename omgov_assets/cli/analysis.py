@@ -260,12 +260,14 @@ def explain(
 def evaluate(
     day: Day = None,
     truth: Annotated[Path | None, typer.Option(help="Folder of <day>.parquet. Default the home's truth/.")] = None,
+    root_causes: Annotated[bool, typer.Option("--root-causes", help="The causes instead of the anomalies.")] = False,
     output: Output = Format.TABLE,
     home: Home = None,
     project: Project = None,
 ) -> None:
-    """Compare the anomalies found with a ground truth, per anomaly type."""
+    """Compare the anomalies found with a ground truth, per anomaly type; or the root causes, one by one."""
     from omgov_assets.quality_analysis.evaluate import evaluate as compare
+    from omgov_assets.quality_analysis.evaluate import evaluate_causes
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
@@ -273,7 +275,17 @@ def evaluate(
     folder = truth or settings.truth
     if not (folder / f"{chosen}.parquet").is_file():
         fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
-    emit(compare(lake, chosen, folder), output, f"Found of planted, {chosen}")
+    if not root_causes:
+        emit(compare(lake, chosen, folder), output, f"Found of planted, {chosen}")
+        return
+    if not (folder / "causes" / f"{chosen}.parquet").is_file():
+        fail(f"{folder / 'causes' / f'{chosen}.parquet'}: the truth of {chosen} names no causes")
+    rows = evaluate_causes(lake, chosen, folder)
+    shown = rows[:SHOWN_ON_A_TERMINAL] if output is Format.TABLE else rows
+    emit(shown, output, f"Causes found of those planted, {chosen}")
+    found, explained = sum(row["is_found"] for row in rows), sum(row["explained"] for row in rows)
+    anomalies = sum(row["anomalies"] for row in rows)
+    notice(f"{found:,} of {len(rows):,} causes found; {explained:,} of their {anomalies:,} anomalies rightly assigned")
 
 
 @analysis_app.command()

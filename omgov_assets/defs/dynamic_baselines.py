@@ -24,8 +24,9 @@ def build_dynamic_baselines(governance: Governance) -> list[dg.AssetsDefinition]
 
     Checks of a day read the partition of a day before, so that nothing here waits for them nor they for it.
     """
-
-    delivered = [dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets]
+    delivered = [
+        dataset_key(system.name, SAMPLES) for system in governance.systems.values() if SAMPLES in system.datasets
+    ]
     if not delivered:
         return []
 

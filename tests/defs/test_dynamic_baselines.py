@@ -1,4 +1,4 @@
-"""The asset of dynamic baselines: what it waits for, what it says of a day, and that its own checks read the day before."""
+"""The asset of dynamic baselines: what it waits for, what it says of a day, and that checks read the day before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dynamic baselines over days of the sample firm: what befalls its series is found, and nothing that only looks like it."""
+"""Dynamic baselines over days of the sample firm: what befalls its series is found, and nothing that looks like it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ def test_every_night_finds_what_befell_the_series_and_nothing_else(tmp_path: Pat
         with lake.connect() as con:
             lake.register(con, "violations", VIOLATIONS, day)
             # The gate's own violations are no policies of samples.
-            query = "SELECT DISTINCT anomaly_type, system, subject_key FROM violations WHERE anomaly_type LIKE 'sample%'"
+            query = (
+                "SELECT DISTINCT anomaly_type, system, subject_key FROM violations WHERE anomaly_type LIKE 'sample%'"
+            )
             found = set(con.execute(query).fetchall())
         truth = set(
             duckdb.sql(
@@ -53,4 +55,9 @@ def test_every_night_finds_what_befell_the_series_and_nothing_else(tmp_path: Pat
         )
         assert (sorted(found - truth), sorted(truth - found)) == ([], []), day
         found_at_all |= {kind for kind, *_ in found}
-    assert found_at_all >= NEED_HISTORY | {"sample_flat_line", "sample_gap", "sample_clock_step", "sample_counter_reset"}
+    assert found_at_all >= NEED_HISTORY | {
+        "sample_flat_line",
+        "sample_gap",
+        "sample_clock_step",
+        "sample_counter_reset",
+    }

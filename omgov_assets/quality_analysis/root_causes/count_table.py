@@ -78,24 +78,14 @@ def localise_table(
             )
     counts, values = _read(con, table, history)
     explanation = localise(counts, evidence)
-    assigned = np.bincount(
-        explanation.cause_of_fact[explanation.cause_of_fact >= 0],
-        counts.anomalous[explanation.cause_of_fact >= 0],
-        len(explanation.causes),
-    )
     all_anomalous, all_total = float(counts.anomalous.sum()), float(counts.total.sum())
-    found = [
-        (share * (1 - 1 / cause.lift), cause, rows, share)
-        for cause, rows, share in zip(explanation.causes, explanation.rows, assigned.tolist(), strict=True)
-        if share
-    ]
-    found.sort(key=lambda entry: (-entry[0], -entry[1].score))
     rows = []
-    for rank, (_, cause, folded, share) in enumerate(found[:top], start=1):
+    for rank, (position, held) in enumerate(explanation.ranked(counts.anomalous)[:top], start=1):
+        cause = explanation.causes[position]
         conditions = {
             counts.attributes[attribute]: values[attribute][code - _FIRST] for attribute, code in cause.conditions
         }
-        within = float(explanation.row_totals[folded].sum())
+        within = float(explanation.row_totals[explanation.rows[position]].sum())
         rows.append(
             {
                 "rank": rank,
@@ -110,7 +100,7 @@ def localise_table(
                 "expected": cause.expected,
                 "lift": cause.lift,
                 "support": within / all_total if all_total else None,
-                "coverage": share / all_anomalous,
+                "coverage": held / all_anomalous,
                 "past_rate": cause.past_rate,
                 "score": cause.score,
             }

@@ -70,6 +70,24 @@ class Explanation:
     rows: tuple[Ints, ...]
     row_totals: Floats
 
+    def ranked(self, anomalous: Floats) -> list[tuple[int, float]]:
+        """Positions of the causes with the anomalies assigned to each, that which explains most beyond what was
+        expected first; causes that nothing is assigned to are left out.
+
+        Args:
+            anomalous: how many things each fact of the table stands for.
+        """
+        explained = self.cause_of_fact != UNEXPLAINED
+        held = np.bincount(self.cause_of_fact[explained], anomalous[explained], len(self.causes)).tolist()
+        found = [position for position in range(len(self.causes)) if held[position]]
+        found.sort(
+            key=lambda position: (
+                -held[position] * (1 - 1 / self.causes[position].lift),
+                -self.causes[position].score,
+            )
+        )
+        return [(position, held[position]) for position in found]
+
 
 def localise(counts: Counts, evidence: Evidence, deepest: int | None = None) -> Explanation:
     """Find the causes of each kind of anomaly in a table.
@@ -82,22 +100,26 @@ def localise(counts: Counts, evidence: Evidence, deepest: int | None = None) -> 
     if not len(counts.row) or not counts.attributes:
         return Explanation((), np.full(len(counts.row), UNEXPLAINED), (), np.zeros(0))
     fewest = fewest_anomalies(counts, evidence)
-    folded = fold(counts, fewest)
-    found = combine(folded, deepest or evidence.deepest, fewest)
+    return search(counts, combine(fold(counts, fewest), deepest or evidence.deepest, fewest), evidence)
+
+
+def search(counts: Counts, found: Combinations, evidence: Evidence) -> Explanation:
+    """The same, among combinations that are counted already."""
+    folded, fewest = found.counts, fewest_anomalies(counts, evidence)
     causes: list[Cause] = []
     rows: list[Ints] = []
     cause_of_fact = np.full(len(counts.row), UNEXPLAINED)
     row_of_fact = folded.row_of[counts.row]
     for kind in range(len(counts.kinds)):
-        search = _Search(found, kind, evidence)
-        search.run()
-        if not search.causes:
+        of_kind = _Search(found, kind, evidence)
+        of_kind.run()
+        if not of_kind.causes:
             continue
         mine = np.flatnonzero(counts.kind == kind)
-        of_row = search.assign(fewest)[row_of_fact[mine]]
+        of_row = of_kind.assign(fewest)[row_of_fact[mine]]
         cause_of_fact[mine] = np.where(of_row >= 0, of_row + len(causes), UNEXPLAINED)
-        causes.extend(search.causes)
-        rows.extend(search.rows)
+        causes.extend(of_kind.causes)
+        rows.extend(of_kind.rows)
     return Explanation(tuple(causes), cause_of_fact, tuple(rows), folded.total)
 
 

@@ -162,9 +162,13 @@ def _read(
         unified = column.unify_dictionaries()
         known = unified.chunk(0).dictionary.to_pylist() if unified.num_chunks else []
         indices = [chunk.indices.fill_null(len(known)).to_numpy() for chunk in unified.chunks]
-        codes.append((np.concatenate(indices) if indices else np.zeros(0)).astype(np.int32) + _FIRST)
+        # Codes in the order of the values, so that what is found does not depend on the order of the rows.
+        order = sorted(range(len(known)), key=known.__getitem__)
+        code_of = np.empty(len(known) + 1, np.int32)
+        code_of[[*order, len(known)]] = np.arange(len(known) + 1) + _FIRST
+        codes.append(code_of[np.concatenate(indices)] if indices else np.zeros(0, np.int32))
         # What is missing is a value like others: that a version is missing may be what is wrong.
-        values.append([*known, None])
+        values.append([*(known[position] for position in order), None])
     anomalous, total = (_numbers([batch for part in parts for batch in part], name) for name in ("anomalous", "total"))
     rows = sum(batch.num_rows for batch in parts[0])
     now = np.arange(len(total)) < rows

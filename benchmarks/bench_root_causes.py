@@ -153,9 +153,7 @@ def exhaustively(table: CauseTable) -> dict[str, tuple[Judgement, float, float]]
             """,
             {"anomalous": all_anomalous, "total": len(table.anomalous), "least": LEAST_RATIO},
         ).fetchall()
-        named = [
-            {name: code for name, code in zip(ATTRIBUTES, row, strict=True) if code is not None} for row in rows
-        ]
+        named = [{name: code for name, code in zip(ATTRIBUTES, row, strict=True) if code is not None} for row in rows]
         results[order] = judge(table, [rows_in(table, conditions) for conditions in named]), seconds, used
     con.close()
     return results

@@ -262,12 +262,8 @@ def _drawn(
 
 
 def _meet(codes: dict[str, Codes], conditions: dict[str, int]) -> Bools:
-    rows: Bools | None = None
-    for name, code in conditions.items():
-        met = codes[name] == code
-        rows = met if rows is None else rows & met
-    assert rows is not None
-    return rows
+    met = [codes[name] == code for name, code in conditions.items()]
+    return np.logical_and.reduce(met)
 
 
 def _are_told_apart(one: Planted, other: Planted) -> bool:

@@ -255,11 +255,16 @@ class _Search:
         expected, expected_open = self._expected(self._rate)
         # A wide candidate is much of what is usual: its lift is seen against the rest alone.
         by_rest, open_by_rest = self._expected(self._rest_rates())
-        lift = self.evidence.minimum_lift
         return (
-            np.where(self.anomalous >= lift * by_rest, self._ratio(self.anomalous, expected), 0.0),
-            np.where(self.open_anomalous >= lift * open_by_rest, self._ratio(self.open_anomalous, expected_open), 0.0),
+            self._ratio_of_lifted(self.anomalous, by_rest, expected),
+            self._ratio_of_lifted(self.open_anomalous, open_by_rest, expected_open),
         )
+
+    def _ratio_of_lifted(self, anomalous: Floats, by_rest: Floats, expected: Floats) -> Floats:
+        ratios = np.zeros(len(anomalous))
+        lifted = np.flatnonzero(anomalous >= self.evidence.minimum_lift * by_rest)
+        ratios[lifted] = self._ratio(anomalous[lifted], expected[lifted])
+        return ratios
 
     def _ratio(self, anomalous: Floats, expected: Floats) -> Floats:
         """Of so many anomalies inside and the others outside against what was expected in both."""

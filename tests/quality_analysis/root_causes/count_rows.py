@@ -56,9 +56,7 @@ def values_of(rows: Sequence[Row], name: str) -> list[str]:
     return ["", *sorted({row[name] for row in rows if row[name] is not None})]
 
 
-def counts_of(
-    rows: Sequence[Row], attributes: Sequence[str] = ATTRIBUTES, past: Sequence[Row] | None = None
-) -> Counts:
+def counts_of(rows: Sequence[Row], attributes: Sequence[str] = ATTRIBUTES, past: Sequence[Row] | None = None) -> Counts:
     """The rows as the search takes them, with those of the past behind."""
     every = [*rows, *(past or ())]
     codes = []

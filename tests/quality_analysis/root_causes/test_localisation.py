@@ -64,7 +64,8 @@ def test_a_part_that_is_worse_still_is_a_cause_beside_the_whole(wide: float, nar
     explanation = localise(counts_of(rows), EVIDENCE)
     causes = found_in(rows, explanation)
     assert sorted(map(len, causes)) == [1, 2]
-    assert {"a": "a3"} in causes and {"a": "a3", "b": "b7"} in causes
+    assert {"a": "a3"} in causes
+    assert {"a": "a3", "b": "b7"} in causes
     # An anomaly in both belongs to the one with the higher rate.
     assert assigned(rows, explanation, {"a": "a3", "b": "b7"}) == {causes.index({"a": "a3", "b": "b7"})}
     assert assigned(rows, explanation, {"a": "a3", "b": "b6"}) == {causes.index({"a": "a3"})}

@@ -26,7 +26,9 @@ def tables(draw: st.DrawFn) -> list[Row]:
         ({name: f"{name}{draw(st.integers(0, size - 1))}" for name, size in chosen}, draw(st.floats(0.05, 1)))
         for chosen in draw(
             st.lists(
-                st.lists(st.sampled_from(list(zip(ATTRIBUTES, SIZES, strict=True))), min_size=1, max_size=3, unique=True),
+                st.lists(
+                    st.sampled_from(list(zip(ATTRIBUTES, SIZES, strict=True))), min_size=1, max_size=3, unique=True
+                ),
                 max_size=3,
             )
         )
@@ -39,9 +41,7 @@ def tables(draw: st.DrawFn) -> list[Row]:
         if rng.random() < 0.05:
             values["b"] = None  # type: ignore[assignment]
         total = int(rng.integers(1, 400))
-        rate = max(
-            [0.01, *(rate for conditions, rate in causes if all(values[k] == v for k, v in conditions.items()))]
-        )
+        rate = max([0.01, *(rate for conditions, rate in causes if all(values[k] == v for k, v in conditions.items()))])
         rows.append(values | {"total": total, "bad": int(rng.binomial(total, rate))})
     return rows
 
@@ -70,7 +70,8 @@ def test_counts_add_up(rows: list[Row]) -> None:
     for number, (cause, conditions) in enumerate(zip(explanation.causes, causes, strict=True)):
         naive = summed(rows, conditions), summed(rows, conditions, "total")
         # What earlier causes hold and explain is left out of later ones.
-        assert cause.anomalous <= naive[0] and cause.total <= naive[1]
+        assert cause.anomalous <= naive[0]
+        assert cause.total <= naive[1]
         assert number > 0 or (cause.anomalous, cause.total) == naive
         assert explanation.row_totals[explanation.rows[number]].sum() == naive[1]
         assert 0 < cause.expected <= cause.total

@@ -361,4 +361,5 @@ def test_without_causes_the_command_says_what_to_do(rooms: Rooms, project_root: 
     folders = ("--home", str(rooms.lake.root.parent), "--project", str(project_root))
     result = CliRunner().invoke(app, ["root-cause", *folders])
     assert result.exit_code == 1
-    assert "holds no quality/root_causes yet" in result.stderr and "omgov run --day 2026-11-20" in result.stderr
+    assert "holds no quality/root_causes yet" in result.stderr
+    assert "omgov run --day 2026-11-20" in result.stderr

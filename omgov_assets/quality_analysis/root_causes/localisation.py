@@ -20,8 +20,8 @@ from omgov_assets.quality_analysis.root_causes.counts import Counts, Floats, Int
 
 _ALMOST_ALL = 0.98
 _NOTHING = 1e-9
-# The past of a combination, and the rest, are taken to have one anomaly more, in as many things as have one at the usual
-# rate.
+# The past of a combination, and the rest, are taken to have one anomaly more, in as many things as have one at the
+# usual rate.
 _PRIOR_ANOMALIES = 1.0
 
 UNEXPLAINED = -1

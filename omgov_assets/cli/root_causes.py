@@ -114,8 +114,8 @@ def _of_table(
     from omgov_assets.model_management.root_cause_rules import load_root_cause_rules
     from omgov_assets.quality_analysis.root_causes.count_table import CountTable, CountTableError, localise_table
 
-    evidence = load_root_cause_rules(Settings.from_environment(home, project).project).evidence
     try:
+        evidence = load_root_cause_rules(Settings.from_environment(home, project).project).evidence
         with lake_of(home, project).connect() as con, ExitStack() as opened:
             given = opened.enter_context(external_data(con, table, "counts", encoding))
             counts = CountTable(given.view, table, given.columns, anomalous, total)

@@ -55,7 +55,7 @@ class Evidence(BaseModel):
     deepest: int = Field(default=3, ge=1, le=3)
     minimum_lift: float = Field(default=1.7, gt=1, le=100)
     minimum_score: float = Field(default=15, gt=0, le=10_000)
-    depth_penalty: float = Field(default=1.25, ge=1, le=10)
+    depth_penalty: float = Field(default=1.15, ge=1, le=10)
     minimum_anomalies: int = Field(default=8, ge=1)
     minimum_coverage: float = Field(default=0.0002, ge=0, le=1)
     faint_score: float = Field(default=5, ge=0, le=10_000)

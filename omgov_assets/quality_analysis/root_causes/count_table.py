@@ -78,24 +78,14 @@ def localise_table(
             )
     counts, values = _read(con, table, history)
     explanation = localise(counts, evidence)
-    assigned = np.bincount(
-        explanation.cause_of_fact[explanation.cause_of_fact >= 0],
-        counts.anomalous[explanation.cause_of_fact >= 0],
-        len(explanation.causes),
-    )
     all_anomalous, all_total = float(counts.anomalous.sum()), float(counts.total.sum())
-    found = [
-        (share * (1 - 1 / cause.lift), cause, rows, share)
-        for cause, rows, share in zip(explanation.causes, explanation.rows, assigned.tolist(), strict=True)
-        if share
-    ]
-    found.sort(key=lambda entry: (-entry[0], -entry[1].score))
     rows = []
-    for rank, (_, cause, folded, share) in enumerate(found[:top], start=1):
+    for rank, (position, held) in enumerate(explanation.ranked(counts.anomalous)[:top], start=1):
+        cause = explanation.causes[position]
         conditions = {
             counts.attributes[attribute]: values[attribute][code - _FIRST] for attribute, code in cause.conditions
         }
-        within = float(explanation.row_totals[folded].sum())
+        within = float(explanation.row_totals[explanation.rows[position]].sum())
         rows.append(
             {
                 "rank": rank,
@@ -110,7 +100,7 @@ def localise_table(
                 "expected": cause.expected,
                 "lift": cause.lift,
                 "support": within / all_total if all_total else None,
-                "coverage": share / all_anomalous,
+                "coverage": held / all_anomalous,
                 "past_rate": cause.past_rate,
                 "score": cause.score,
             }
@@ -177,9 +167,13 @@ def _read(
         unified = column.unify_dictionaries()
         known = unified.chunk(0).dictionary.to_pylist() if unified.num_chunks else []
         indices = [chunk.indices.fill_null(len(known)).to_numpy() for chunk in unified.chunks]
-        codes.append((np.concatenate(indices) if indices else np.zeros(0)).astype(np.int32) + _FIRST)
+        # Codes in the order of the values, so that what is found does not depend on the order of the rows.
+        order = sorted(range(len(known)), key=known.__getitem__)
+        code_of = np.empty(len(known) + 1, np.int32)
+        code_of[[*order, len(known)]] = np.arange(len(known) + 1) + _FIRST
+        codes.append(code_of[np.concatenate(indices)] if indices else np.zeros(0, np.int32))
         # What is missing is a value like others: that a version is missing may be what is wrong.
-        values.append([*known, None])
+        values.append([*(known[position] for position in order), None])
     anomalous, total = (_numbers([batch for part in parts for batch in part], name) for name in ("anomalous", "total"))
     rows = sum(batch.num_rows for batch in parts[0])
     now = np.arange(len(total)) < rows

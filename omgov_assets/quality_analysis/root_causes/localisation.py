@@ -20,7 +20,8 @@ from omgov_assets.quality_analysis.root_causes.counts import Counts, Floats, Int
 
 _ALMOST_ALL = 0.98
 _NOTHING = 1e-9
-# In the past a combination is taken to have had one anomaly more, in as many things as have one at the usual rate.
+# The past of a combination, and the rest, are taken to have one anomaly more, in as many things as have one at the
+# usual rate.
 _PRIOR_ANOMALIES = 1.0
 
 UNEXPLAINED = -1
@@ -70,6 +71,24 @@ class Explanation:
     rows: tuple[Ints, ...]
     row_totals: Floats
 
+    def ranked(self, anomalous: Floats) -> list[tuple[int, float]]:
+        """Positions of the causes with the anomalies assigned to each, that which explains most beyond what was
+        expected first; causes that nothing is assigned to are left out.
+
+        Args:
+            anomalous: how many things each fact of the table stands for.
+        """
+        explained = self.cause_of_fact != UNEXPLAINED
+        held = np.bincount(self.cause_of_fact[explained], anomalous[explained], len(self.causes)).tolist()
+        found = [position for position in range(len(self.causes)) if held[position]]
+        found.sort(
+            key=lambda position: (
+                -held[position] * (1 - 1 / self.causes[position].lift),
+                -self.causes[position].score,
+            )
+        )
+        return [(position, held[position]) for position in found]
+
 
 def localise(counts: Counts, evidence: Evidence, deepest: int | None = None) -> Explanation:
     """Find the causes of each kind of anomaly in a table.
@@ -82,22 +101,26 @@ def localise(counts: Counts, evidence: Evidence, deepest: int | None = None) -> 
     if not len(counts.row) or not counts.attributes:
         return Explanation((), np.full(len(counts.row), UNEXPLAINED), (), np.zeros(0))
     fewest = fewest_anomalies(counts, evidence)
-    folded = fold(counts, fewest)
-    found = combine(folded, deepest or evidence.deepest, fewest)
+    return search(counts, combine(fold(counts, fewest), deepest or evidence.deepest, fewest), evidence)
+
+
+def search(counts: Counts, found: Combinations, evidence: Evidence) -> Explanation:
+    """The same, among combinations that are counted already."""
+    folded, fewest = found.counts, fewest_anomalies(counts, evidence)
     causes: list[Cause] = []
     rows: list[Ints] = []
     cause_of_fact = np.full(len(counts.row), UNEXPLAINED)
     row_of_fact = folded.row_of[counts.row]
     for kind in range(len(counts.kinds)):
-        search = _Search(found, kind, evidence)
-        search.run()
-        if not search.causes:
+        of_kind = _Search(found, kind, evidence)
+        of_kind.run()
+        if not of_kind.causes:
             continue
         mine = np.flatnonzero(counts.kind == kind)
-        of_row = search.assign(fewest)[row_of_fact[mine]]
+        of_row = of_kind.assign(fewest)[row_of_fact[mine]]
         cause_of_fact[mine] = np.where(of_row >= 0, of_row + len(causes), UNEXPLAINED)
-        causes.extend(search.causes)
-        rows.extend(search.rows)
+        causes.extend(of_kind.causes)
+        rows.extend(of_kind.rows)
     return Explanation(tuple(causes), cause_of_fact, tuple(rows), folded.total)
 
 
@@ -211,9 +234,16 @@ class _Search:
         """What is usual where no cause is."""
         return max(self._open_anomalous, 0.0) / max(self._open_total, 1.0)
 
-    def _expected(self) -> tuple[Floats, Floats]:
-        """What is expected of each candidate as a whole, and of the part of it that no cause holds."""
-        of_open = np.maximum(self._rate * self.open_total, _NOTHING)
+    def _rest_rates(self) -> Floats:
+        """What is usual where neither a cause nor the candidate is."""
+        anomalous = np.maximum(self._open_anomalous - self.open_anomalous, 0.0) + _PRIOR_ANOMALIES
+        total = np.maximum(self._open_total - self.open_total, 0.0) + _PRIOR_ANOMALIES / max(self._rate, _NOTHING)
+        rates: Floats = anomalous / total
+        return rates
+
+    def _expected(self, rate: Floats | float) -> tuple[Floats, Floats]:
+        """What is expected of each candidate as a whole, and of the part of it that no cause holds, at a rate there."""
+        of_open = np.maximum(rate * self.open_total, _NOTHING)
         of_all = of_open + self.held
         if self.past_rate is not None:
             of_all = np.maximum(of_all, self.past_rate * self.total)
@@ -222,12 +252,19 @@ class _Search:
 
     def _ratios(self) -> tuple[Floats, Floats]:
         """Log-likelihood ratios of each candidate as a whole and of its open part; 0 below the least lift."""
-        expected, expected_open = self._expected()
-        lift = self.evidence.minimum_lift
+        expected, expected_open = self._expected(self._rate)
+        # A wide candidate is much of what is usual: its lift is seen against the rest alone.
+        by_rest, open_by_rest = self._expected(self._rest_rates())
         return (
-            np.where(self.anomalous >= lift * expected, self._ratio(self.anomalous, expected), 0.0),
-            np.where(self.open_anomalous >= lift * expected_open, self._ratio(self.open_anomalous, expected_open), 0.0),
+            self._ratio_of_lifted(self.anomalous, by_rest, expected),
+            self._ratio_of_lifted(self.open_anomalous, open_by_rest, expected_open),
         )
+
+    def _ratio_of_lifted(self, anomalous: Floats, by_rest: Floats, expected: Floats) -> Floats:
+        ratios = np.zeros(len(anomalous))
+        lifted = np.flatnonzero(anomalous >= self.evidence.minimum_lift * by_rest)
+        ratios[lifted] = self._ratio(anomalous[lifted], expected[lifted])
+        return ratios
 
     def _ratio(self, anomalous: Floats, expected: Floats) -> Floats:
         """Of so many anomalies inside and the others outside against what was expected in both."""
@@ -267,10 +304,13 @@ class _Search:
         rows = rows[self._weight[rows] > 0]
         (shared,) = self._shares(rows, [self.found.counts.total[rows] * self._weight[rows]])
         is_part = (shared >= _ALMOST_ALL * self.total) & (self.depth > self.depth[candidate]) & ~self._is_found
-        all_expected, open_expected = self._expected()
+        all_expected, open_expected = self._expected(float(self._rest_rates()[candidate]))
         anomalous, expected = (self.anomalous, all_expected) if whole else (self.open_anomalous, open_expected)
         rest, rest_expected = anomalous[candidate] - anomalous, expected[candidate] - expected
-        is_rest = rest_expected >= evidence.faint_rest * expected[candidate]
+        rest_open = self.open_total[candidate] - self.open_total
+        is_rest = (rest_expected >= evidence.faint_rest * expected[candidate]) | (
+            rest_open >= evidence.faint_rest * (self.total if whole else self.open_total)[candidate]
+        )
         is_faint = (rest <= evidence.minimum_lift * rest_expected) | (
             self._ratio(np.maximum(rest, _NOTHING), np.maximum(rest_expected, _NOTHING)) < evidence.faint_score
         )
@@ -285,11 +325,19 @@ class _Search:
         """Take a candidate as a cause, and expect from now on what it brings about."""
         counts = self.found.counts
         family, values, rows = self._family_of(candidate)
-        changed = rows if whole else rows[~self._is_held[rows]]
-        held = self._is_held[changed]
-        before = np.where(held, self._expected_rows[changed], self._rate * counts.total[changed])
-        anomalous = float(self._anomalous_rows[changed].sum())
-        after = before * (anomalous / max(float(before.sum()), _NOTHING))
+        rate = float(self._rest_rates()[candidate])
+        totals, is_held = counts.total[rows], self._is_held[rows]
+        before = np.where(is_held, self._expected_rows[rows], np.minimum(rate * totals, totals))
+        mine = np.ones(len(rows), dtype=bool) if whole else ~is_held
+        anomalous, total, expected = self._sums(rows, before, mine)
+        share = _brought_about(anomalous, total, expected)
+        shares = np.full(len(rows), share)
+        if not whole:
+            # Where another cause holds it, too, it does no more than in its open part, and no more than is to be seen.
+            shares[is_held] = min(share, _brought_about(*self._sums(rows, before, is_held)))
+        after = before + shares * (totals - before)
+        if self.past_rate is not None:
+            expected = max(expected, float(self.past_rate[candidate]) * total)
         self.causes.append(
             Cause(
                 kind=self.kind,
@@ -298,19 +346,27 @@ class _Search:
                     for attribute, value in zip(family.attributes, values, strict=True)
                 ),
                 anomalous=anomalous,
-                total=float(counts.total[changed].sum()),
-                expected=float(before.sum()),
+                total=total,
+                expected=expected,
                 score=score,
                 past_rate=None if self.past_rate is None else float(self.past_rate[candidate]),
             )
         )
         self.rows.append(np.sort(rows))
-        self._update(changed, held, before, after)
-        self._is_held[changed] = True
-        self._expected_rows[changed] = after
+        self._update(rows, is_held, before, after)
+        self._is_held[rows] = True
+        self._expected_rows[rows] = after
         self._is_found[candidate] = True
-        self._open_anomalous -= float(self._anomalous_rows[changed[~held]].sum())
-        self._open_total -= float(counts.total[changed[~held]].sum())
+        self._open_anomalous -= float(self._anomalous_rows[rows[~is_held]].sum())
+        self._open_total -= float(totals[~is_held].sum())
+
+    def _sums(self, rows: Ints, expected: Floats, chosen: Bools) -> tuple[float, float, float]:
+        """Anomalies, things and expected anomalies of some of the rows."""
+        return (
+            float(self._anomalous_rows[rows[chosen]].sum()),
+            float(self.found.counts.total[rows[chosen]].sum()),
+            float(expected[chosen].sum()),
+        )
 
     def _update(self, rows: Ints, held: Bools, before: Floats, after: Floats) -> None:
         """Tell every candidate that shares rows with a new cause what is expected of it now."""
@@ -343,3 +399,8 @@ class _Search:
                 for total, value in zip(sums, values, strict=True):
                     total[start:end] += np.bincount(position[hit], value[hit], end - start)
         return sums
+
+
+def _brought_about(anomalous: float, total: float, expected: float) -> float:
+    """Share of what would be in order that is made anomalous, so that there are as many anomalies as there are."""
+    return min(max((anomalous - expected) / max(total - expected, _NOTHING), 0.0), 1.0)

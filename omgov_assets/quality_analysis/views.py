@@ -21,6 +21,7 @@ from omgov_assets.quality_analysis.rankings import RANKINGS
 from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
 from omgov_assets.quality_analysis.scorecards import SCORECARDS
 from omgov_assets.quality_analysis.statistics import STATISTICS
+from omgov_assets.quality_policy.dynamic_baselines.learning import DYNAMIC_BASELINES
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
 VIEWS: dict[str, str] = {
@@ -30,6 +31,7 @@ VIEWS: dict[str, str] = {
     "root_causes": ROOT_CAUSES,
     "anomaly_causes": ANOMALY_CAUSES,
     "scorecards": SCORECARDS,
+    "dynamic_baselines": DYNAMIC_BASELINES,
     "violations": VIOLATIONS,
     "check_results": CHECK_RESULTS,
     "admission_ledger": "admission/ledger",

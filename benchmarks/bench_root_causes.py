@@ -47,7 +47,7 @@ TABLES = int(os.environ.get("TABLES", "12"))
 # The others take longer.
 COMPARED = 3
 # Far from the seeds that the constants were chosen on.
-FIRST_SEED = 9001
+FIRST_SEED = 20_001
 PROJECT = Path(__file__).resolve().parent.parent
 DEEPEST = 3
 FIRST = (5, 10, 20)

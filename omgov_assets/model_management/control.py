@@ -42,6 +42,12 @@ _KINDS = (
     ("/unit_spellings.yaml", "unit_spellings"),
     ("/glossary.yaml", "glossary"),
     ("governance/firm.yaml", "firm"),
+    ("governance/scorecards.yaml", "score_rules"),
+    ("governance/dynamic_baselines.yaml", "dynamic_baseline_rules"),
+    ("governance/root_causes.yaml", "root_cause_rules"),
+    ("governance/trading_calendar.yaml", "trading_calendar"),
+    ("governance/admission.yaml", "admission_rules"),
+    ("governance/wording.yaml", "wording"),
     (".sql", "processing_model"),
     ("expectations/", "quality_policies"),
 )

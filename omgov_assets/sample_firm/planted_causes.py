@@ -86,7 +86,8 @@ _FEWEST_OF_ITS_OWN = 3
 _LEAST_SUPPORT, _MOST_SUPPORT = 0.0005, 0.2
 # Part of the faultless series of a cell that its cause may take.
 _MOST_OF_CELL = 0.7
-# A cell within another one is less than this part of it.
+# A cell within another one is less than this part of it, and its cause takes less than this part of what the other
+# one needs.
 _MOST_OF_OUTER_CELL = 0.35
 _MOST_OF_OUTER_CAUSE = 0.8
 # Cells that lie across each other both reach beyond what they share by this part at least.

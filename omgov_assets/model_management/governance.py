@@ -159,7 +159,7 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
     )
 
 
-def _ci_columns(contracts: dict[str, DataContract]) -> list[str]:
-    """Columns of the configuration items; none where the firm has no CMDB."""
+def _ci_columns(contracts: dict[str, DataContract]) -> dict[str, int]:
+    """Columns of the configuration items with their grades, an ungraded one the highest; none without a CMDB."""
     contract = contracts.get("configuration_items")
-    return [column.name for column in contract.columns] if contract else []
+    return {column.name: int(column.classification or 4) for column in contract.columns} if contract else {}

@@ -7,11 +7,12 @@ Belongs here: ``governance/root_causes.yaml`` as checked objects. Does not belon
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from omgov_assets.data_lake.masks import OPEN_GRADE
 from omgov_assets.model_management.documents import parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
 
@@ -102,26 +103,36 @@ class RootCauseRules(BaseModel):
         return tuple(name for name in self.attributes if name not in ANOMALY_ATTRIBUTES)
 
 
-def load_root_cause_rules(project: Path, ci_columns: Collection[str] | None = None) -> RootCauseRules:
+def load_root_cause_rules(project: Path, ci_columns: Mapping[str, int] | None = None) -> RootCauseRules:
     """Read ``governance/root_causes.yaml`` of a project; the defaults where it has none.
 
     Args:
         project: folder that holds ``governance/``.
-        ci_columns: columns of the configuration items by their contract; None where they are not to be looked at.
+        ci_columns: columns of the configuration items with their grades; None where they are not to be looked at.
 
     Raises:
-        GovernanceError: the document is malformed, or names an attribute that nothing has.
+        GovernanceError: the document is malformed, or names an attribute that nothing has, or whose values are not for
+            everyone: conditions of causes stand in the report and in the Dagster UI.
     """
     path = project / ROOT_CAUSES_DOCUMENT
     if not path.is_file():
         return RootCauseRules()
     rules = parse(RootCauseRules, read_yaml(path), path)
     for position, name in enumerate(rules.attributes):
-        if ci_columns is not None and name in rules.ci_attributes and name not in ci_columns:
+        if ci_columns is None or name not in rules.ci_attributes:
+            continue
+        if name not in ci_columns:
             raise GovernanceError(
                 path,
                 f"attributes.{position}",
                 f"{name!r} is neither an attribute of anomalies nor a column of configuration_items",
                 f"name one of {', '.join(ANOMALY_ATTRIBUTES)}, or a column of the CMDB",
+            )
+        if ci_columns[name] > OPEN_GRADE:
+            raise GovernanceError(
+                path,
+                f"attributes.{position}",
+                f"{name!r} is graded {ci_columns[name]}, and causes are shown to everyone",
+                f"name a column that is graded {OPEN_GRADE} at most",
             )
     return rules

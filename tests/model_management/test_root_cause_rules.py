@@ -77,3 +77,17 @@ def test_rules_cannot_be_changed_by_who_reads_them() -> None:
         RootCauseRules().owner = "nobody"  # type: ignore[misc]
     with pytest.raises(ValueError, match="frozen"):
         Evidence().deepest = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("colour", "'colour' is neither an attribute of anomalies nor a column of configuration_items"),
+        ("ip_address", "'ip_address' is graded 3, and causes are shown to everyone"),
+    ],
+)
+def test_an_attribute_is_a_column_that_everyone_may_see(tmp_path: Path, name: str, problem: str) -> None:
+    project(tmp_path, f"attributes: [rack, {name}]")
+    with pytest.raises(GovernanceError, match=r"attributes\.1") as raised:
+        load_root_cause_rules(tmp_path, {"rack": 1, "ip_address": 3})
+    assert problem in str(raised.value)

@@ -31,7 +31,7 @@ def test_a_firm_without_the_document_has_the_defaults(tmp_path: Path) -> None:
 def test_the_firms_own_document_has_the_constants_that_were_chosen(project_root: Path) -> None:
     rules = load_root_cause_rules(project_root)
     assert rules.evidence == Evidence()
-    assert rules.ci_attributes == ("rack",)
+    assert set(rules.ci_attributes) == {"rack", "agent_version", "subnet"}
     # A host stands in one rack: the wider name for the same anomalies comes first.
     assert rules.attributes.index("rack") < rules.attributes.index("host")
 

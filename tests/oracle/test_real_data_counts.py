@@ -8,12 +8,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from oracle import Findings, metric_catalogues, time_series, wikimedia_estate
+from oracle.series_faults import clock_steps
 
 DAY = date(2024, 10, 24)
 
@@ -172,6 +173,17 @@ def test_repeated_times_and_empty_values_are_in_the_files_named(real_data: Path)
     }
     empty = {name: sum(point.value is None for point in points) for name, points in series.items()}
     assert {name.rpartition("/")[2]: count for name, count in empty.items() if count} == {"app1-04.csv#": 5}
+
+
+def test_one_clock_is_put_back_and_benchmarks_come_in_no_order(real_data: Path) -> None:
+    days = [date(2024, 10, 1) + timedelta(days=n) for n in range(80)]
+    told = {
+        (name.rpartition("/")[2], at)
+        for day in days
+        for name, points in time_series.points_of_day(real_data, day).items()
+        for at in clock_steps(points)
+    }
+    assert told == {("machine_temperature_system_failure.csv#", datetime(2024, 11, 12, 2, tzinfo=UTC))}
 
 
 def test_nightingale_without_unit_is_124_in_the_packed_part(findings: Findings, real_data: Path) -> None:

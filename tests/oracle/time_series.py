@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from oracle import Findings
+from oracle.series_faults import clock_steps, counter_resets_of_day, flat_lines_of_day, gaps_of_day
 
 ESTATE_BEGINS = date(2024, 10, 1)
 NAB, MICROSOFT = "nab_MIT.tar.xz", "ms_cloud_monitoring_MIT.tar.xz"
@@ -76,21 +77,45 @@ def gaps(real_data: Path, until: date) -> Counter[str]:
 
 
 def series_findings(real_data: Path, day: date) -> Findings:
-    """All findings in the series on a day; a subject is series and time."""
-    missing, repeated = [], []
-    for name, points in series_on_estate_days(real_data).items():
-        of_day = [point for point in points if point.at.date() == day]
-        times = Counter(point.at for point in of_day)
-        for point in of_day:
-            subject = f"{name}|{point.at:%Y-%m-%d %H:%M:%S}+00"
-            missing += [subject] if point.value is None else []
-            repeated += [subject] if times[point.at] > 1 else []
-    return {
-        (*DATASET, "sample_value_missing"): missing,
-        (*DATASET, "sample_duplicate"): repeated,
-        # A point is delivered on the day that it was moved to.
-        (*DATASET, "sample_outside_day"): [],
+    """All findings in the series on a day before which nothing was learned; a subject is series and time."""
+    # A point is delivered on the day that it was moved to, and without a band no value lies beyond it.
+    kinds = ("value_missing", "duplicate", "outside_day", "out_of_band", "level_shift", "unit_jump")
+    kinds += ("flat_line", "counter_reset", "gap", "clock_step")
+    findings: Findings = {(*DATASET, f"sample_{kind}"): [] for kind in kinds}
+    for name, points in points_of_day(real_data, day).items():
+        times = Counter(at for at, _ in points)
+        found = {
+            "duplicate": {at for at, count in times.items() if count > 1},
+            "flat_line": flat_lines_of_day(points),
+            "counter_reset": counter_resets_of_day(points),
+            "gap": gaps_of_day(points),
+            "clock_step": clock_steps(points),
+        }
+        for at, value in points:
+            failed = ["value_missing"] if value is None else []
+            # What is said of a value is said of none that is missing.
+            failed += [
+                kind
+                for kind, where in found.items()
+                if at in where and (value is not None or kind not in ("flat_line", "counter_reset"))
+            ]
+            for kind in failed:
+                findings[*DATASET, f"sample_{kind}"].append(subject_key(name, at))
+    return findings
+
+
+def points_of_day(real_data: Path, day: date) -> dict[str, list[tuple[datetime, float | None]]]:
+    """Each series' points of a day, in the order of its records."""
+    of_day = {
+        name: [(point.at, point.value) for point in points if point.at.date() == day]
+        for name, points in series_on_estate_days(real_data).items()
     }
+    return {name: points for name, points in of_day.items() if points}
+
+
+def subject_key(series: str, at: datetime) -> str:
+    """A point as violations name it, with the oracle's name of the series."""
+    return f"{series}|{f'{at:%Y-%m-%d %H:%M:%S.%f}'.rstrip('0').rstrip('.')}+00"
 
 
 def _with_times(real_data: Path, archive: str) -> dict[str, list[Recorded]]:

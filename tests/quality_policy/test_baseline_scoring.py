@@ -106,6 +106,22 @@ def test_a_clock_that_is_put_back_is_told_by_the_order_of_delivery(learned: Samp
     assert learned.faults(DAY, {"gauge": SOUND(DAY)[::-1]}) == []
 
 
+def test_a_clock_put_back_by_whole_steps_is_told_from_points_sent_again(learned: SampledSeries) -> None:
+    points = list(SOUND(DAY))
+    hour_again = [(at - 4 * STEP if n >= 50 else at, value) for n, (at, value) in enumerate(points)]
+    told = [(46 * STEP, "clock_step"), *((n * STEP, "duplicate_timestamp") for n in range(46, 50))]
+    assert learned.faults(DAY, {"gauge": hour_again}) == sorted(("gauge", *fault) for fault in told)
+    sent_again = [*points[:50], *points[46:]]
+    assert learned.faults(DAY, {"gauge": sent_again}) == [
+        ("gauge", n * STEP, "duplicate_timestamp") for n in range(46, 50)
+    ]
+
+
+def test_the_order_of_a_few_points_says_nothing_of_the_clock(learned: SampledSeries) -> None:
+    few = [point for n, point in enumerate(SOUND(DAY)) if n % 12 == 0]
+    assert learned.faults(DAY, {"gauge": [*few[4:], *few[:4]]}) == []
+
+
 def test_a_counter_is_judged_by_its_increments(learned: SampledSeries) -> None:
     assert learned.learned(DAY - timedelta(days=1), "subject_key, usual_counter") == [
         ("constant", False), ("counter", True), ("empty", None), ("gauge", False),

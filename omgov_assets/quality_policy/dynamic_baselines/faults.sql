@@ -160,6 +160,7 @@ flat_lines AS (
             ELSE points - changes.length >= minimum_points AND changes.length >= 4 * coalesce(second, 1)
         END
 ),
+-- A point that is sent again says nothing of the clock; another value at the same time was measured at another moment.
 delivered AS (
     SELECT
         scored.series,
@@ -167,15 +168,15 @@ delivered AS (
         min(position) AS position,
         batch
     FROM scored
-    JOIN series_of_day ON series_of_day.series = scored.series
+    JOIN usual ON usual.series = scored.series
     WHERE out_of_order > 0
-    GROUP BY scored.series, observed_at, batch
+    GROUP BY scored.series, observed_at, finite_value, batch
 ),
 steps_back AS (
     SELECT series, observed_at, observed_at < lag(observed_at) OVER (PARTITION BY series, batch ORDER BY position) AS is_back
     FROM delivered
 ),
--- Where points come in no order, their order says nothing of the clock.
+-- Where points come in no order, their order says nothing of the clock; of a few points nobody can tell (`usual` has none).
 ordered_series AS (
     SELECT series
     FROM steps_back
@@ -205,7 +206,7 @@ FROM scored
 JOIN usual ON usual.series = scored.series
 WHERE as_counter AND finite_value < 0.5 * value_before
 UNION ALL
-SELECT series, observed_at, 'clock_step'
+SELECT DISTINCT series, observed_at, 'clock_step'
 FROM steps_back
 SEMI JOIN ordered_series USING (series)
 WHERE is_back

@@ -37,7 +37,7 @@ OUT_AT_ZERO = ("sample_out_of_band", "0.0")
 MACHINE = "data/realKnownCause/machine_temperature_system_failure.csv"
 AS_COUNTED = ("sample_clock_step", "sample_duplicate", "sample_outside_day", "sample_value_missing")
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wikimedia")]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("wikimedia")]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ DAYS = 7
 NEED_HISTORY = {"sample_out_of_band", "sample_level_shift", "sample_unit_jump"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_night_finds_what_befell_the_series_and_nothing_else(tmp_path: Path, project_root: Path) -> None:
     settings = Settings(home=tmp_path, project=project_root)
     generate_firm(tmp_path, definitions=300, instances=10_000, days=DAYS, first_day=FIRST_DAY, seed=11)

@@ -20,7 +20,7 @@ from lake_content import rows_of
 from nights import Home
 from oracle.report_figures import PAGES, Day, days_of
 
-pytestmark = [pytest.mark.xdist_group("ten_nights"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("ten_nights"), pytest.mark.long]
 
 FIRST = date(2026, 11, 9)
 DAYS = [FIRST + timedelta(days=n) for n in range(10)]

@@ -7,7 +7,10 @@ Dagster instances are made beside the tests that use them.
 from __future__ import annotations
 
 import os
+import re
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,3 +35,28 @@ def real_data(project_root: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set OMGOV_REAL_DATA to its folder")
     return folder
+
+
+@cache
+def _group_of(file: str) -> str | None:
+    """The group that a test file's ``pytestmark`` names."""
+    named = re.search(r'xdist_group\("(\w+)"\)', (PROJECT_ROOT / file).read_text(encoding="utf-8"))
+    return named and named.group(1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a group on one worker, so that they share one night.
+
+    pytest-xdist writes the group into each test's identifier, which pytest 9.2 does not let it change: every group
+    would be spread over all workers, and each of them would run the night again.
+    """
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group_of(nodeid.partition("::")[0]) or nodeid
+
+    return GroupScheduling(config, log)

@@ -5,7 +5,7 @@ Everything else binds its values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -20,6 +20,19 @@ def identifier(name: str) -> str:
 def qualified(name: str) -> str:
     """Quote a dotted view name part by part: ``quality.anomalies`` becomes ``"quality"."anomalies"``."""
     return ".".join(identifier(part) for part in name.split("."))
+
+
+def columns_or_null(wanted: Mapping[str, str], there: Collection[str]) -> str:
+    """A SELECT list of the wanted columns, each as its type; null where a relation has no such column.
+
+    Args:
+        wanted: DuckDB type by column.
+        there: columns of the relation.
+    """
+    return ", ".join(
+        f"{identifier(name) if name in there else 'NULL'}::{sql_type} AS {identifier(name)}"
+        for name, sql_type in wanted.items()
+    )
 
 
 def literal(value: str | int | float | bool | date | None) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake, create_view
-from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sql import columns_or_null, read_sql
 from omgov_assets.model_management.control import PROCESSING_MODELS
 
 SYSTEM = "cmdb"
@@ -81,12 +81,8 @@ def register_cmdb(
             if version is not None:
                 versions[table] = version
             there = set(con.view(f"kept_{dataset}").columns)
-        shown = ", ".join(
-            f"{name}::{sql_type} AS {name}" if name in there else f"NULL::{sql_type} AS {name}"
-            for name, sql_type in columns.items()
-        )
         source = f"FROM kept_{dataset}" if there else "WHERE false"
-        create_view(con, dataset, f"SELECT {shown} {source}")
+        create_view(con, dataset, f"SELECT {columns_or_null(columns, there)} {source}")
     return versions
 
 

@@ -5,12 +5,13 @@ Does not belong here: counting them (``statistics``, ``scorecards``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import columns_or_null
 from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
 
 INSTANCES = "metric_instances"
@@ -46,39 +47,60 @@ def register_inventory(
     Returns:
         Table name to Delta version, for the tables that hold instances of the day.
     """
-    versions: dict[str, int] = {}
-    today, before = _none(con), _none(con)
-    for number, system in enumerate(sorted({*systems, DERIVED_SYSTEM})):
-        table = f"{system}/{INSTANCES}"
-        days = lake.days(table)
-        if day in days:
-            version = lake.register(con, f"instances_{number}", table, day)
-            if version is not None:
-                versions[table] = version
-            today = today.union(_shown(con, f"instances_{number}"))
-        elif last_known:
-            earlier = [other for other in days if day - timedelta(days=LAST_KNOWN_DAYS) <= other < day]
-            if earlier:
-                lake.register(con, f"instances_{number}", table, earlier[-1])
-                before = before.union(_shown(con, f"instances_{number}"))
+    today, versions = rows_of_systems(lake, con, day, INSTANCES, systems, _COLUMNS)
     today.create_view("instances")
-    before.create_view("last_known_instances")
+    if last_known:
+        before = _no_rows(con, _COLUMNS)
+        for number, system in enumerate(with_derived(systems)):
+            days = lake.days(f"{system}/{INSTANCES}")
+            earlier = [other for other in days if day - timedelta(days=LAST_KNOWN_DAYS) <= other < day]
+            if day not in days and earlier:
+                lake.register(con, f"last_known_{number}", f"{system}/{INSTANCES}", earlier[-1])
+                before = before.union(_shown(con, f"last_known_{number}", _COLUMNS))
+        before.create_view("last_known_instances")
     return versions
 
 
-def _none(con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
-    columns = ", ".join(f"NULL::{sql_type} AS {name}" for name, sql_type in _COLUMNS.items())
-    return con.sql(f"SELECT {columns} WHERE false")
+def rows_of_systems(
+    lake: Lake,
+    con: duckdb.DuckDBPyConnection,
+    day: date,
+    dataset: str,
+    systems: Sequence[str],
+    columns: Mapping[str, str],
+) -> tuple[duckdb.DuckDBPyRelation, dict[str, int]]:
+    """The rows of a dataset of all systems on a day, derived ones among them.
+
+    Args:
+        lake: the lake.
+        con: a connection of it.
+        day: business day.
+        dataset: name of the dataset.
+        systems: business systems.
+        columns: DuckDB type by column that is read; null where the firm's contract has no such column.
+
+    Returns:
+        The rows, and table name to Delta version for the tables that hold rows of the day.
+    """
+    rows, versions = _no_rows(con, columns), dict[str, int]()
+    for number, system in enumerate(with_derived(systems)):
+        table = f"{system}/{dataset}"
+        if lake.has_day(table, day):
+            version = lake.register(con, f"{dataset}_{number}", table, day)
+            if version is not None:
+                versions[table] = version
+            rows = rows.union(_shown(con, f"{dataset}_{number}", columns))
+    return rows, versions
 
 
-def _shown(con: duckdb.DuckDBPyConnection, view: str) -> duckdb.DuckDBPyRelation:
-    """The view's columns that analysis reads; null where the firm's contract has no such column."""
-    there = set(con.view(view).columns)
-    return con.view(view).select(
-        *[
-            duckdb.ColumnExpression(name)
-            if name in there
-            else duckdb.ConstantExpression(None).cast(duckdb.type(sql_type)).alias(name)
-            for name, sql_type in _COLUMNS.items()
-        ]
-    )
+def with_derived(systems: Sequence[str]) -> list[str]:
+    """The systems and the one that derived metrics are kept under, in order."""
+    return sorted({*systems, DERIVED_SYSTEM})
+
+
+def _no_rows(con: duckdb.DuckDBPyConnection, columns: Mapping[str, str]) -> duckdb.DuckDBPyRelation:
+    return con.sql(f"SELECT {columns_or_null(columns, ())} WHERE false")
+
+
+def _shown(con: duckdb.DuckDBPyConnection, view: str, columns: Mapping[str, str]) -> duckdb.DuckDBPyRelation:
+    return con.view(view).project(columns_or_null(columns, con.view(view).columns))

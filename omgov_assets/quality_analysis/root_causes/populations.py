@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import identifier
-from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
 from omgov_assets.model_management.root_cause_rules import RootCauseRules
+from omgov_assets.quality_analysis.inventory import rows_of_systems
 from omgov_assets.quality_analysis.root_causes.counts import Counts, Ints
 
 # Attributes that rows bear themselves; all others are those of the row's CI.
@@ -27,7 +27,13 @@ OWN_ATTRIBUTES = ("system", "metric", "collector")
 _EXPECTED = "expected_instance"
 _OF_EXPECTED = ("system",)
 
-_READ = {"source_metric": "VARCHAR", "metric": "VARCHAR", "ci_id": "VARCHAR", "collector": "VARCHAR"}
+_READ = {
+    "system": "VARCHAR",
+    "source_metric": "VARCHAR",
+    "metric": "VARCHAR",
+    "ci_id": "VARCHAR",
+    "collector": "VARCHAR",
+}
 
 _CI_COLUMNS = {
     "application": "applications.application",
@@ -128,31 +134,14 @@ def _create_subjects(
     """Create the temporary table ``subjects`` (system, metric, collector, ci_id, subjects): rows of the dataset alike
     in these; of expected instances, the CIs that it has rows of.
     """
-    versions: dict[str, int] = {}
-    parts = []
-    for number, system in enumerate(sorted({*systems, DERIVED_SYSTEM})):
-        table = f"{system}/{dataset}"
-        if not lake.has_day(table, day):
-            continue
-        view = f"subjects_{number}"
-        version = lake.register(con, view, table, day)
-        if version is not None:
-            versions[table] = version
-        there = set(con.view(view).columns)
-        columns = ", ".join(
-            name if name in there else f"NULL::{sql_type} AS {name}" for name, sql_type in _READ.items()
-        )
-        parts.append(f"SELECT system, {columns} FROM {view}")  # noqa: S608 - fixed names
-    nothing = "SELECT NULL::VARCHAR AS system, " + ", ".join(
-        f"NULL::{sql_type} AS {name}" for name, sql_type in _READ.items()
-    )
-    rows = " UNION ALL ".join(parts) or f"{nothing} WHERE false"
+    rows, versions = rows_of_systems(lake, con, day, dataset, systems, _READ)
+    rows.create_view("rows of systems")
     counted = (
         "SELECT system, NULL::VARCHAR AS metric, NULL::VARCHAR AS collector, ci_id, 1 AS subjects"
         if subject_kind == _EXPECTED
         else "SELECT system, coalesce(metric, source_metric) AS metric, collector, ci_id, count(*) AS subjects"
     )
-    con.execute(f"CREATE OR REPLACE TEMP TABLE subjects AS {counted} FROM ({rows}) GROUP BY ALL")
+    con.execute(f'CREATE OR REPLACE TEMP TABLE subjects AS {counted} FROM "rows of systems" GROUP BY ALL')
     return versions
 
 
@@ -176,6 +165,7 @@ def _read(con: duckdb.DuckDBPyConnection, dataset: str, subject_kind: str, attri
             "SELECT anomaly_type FROM chosen GROUP BY ALL ORDER BY count(*) DESC, anomaly_type"
         ).fetchall()
     )
+    own = [name for name in attributes if name in OWN_ATTRIBUTES]
     values = _create_codes(con, attributes)
     codes = ", ".join(
         f"{'own' if name in OWN_ATTRIBUTES else 'ci'}.{identifier(name)} AS {identifier(name)}" for name in attributes
@@ -183,13 +173,14 @@ def _read(con: duckdb.DuckDBPyConnection, dataset: str, subject_kind: str, attri
     subjects = _columns(
         con,
         f"SELECT coalesce(ci.weight, 1.0) * own.subjects AS total, {codes} "  # noqa: S608 - names are quoted
-        f"FROM ({_coded('subjects', attributes)}) AS own LEFT JOIN coded_cis AS ci USING (ci_id)",
+        f"FROM ({_coded('subjects', ('ci_id', 'subjects'), own)}) AS own LEFT JOIN coded_cis AS ci USING (ci_id)",
     )
     facts = _columns(
         con,
         f"SELECT own.anomaly_no, own.subject_no, list_position($kinds, own.anomaly_type) - 1 AS kind, "  # noqa: S608
         f"coalesce(ci.weight, 1.0) AS weight, {codes} "
-        f"FROM ({_coded('chosen', attributes)}) AS own LEFT JOIN coded_cis AS ci USING (ci_id) ORDER BY own.anomaly_no",
+        f"FROM ({_coded('chosen', ('ci_id', 'anomaly_no', 'subject_no', 'anomaly_type'), own)}) AS own "
+        "LEFT JOIN coded_cis AS ci USING (ci_id) ORDER BY own.anomaly_no",
         {"kinds": list(kinds)},
     )
     counted, found = len(subjects["total"]), len(facts["kind"])
@@ -239,29 +230,22 @@ def _create_codes(con: duckdb.DuckDBPyConnection, attributes: Sequence[str]) -> 
         values[name] = ("", *(key for (key,) in keys))
     con.execute(
         "CREATE OR REPLACE TEMP TABLE coded_cis AS "
-        + _coded("ci_attributes", [name for name in attributes if name not in OWN_ATTRIBUTES], own=False)
+        + _coded("ci_attributes", ("ci_id", "weight"), [name for name in attributes if name not in OWN_ATTRIBUTES])
     )
     return values
 
 
-def _coded(table: str, attributes: Sequence[str], own: bool = True) -> str:
-    """A query over a table in which its attributes, or those of CIs, are numbers."""
-    mine = [name for name in attributes if (name in OWN_ATTRIBUTES) == own]
-    joins, columns = [], []
-    for position, name in enumerate(mine):
+def _coded(table: str, kept: Sequence[str], attributes: Sequence[str]) -> str:
+    """A query over a table that keeps some of its columns and has numbers in place of its attributes' keys."""
+    columns = [f"coded.{identifier(name)}" for name in kept]
+    joins = []
+    for position, name in enumerate(attributes):
         joins.append(
             f"LEFT JOIN {identifier(f'codes of {name}')} AS codes_{position} "
             f"ON codes_{position}.key = coded.{identifier(name)}"
         )
         columns.append(f"codes_{position}.code AS {identifier(name)}")
-    others = [name for name in ("ci_id", "weight", "subjects", "anomaly_no", "subject_no", "anomaly_type")]
-    there = {
-        "subjects": {"ci_id", "subjects"},
-        "chosen": {"ci_id", "anomaly_no", "subject_no", "anomaly_type"},
-        "ci_attributes": {"ci_id", "weight"},
-    }[table]
-    shown = ", ".join([f"coded.{name}" for name in others if name in there] + columns)
-    return f"SELECT {shown} FROM {identifier(table)} AS coded {' '.join(joins)}"  # noqa: S608 - quoted
+    return f"SELECT {', '.join(columns)} FROM {identifier(table)} AS coded {' '.join(joins)}"  # noqa: S608 - quoted
 
 
 def _columns(

@@ -266,21 +266,20 @@ def evaluate(
     project: Project = None,
 ) -> None:
     """Compare the anomalies found with a ground truth, per anomaly type; or the root causes, one by one."""
+    from omgov_assets.quality_analysis.evaluate import NoGroundTruthError, evaluate_causes
     from omgov_assets.quality_analysis.evaluate import evaluate as compare
-    from omgov_assets.quality_analysis.evaluate import evaluate_causes
 
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)
     chosen = day_or_last(lake, ANALYSED, day)
     folder = truth or settings.truth
-    if not (folder / f"{chosen}.parquet").is_file():
-        fail(f"{folder / f'{chosen}.parquet'}: no ground truth for {chosen}; `omgov sample-firm` writes one")
+    try:
+        rows = (evaluate_causes if root_causes else compare)(lake, chosen, folder)
+    except NoGroundTruthError as error:
+        fail(str(error))
     if not root_causes:
-        emit(compare(lake, chosen, folder), output, f"Found of planted, {chosen}")
+        emit(rows, output, f"Found of planted, {chosen}")
         return
-    if not (folder / "causes" / f"{chosen}.parquet").is_file():
-        fail(f"{folder / 'causes' / f'{chosen}.parquet'}: the truth of {chosen} names no causes")
-    rows = evaluate_causes(lake, chosen, folder)
     shown = rows[:SHOWN_ON_A_TERMINAL] if output is Format.TABLE else rows
     emit(shown, output, f"Causes found of those planted, {chosen}")
     found, explained = sum(row["is_found"] for row in rows), sum(row["explained"] for row in rows)

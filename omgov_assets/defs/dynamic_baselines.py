@@ -8,6 +8,7 @@ from omgov_assets.components.business_system import dataset_key
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of, governance_of
 from omgov_assets.components.lake_resource import LakeResource
+from omgov_assets.defs.quality import GROUP
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.dynamic_baselines.learning import (
     DYNAMIC_BASELINES,
@@ -15,8 +16,6 @@ from omgov_assets.quality_policy.dynamic_baselines.learning import (
     LearningSummary,
     learn_baselines,
 )
-
-GROUP = "quality"
 
 
 def build_dynamic_baselines(governance: Governance) -> list[dg.AssetsDefinition]:

@@ -43,8 +43,7 @@ class ExpectColumnValuesToFollowDynamicBaseline(ColumnMapExpectation):
     Args:
         column: column whose missing values are not judged: the value, or for faults of time the time.
         fault: out_of_band, level_shift, unit_jump, flat_line, gap, duplicate_timestamp, clock_step or counter_reset.
-            Faults
-            of a run of points fail with the point where it begins.
+            Faults of a run of points fail with the point where it begins.
         value_column: the value of a point.
         time_column: the time of a point, with its zone.
         group_columns: columns that identify the series, as text what bands are kept by.

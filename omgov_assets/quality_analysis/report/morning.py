@@ -21,7 +21,7 @@ from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
 from omgov_assets.quality_analysis.report.queries import rows_of, rows_of_query
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
-from omgov_assets.quality_analysis.root_causes.reading import causes_of, register_explained
+from omgov_assets.quality_analysis.root_causes.reading import causes_of, names_of, register_explained
 from omgov_assets.quality_analysis.scorecards import HISTORY, SCORECARDS, read_trend
 from omgov_assets.quality_analysis.statistics import STATISTICS
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
@@ -70,7 +70,6 @@ class Morning:
     card: dict[str, Any] | None
     standing_since: date | None
     causes: list[dict[str, Any]]
-    explained: int
     findings: list[dict[str, Any]]
     systems: list[dict[str, Any]]
     lowest: dict[str, list[dict[str, Any]]]
@@ -96,6 +95,11 @@ class Morning:
     def policies_in_error(self) -> int:
         """Verdicts that are missing because the policy broke."""
         return sum(row["policies"] for row in self.unjudged if row["verdict"] == "error")
+
+    @property
+    def explained(self) -> int:
+        """Anomalies that are assigned to a cause."""
+        return sum(cause["anomalies"] for cause in self.causes)
 
     @property
     def first_causes(self) -> list[dict[str, Any]]:
@@ -144,7 +148,6 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
         ),
         standing_since=rows_of_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
         causes=_causes(con),
-        explained=rows_of_query(con, "SELECT count(cause_id) AS explained FROM anomalies")[0]["explained"],
         findings=[
             _placed(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
         ],
@@ -204,11 +207,13 @@ def _causes(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The day's root causes in their order, those shown with their history."""
     causes = causes_of(con)
     history = {row["cause_id"]: row["anomalies"] for row in rows_of(con, "cause_history", {"top": CAUSES_SHOWN})}
-    names = {(kind, key): label for kind, key, label in con.execute("SELECT kind, key, label FROM labels").fetchall()}
-    for cause in causes[:CAUSES_SHOWN]:
+    shown = causes[:CAUSES_SHOWN]
+    people = (("support_group", "support_group_ids"), ("owner", "owner_ids"))
+    names = names_of(con, {key for cause in shown for _, keys in people for key in cause[keys]})
+    for cause in shown:
         cause["history"] = history.get(cause["cause_id"], [])
-        for kind, keys in (("support_group", "support_group_ids"), ("owner", "owner_ids")):
-            cause[f"{kind}s"] = [(key, names.get((kind, key)) or key) for key in cause[keys][:PEOPLE_SHOWN]]
+        for kind, keys in people:
+            cause[f"{kind}s"] = [(key, names.get((kind, key), key)) for key in cause[keys][:PEOPLE_SHOWN]]
     return causes
 
 

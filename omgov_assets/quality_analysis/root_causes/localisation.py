@@ -150,19 +150,19 @@ class _Search:
 
     def _gather(self, families: list[Family]) -> None:
         chosen = [np.flatnonzero(family.kind == self.kind) for family in families]
-        self._families = [(family, places) for family, places in zip(families, chosen, strict=True) if len(places)]
-        self._starts = np.cumsum([0, *(len(places) for _, places in self._families)])
-        self._cells = [family.cells[family.cell[places]] for family, places in self._families]
+        mine = [(family, places) for family, places in zip(families, chosen, strict=True) if len(places)]
+        self._families = [family for family, _ in mine]
+        self._starts = np.cumsum([0, *(len(places) for _, places in mine)])
+        self._cells = [family.cells[family.cell[places]] for family, places in mine]
 
         def gathered(name: str) -> Floats:
-            columns = [getattr(family, name)[family.cell[places]] for family, places in self._families]
-            return np.concatenate(columns) if columns else np.zeros(0)
+            columns = [getattr(family, name)[family.cell[places]] for family, places in mine]
+            return np.concatenate([np.zeros(0), *columns])
 
-        columns = [family.anomalous[places] for family, places in self._families]
-        self.anomalous = np.concatenate(columns) if columns else np.zeros(0)
+        self.anomalous = np.concatenate([np.zeros(0), *(family.anomalous[places] for family, places in mine)])
         self.total = gathered("total")
         self.depth = np.repeat(
-            [len(family.attributes) for family, _ in self._families], np.diff(self._starts).astype(np.int64)
+            [len(family.attributes) for family in self._families], np.diff(self._starts).astype(np.int64)
         ).astype(np.int64)
         self.open_anomalous, self.open_total = self.anomalous.copy(), self.total.copy()
         self.held = np.zeros(len(self.anomalous))
@@ -277,7 +277,7 @@ class _Search:
     def _family_of(self, candidate: int) -> tuple[Family, tuple[int, ...], Ints]:
         """A candidate's family, its values, and its rows."""
         place = int(np.searchsorted(self._starts, candidate, side="right")) - 1
-        family, _ = self._families[place]
+        family = self._families[place]
         cell = int(self._cells[place][candidate - self._starts[place]])
         values = self.found.values_of(family.attributes, cell)
         return family, values, self.found.rows_of(family.attributes, values)
@@ -391,7 +391,7 @@ class _Search:
         """For each candidate the sums of the values over those of the rows that lie in it."""
         columns = [column[rows] for column in self.found.counts.codes]
         sums = [np.zeros(len(self.anomalous)) for _ in values]
-        for place, (family, _) in enumerate(self._families):
+        for place, family in enumerate(self._families):
             start, end = self._starts[place], self._starts[place + 1]
             number, valid = self.found.key(family.attributes, columns)
             position, hit = found_among(number, valid, self._cells[place])

@@ -6,6 +6,7 @@ Does not belong here: finding them (``night``), sentences in the firm's language
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from datetime import date
 from typing import Any
 
@@ -54,7 +55,7 @@ def causes_of(con: duckdb.DuckDBPyConnection, top: int | None = None) -> list[di
     causes: list[dict[str, Any]] = con.sql(query, params={"top": top}).to_arrow_table().to_pylist()
     for cause in causes:
         cause["conditions"] = json.loads(cause["conditions"])
-    names = _names(con, causes)
+    names = names_of(con, {key for cause in causes for name, key in cause["conditions"].items() if name in _NAMED})
     for cause in causes:
         conditions = cause["conditions"]
         cause["labels"] = {name: names.get((name, key), key) for name, key in conditions.items()}
@@ -68,11 +69,11 @@ def causes_of(con: duckdb.DuckDBPyConnection, top: int | None = None) -> list[di
     return causes
 
 
+def names_of(con: duckdb.DuckDBPyConnection, keys: Iterable[str]) -> dict[tuple[str, str], str]:
+    """Names of keys for people by kind and key, from the table ``labels``; what has none is left out."""
+    query = "SELECT kind, key, label FROM labels WHERE list_contains($1, key) AND label IS NOT NULL"
+    return {(kind, key): label for kind, key, label in con.execute(query, [sorted(keys)]).fetchall()}
+
+
 def _with_name(key: str, name: str) -> str:
     return key if name == key else f"{name} ({key})"
-
-
-def _names(con: duckdb.DuckDBPyConnection, causes: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
-    keys = sorted({key for cause in causes for name, key in cause["conditions"].items() if name in _NAMED})
-    rows = con.execute("SELECT kind, key, label FROM labels WHERE list_contains($1, key)", [keys]).fetchall()
-    return {(kind, key): label for kind, key, label in rows if label is not None}

@@ -19,12 +19,7 @@ counters AS (
     SELECT
         ordered.system,
         instance_id,
-        coalesce(
-            any_value(previous.usual_counter),
-            count(value_before) >= $minimum_points
-                AND count(*) FILTER (finite_value > value_before) >= 0.8 * count(value_before)
-                AND count(*) FILTER (finite_value < value_before) <= greatest(1, 0.02 * count(value_before))
-        ) AS as_counter,
+        any_value(previous.usual_counter) AS usual_counter,
         count(value_before) >= $minimum_points
             AND count(*) FILTER (finite_value > value_before) >= 0.8 * count(value_before)
             AND count(*) FILTER (finite_value < value_before) <= greatest(1, 0.02 * count(value_before)) AS is_counter
@@ -43,7 +38,7 @@ SELECT
     slot,
     observed_at,
     CASE
-        WHEN NOT as_counter THEN finite_value
+        WHEN NOT coalesce(usual_counter, is_counter) THEN finite_value
         -- After a reset nothing is known of the increment.
         WHEN finite_value >= value_before THEN finite_value - value_before
     END AS judged,

@@ -218,9 +218,10 @@ def _create_codes(con: duckdb.DuckDBPyConnection, attributes: Sequence[str]) -> 
         For each attribute, key by code; the first stands for none.
     """
     values: dict[str, tuple[str, ...]] = {}
+    con.execute("CREATE OR REPLACE TEMP TABLE chosen_cis AS FROM ci_attributes SEMI JOIN chosen USING (ci_id)")
     for name in attributes:
         column = identifier(name)
-        source = "chosen" if name in OWN_ATTRIBUTES else "ci_attributes SEMI JOIN chosen USING (ci_id)"
+        source = "chosen" if name in OWN_ATTRIBUTES else "chosen_cis"
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE {identifier(f'codes of {name}')} AS "  # noqa: S608 - quoted
             f"SELECT key, (row_number() OVER (ORDER BY key))::INTEGER AS code "

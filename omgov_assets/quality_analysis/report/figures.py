@@ -103,7 +103,8 @@ def decimal(value: float | None, *path: str | tuple[str, ...]) -> Markup:
 
 def times(value: float | None, *path: str | tuple[str, ...]) -> Markup:
     """How many times as much as usual."""
-    text = "" if value is None else f"{value:.1f}" if value < 9.95 else f"{value:,.0f}"
+    # Where hardly anything is usual, how many times it is says nothing.
+    text = "" if value is None else f"{value:.1f}" if value < 9.95 else f"{value:,.0f}" if value < 1000 else ">1,000"
     return _figure(value, path, text)
 
 

@@ -36,9 +36,9 @@ _ARGUMENTS = ("fault", "value_column", "time_column", "group_columns", "batch_co
 class ExpectColumnValuesToFollowDynamicBaseline(ColumnMapExpectation):
     """Expect the points of each series to be free of one fault.
 
-    Series are scored whole, whichever rows a row condition chooses to be judged; points of another day pass. Where no
-    band is in force for a series, its points are judged by what the day itself tells (equal values, steps of time,
-    counters).
+    Series are scored whole, whichever rows a row condition chooses to be judged; points of another day pass. Points of
+    a series at the same time fail together. Where no band is in force for a series, its points are judged by what the
+    day itself tells (equal values, steps of time, counters).
 
     Args:
         column: column whose missing values are not judged: the value, or for faults of time the time.

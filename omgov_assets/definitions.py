@@ -10,9 +10,11 @@ import dagster as dg
 from omgov_assets.components.firm import current_governance
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.defs.alerts import build_alert_sensors, build_digests
 from omgov_assets.defs.control import build_control_information
 from omgov_assets.defs.derived import build_derived_metrics
 from omgov_assets.defs.dynamic_baselines import build_dynamic_baselines
+from omgov_assets.defs.exceptions import build_cases
 from omgov_assets.defs.jobs import build_jobs, build_landing_sensor, build_schedule
 from omgov_assets.defs.model_checks import build_model_checks
 from omgov_assets.defs.quality import build_quality_assets
@@ -43,10 +45,12 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *build_derived_metrics(governance),
             *build_dynamic_baselines(governance),
             *build_quality_assets(governance),
+            build_cases(governance),
+            *build_digests(governance),
         ],
         jobs=[*jobs, build_replay_job()],
         schedules=[build_schedule(governance, jobs[0])],
-        sensors=[build_landing_sensor(governance, jobs[0])],
+        sensors=[build_landing_sensor(governance, jobs[0]), *build_alert_sensors(governance)],
         resources={"lake": LakeResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

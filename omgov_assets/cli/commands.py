@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from omgov_assets.cli.admission import admission_app, replay
+from omgov_assets.cli.alerts import alerts_app
 from omgov_assets.cli.analysis import analysis_app
+from omgov_assets.cli.case_export import export
+from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.mappings import mappings_app
@@ -31,12 +34,15 @@ app = typer.Typer(
 )
 lake_app = typer.Typer(help="The lake itself.", no_args_is_help=True)
 app.add_typer(lake_app, name="lake")
+app.add_typer(cases_app, name="cases")
+cases_app.command("export")(export)
 app.add_typer(control_app, name="control")
 app.add_typer(standard_app, name="standard")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(policies_app, name="policies")
 app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(admission_app, name="admission")
+app.add_typer(alerts_app, name="alerts")
 app.registered_commands += analysis_app.registered_commands
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)

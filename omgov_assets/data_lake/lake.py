@@ -226,6 +226,30 @@ class Lake:
             _sync_commit(path, version)
         return version
 
+    def append(self, table: str, day: date, rows: pa.Table | duckdb.DuckDBPyRelation) -> int:
+        """Add rows to a day of a table, beside those that it holds; who comes second waits.
+
+        Args:
+            table: table name.
+            day: partition of the rows.
+            rows: rows with exactly the columns and types of the table's contract, in any order.
+
+        Returns:
+            The Delta version written.
+
+        Raises:
+            SchemaMismatchError: as ``replace``.
+        """
+        schema, path = self.schema(table), self._path(table)
+        with sole_holder(self.root.parent, table.replace("/", ".")):
+            delta = self._opened_now(table) or self._create(table, schema)
+            if not self._add_partition(delta, table, day, rows, None, None, None, beside=True):
+                following = self._following(delta, table, schema, _exact_rows(rows, schema, None))
+                write_deltalake(delta, following, mode="append", writer_properties=_writer_properties(schema))
+            version = DeltaTable(path).version()
+            _sync_commit(path, version)
+        return version
+
     def _add_partition(
         self,
         delta: DeltaTable,
@@ -235,14 +259,15 @@ class Lake:
         where: Mapping[str, str | sql.OneOf] | None,
         properties: CommitProperties | None,
         expected_rows: int | None,
+        beside: bool = False,
     ) -> bool:
-        """Write rows as a partition's first, where they are that, and the table is as its contract says."""
+        """Write rows as a partition's first, or ``beside`` others, where the table is as its contract says."""
         schema, path = self.schema(table), self._path(table)
         partition = new_partition.partition_of(schema, day, where)
         if not new_partition.takes(rows, schema) or partition is None or not drift_of(delta, schema, path).is_none:
             return False
         others = {name: value for name, value in partition.items() if name != "day"}
-        if self._files(delta, table, day, others):
+        if not beside and self._files(delta, table, day, others):
             return False
         return new_partition.write_new_partition(delta, path, schema, partition, rows, properties, expected_rows)
 
@@ -276,7 +301,13 @@ class Lake:
     def _create(self, table: str, schema: TableSchema) -> DeltaTable:
         path = self._path(table)
         path.mkdir(parents=True, exist_ok=True)
-        delta = DeltaTable.create(str(path), schema=schema.arrow, partition_by=schema.partition_by, name=table)
+        delta = DeltaTable.create(
+            str(path),
+            schema=schema.arrow,
+            partition_by=schema.partition_by,
+            name=table,
+            configuration={"delta.appendOnly": "true"} if schema.append_only else None,
+        )
         _sync_commit(path, 0)
         for folder in (path, path.parent, self.root):
             _fsync(folder)

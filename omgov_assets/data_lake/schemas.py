@@ -54,10 +54,11 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Columns of a table in the order of its contract."""
+    """Columns of a table in the order of its contract; of an append-only one no row ever changes or goes."""
 
     name: str
     columns: tuple[Column, ...]
+    append_only: bool = False
 
     @property
     def arrow(self) -> pa.Schema:
@@ -112,7 +113,9 @@ def platform_tables() -> dict[str, TableSchema]:
 def _read_contract(path: Path, _modified_ns: int) -> TableSchema:
     document: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     table = document["schema"][0]
-    return TableSchema(name=table["name"], columns=tuple(_column(entry) for entry in table["properties"]))
+    said = {entry["property"]: entry["value"] for entry in table.get("customProperties", ())}
+    columns = tuple(_column(entry) for entry in table["properties"])
+    return TableSchema(name=table["name"], columns=columns, append_only=said.get("appendOnly") is True)
 
 
 def _column(entry: dict[str, Any]) -> Column:

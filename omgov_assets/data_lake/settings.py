@@ -51,6 +51,11 @@ class Settings:
         return self.home / "report"
 
     @property
+    def outbox(self) -> Path:
+        """Alerts that are to be sent, and those that were: an SQLite file."""
+        return self.home / "alerts" / "outbox.db"
+
+    @property
     def views(self) -> Path:
         """A DuckDB file of views on the lake, for BI tools."""
         return self.home / "omgov.duckdb"

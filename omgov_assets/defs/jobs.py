@@ -28,7 +28,7 @@ def build_jobs() -> list[UnresolvedAssetJobDefinition]:
         ),
         dg.define_asset_job(
             INVENTORY,
-            selection=dg.AssetSelection.groups("quality") | checks,
+            selection=dg.AssetSelection.groups("quality", "exceptions") | checks,
             description="Checks and analysis of what is in the lake; nothing is collected.",
             executor_def=dg.in_process_executor,
         ),

@@ -14,12 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from omgov_assets.model_management.admission_rules import ADMISSION_DOCUMENT, RuleBook, load_admission_rules
+from omgov_assets.model_management.alert_routes import AlertRoutes, load_alert_routes
 from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
 from omgov_assets.model_management.baseline_rules import BaselineRules, load_baseline_rules
 from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
+from omgov_assets.model_management.exception_rules import ExceptionRules, load_exception_rules
 from omgov_assets.model_management.processing_models import (
     DERIVED,
     DERIVED_SYSTEM,
@@ -70,7 +72,7 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, dynamic-baseline rules, root cause rules, trading calendar, wording.
+    rules, dynamic-baseline rules, root cause rules, exception rules, trading calendar, wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -88,6 +90,8 @@ class Governance(BaseModel):
     dynamic_baselines: BaselineRules = BaselineRules()
     calendar: TradingCalendar = TradingCalendar()
     root_causes: RootCauseRules = RootCauseRules()
+    exceptions: ExceptionRules = ExceptionRules()
+    alerts: AlertRoutes = AlertRoutes()
     wording: Wording = Wording()
 
     @cached_property
@@ -155,6 +159,8 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         dynamic_baselines=load_baseline_rules(project),
         calendar=load_trading_calendar(project),
         root_causes=load_root_cause_rules(project, _ci_columns(contracts)),
+        exceptions=load_exception_rules(project),
+        alerts=load_alert_routes(project),
         wording=load_wording(project),
     )
 

@@ -46,6 +46,7 @@ COLUMNS_READ: dict[str, dict[str, str]] = {
         "owner_id": "VARCHAR",
         "name": "VARCHAR",
         "email": "VARCHAR",
+        "active": "BOOLEAN",
         "support_group_id": "VARCHAR",
         "_batch_id": "VARCHAR",
         "_record_no": "BIGINT",

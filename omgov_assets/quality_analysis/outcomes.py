@@ -42,4 +42,13 @@ def create_outcomes(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> No
         ("previous_check_results", CHECK_RESULTS, yesterday),
     ):
         lake.register(con, view, table, of_day)
+    judge_what_is_gone(con)
+
+
+def judge_what_is_gone(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary table ``outcomes`` of ``create_outcomes`` from the views that stand.
+
+    ``previous_anomalies`` may be of several days, each anomaly as it was last seen, and ``previous_check_results`` of
+    the same days: a policy that had a verdict on one of them and has none now is judged no more.
+    """
     con.execute(f"CREATE OR REPLACE TEMP TABLE outcomes AS {_OUTCOMES_SQL}", {"derived": DERIVED_SYSTEM})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +257,39 @@ def test_a_reader_sees_what_another_process_wrote(lake: Lake) -> None:
     writer.start()
     writer.join(60)
     assert read(lake, "system") == [("a",), ("z",)]
+
+
+EVENTS = "exceptions/case_events"
+
+
+def events_of(lake: Lake, day: date, *event_ids: str) -> pa.Table:
+    row = {"day": day, "case_id": "c", "kind": "commented", "acted_by": "x", "payload": "{}"}
+    moment = datetime(2026, 11, 20, tzinfo=UTC)
+    rows = [row | {"event_id": name, "seq": seq, "happened_at": moment} for seq, name in enumerate(event_ids, 1)]
+    return pa.Table.from_pylist(rows, schema=lake.schema(EVENTS).arrow)
+
+
+def test_rows_are_appended_beside_those_that_a_day_holds_from_arrow_and_from_duckdb(lake: Lake) -> None:
+    lake.append(EVENTS, DAY, events_of(lake, DAY, "a", "b"))
+    with lake.connect() as con:
+        con.register("more", events_of(lake, DAY, "c"))
+        lake.append(EVENTS, DAY, con.sql("SELECT * REPLACE (DATE '2026-11-20' AS day) FROM more"))
+        con.register("later", events_of(lake, NEXT_DAY, "d"))
+        lake.append(EVENTS, NEXT_DAY, con.table("later"))
+        lake.register(con, "found", EVENTS, None)
+        assert con.execute("SELECT day, event_id FROM found ORDER BY event_id").fetchall() == [
+            (DAY, "a"), (DAY, "b"), (DAY, "c"), (NEXT_DAY, "d"),
+        ]  # fmt: skip
+
+
+def test_of_an_append_only_table_no_row_is_replaced_or_deleted(lake: Lake) -> None:
+    lake.append(EVENTS, DAY, events_of(lake, DAY, "a"))
+    with pytest.raises(DeltaError, match="append"):
+        lake.replace(EVENTS, DAY, events_of(lake, DAY, "b"))
+    with pytest.raises(DeltaError, match="append"):
+        DeltaTable(lake.root / EVENTS).delete()
+
+
+def test_appended_rows_have_exactly_the_columns_of_the_contract(lake: Lake) -> None:
+    with pytest.raises(SchemaMismatchError, match=r"missing columns \['payload'\]"):
+        lake.append(EVENTS, DAY, events_of(lake, DAY, "a").drop_columns(["payload"]))

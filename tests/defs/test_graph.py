@@ -17,6 +17,7 @@ from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 from omgov_assets.defs.replays import REPLAY
 
 CHECKED = {
+    "alerts/digests": ["delivered"],
     f"{SYSTEM}/metric_instances": [
         "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness",
     ],
@@ -26,6 +27,7 @@ CHECKED = {
     "control/data_contracts": ["consistency"],
     "control/processing_models": ["conformity"],
     "control/quality_policies": ["conformity"],
+    "exceptions/cases": ["overdue", "unrouted", "waiver_expiring"],
 }  # fmt: skip
 
 
@@ -52,6 +54,7 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
     definitions = build_defs()
     keys = sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys())
     assert keys == [
+        "alerts/digests",
         f"{SYSTEM}/metric_definitions",
         f"{SYSTEM}/metric_instances",
         "cmdb/ci_relations",
@@ -65,6 +68,9 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
         "control/processing_models",
         "control/quality_policies",
         "control/standard_metrics",
+        "exceptions/case_events",
+        "exceptions/case_members",
+        "exceptions/cases",
         "quality/anomalies",
         "quality/anomaly_causes",
         "quality/anomaly_rankings",
@@ -84,6 +90,8 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
     assert definitions.resolve_schedule_def("nightly").cron_schedule == "0 2 * * *"
     assert definitions.resolve_schedule_def("nightly").execution_timezone == "Asia/Shanghai"
     assert definitions.resolve_sensor_def("landing").job_name == NIGHTLY
+    sensors = {sensor.name for sensor in definitions.sensors or ()}
+    assert sensors == {"landing", "alert_run_failures", "alert_check_failures", "alert_delivery"}
 
 
 def test_a_sound_day_passes_every_check_and_has_no_anomaly(firm: SmallFirm) -> None:

@@ -168,5 +168,5 @@ def test_bi_tools_open_the_nights_views(night: Home) -> None:
 
 
 def test_nothing_is_written_outside_the_home(night: Home) -> None:
-    folders = {"landing", "truth", "lake", "report", "dagster", "tmp"}
+    folders = {"landing", "truth", "lake", "report", "alerts", "dagster", "tmp"}
     assert {path.name for path in night.path.iterdir()} == folders | {"omgov.duckdb"}

@@ -1,0 +1,81 @@
+"""The remediation kit: the members of a case with all that the source side needs to fix and answer.
+
+Does not belong here: the file format (``cli``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omgov_assets.data_lake.lake import Lake, create_view
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.exception_management.state import CASE_MEMBERS
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_policy.policies import load_policy_set
+
+_EXPORT_SQL = read_sql(Path(__file__).with_name("export.sql"))
+_BATCHES_SQL = """
+SELECT DISTINCT ON (system, dataset, batch_id) system, dataset, batch_id, file_name
+FROM ledger
+WHERE decision IN ('admitted', 'partial', 'refused')
+ORDER BY system, dataset, batch_id, received_at, file_name
+"""
+
+
+def export_members(lake: Lake, project: Path, case_id: str, day: date, only_open: bool = True) -> list[dict[str, Any]]:
+    """Members of a case on a day.
+
+    Args:
+        lake: the lake.
+        project: folder with ``expectations/``, whose policies say what to do.
+        case_id: the case.
+        day: a day that holds it.
+        only_open: leave out members that are resolved or withdrawn.
+
+    Returns:
+        One flat dictionary per member: case_id, state, anomaly_type, severity, system, dataset, source_file and
+        source_record (where it was delivered), subject_kind, subject_key, source_metric, metric, ci_id, observed,
+        expected (both as last seen), policy_ids, recovery (what the policies say to do), is_unverified, since,
+        last_seen (ISO days), anomaly_id. Ordered by place in the source.
+    """
+    with lake.connect() as con:
+        lake.register(con, "members", CASE_MEMBERS, day)
+        days = con.execute(
+            "SELECT DISTINCT last_seen_day FROM members WHERE case_id = ? ORDER BY 1", [case_id]
+        ).fetchall()
+        lake.register(con, "seen_0", ANOMALIES, date.max)
+        parts = ["FROM seen_0"]
+        for number, (seen,) in enumerate(days, 1):
+            lake.register(con, f"seen_{number}", ANOMALIES, seen)
+            parts.append(f"FROM seen_{number}")
+        create_view(con, "seen", " UNION ALL ".join(parts))
+        lake.register(con, "ledger", "admission/ledger", None)
+        create_view(con, "batches", _BATCHES_SQL)
+        found = con.sql(_EXPORT_SQL, params={"case": case_id, "only_open": only_open})
+        rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
+    recovery = _recovery(project, {(row["system"], row["dataset"]) for row in rows})
+    return [
+        {
+            **row,
+            "policy_ids": ", ".join(row["policy_ids"]),
+            "recovery": " ".join(
+                dict.fromkeys(
+                    text
+                    for policy_id in row["policy_ids"]
+                    if (text := recovery.get((row["system"], row["dataset"], policy_id)))
+                )
+            ),
+        }
+        for row in rows
+    ]
+
+
+def _recovery(project: Path, datasets: set[tuple[str, str]]) -> dict[tuple[str, str, str], str]:
+    """What to do, by business system, dataset and policy; of policies that the firm has no more, nothing."""
+    return {
+        (system, dataset, policy.policy_id): policy.meta.recovery
+        for system, dataset in sorted(datasets)
+        for policy in load_policy_set(project, system, dataset).policies
+    }

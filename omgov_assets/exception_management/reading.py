@@ -1,0 +1,146 @@
+"""Reading cases: those of a day by filters, one with its history and members.
+
+Does not belong here: changing them (``acts``), files for the source side (``export``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.exception_management.acts import UnknownCaseError
+from omgov_assets.exception_management.events import CASE_EVENTS, register_log
+from omgov_assets.exception_management.lifecycle import legal_commands
+from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
+
+_CASE_LIST_SQL = read_sql(Path(__file__).with_name("case_list.sql"))
+
+
+@dataclass(frozen=True)
+class CaseFilter:
+    """Which cases are meant; what is None or empty does not matter.
+
+    Attributes:
+        case_ids: identifiers, or their beginnings where only one case has it.
+        statuses: statuses; without any, all but closed and merged.
+        severities: severities.
+        responsible: support group or e-mail address.
+        owner_id: active owner, or person it is assigned to.
+        anomaly_type: anomaly type.
+        cause_id: root cause by which it was opened.
+        system: business system of a member.
+        ci_id: CI of an open member.
+        policy_id: policy of an open member.
+        is_overdue: whether it is overdue.
+    """
+
+    case_ids: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    severities: Sequence[str] = ()
+    responsible: str | None = None
+    owner_id: str | None = None
+    anomaly_type: str | None = None
+    cause_id: str | None = None
+    system: str | None = None
+    ci_id: str | None = None
+    policy_id: str | None = None
+    is_overdue: bool | None = None
+
+
+def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]]:
+    """Cases of a day that meet a filter: the overdue first, then the worst, then those with most open members.
+
+    Returns:
+        One dictionary per case: the columns of ``exceptions/cases`` but day, last_seq, rules_hash and data_versions.
+
+    Raises:
+        UnknownCaseError: a named case is not there, or several begin alike.
+    """
+    with lake.connect() as con:
+        lake.register(con, "cases", CASES, day)
+        lake.register(con, "members", CASE_MEMBERS, day)
+        known = [row[0] for row in con.execute("SELECT case_id FROM cases ORDER BY 1").fetchall()]
+        named = [_identified(case_id, known, day) for case_id in wanted.case_ids]
+        values = {
+            "case_ids": named,
+            "statuses": list(wanted.statuses),
+            "severities": list(wanted.severities),
+            "responsible": wanted.responsible,
+            "owner_id": wanted.owner_id,
+            "anomaly_type": wanted.anomaly_type,
+            "cause_id": wanted.cause_id,
+            "system": wanted.system,
+            "ci_id": wanted.ci_id,
+            "policy_id": wanted.policy_id,
+            "is_overdue": wanted.is_overdue,
+        }
+        rows: list[dict[str, Any]] = con.sql(_CASE_LIST_SQL, params=values).to_arrow_table().to_pylist()
+    return rows
+
+
+def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
+    """A case as it stands on the last day that holds it.
+
+    Returns:
+        The columns of ``exceptions/cases``; history, a list of day, happened_at, acted_by, kind, payload (dictionary),
+        event_id in the order in which they count; legal_commands; members_by, a list of anomaly_type, system, metric,
+        ci_id, state, members, since.
+
+    Raises:
+        UnknownCaseError: no day holds it.
+    """
+    with lake.connect() as con:
+        lake.register(con, "all_cases", CASES, None)
+        known = [row[0] for row in con.execute("SELECT DISTINCT case_id FROM all_cases ORDER BY 1").fetchall()]
+        found = _identified(case_id, known, None)
+        (case,) = (
+            con.sql(
+                "SELECT * EXCLUDE (rules_hash, data_versions) FROM all_cases WHERE case_id = $case "
+                "ORDER BY day DESC LIMIT 1",
+                params={"case": found},
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
+        register_log(lake, con)
+        history = con.sql(
+            "SELECT day, happened_at, acted_by, kind, payload, event_id FROM effective "
+            "WHERE case_id = $case AND anomaly_id IS NULL ORDER BY day, acted_by <> 'night', seq",
+            params={"case": found},
+        )
+        events = history.to_arrow_table().to_pylist()
+        lake.register(con, "members", CASE_MEMBERS, case["day"])
+        members = con.sql(
+            "SELECT anomaly_type, system, metric, ci_id, state, count(*) AS members, min(added_day) AS since "
+            "FROM members WHERE case_id = $case GROUP BY ALL "
+            "ORDER BY state, members DESC, anomaly_type, system, metric, ci_id",
+            params={"case": found},
+        )
+        groups = members.to_arrow_table().to_pylist()
+    whole: dict[str, Any] = case | {
+        "history": [event | {"payload": json.loads(event["payload"])} for event in events],
+        "legal_commands": legal_commands(case["status"]),
+        "members_by": groups,
+    }
+    return whole
+
+
+def _identified(given: str, known: Sequence[str], day: date | None) -> str:
+    matching = [case_id for case_id in known if case_id.startswith(given)] if given else []
+    if given in known:
+        return given
+    if len(matching) == 1:
+        return matching[0]
+    when = f"{day} has" if day else "there is"
+    if not matching:
+        raise UnknownCaseError(f"{when} no case {given!r}; `omgov cases list` names them")
+    raise UnknownCaseError(f"{given!r} begins {len(matching)} cases: {', '.join(matching[:3])}; give more of it")
+
+
+__all__ = ["CASE_EVENTS", "CaseFilter", "list_cases", "show_case"]

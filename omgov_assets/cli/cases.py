@@ -7,16 +7,17 @@ has changed meanwhile is told, and nothing is done. Does not belong here: what i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
 
+from omgov_assets.cli.case_filter import filtered
 from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, parsed_day
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.exception_management import acts, reading
+from omgov_assets.exception_management import acts, reading, waivers
 from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.reading import CaseFilter
 from omgov_assets.exception_management.rules import CaseRules
@@ -24,7 +25,7 @@ from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import load_governance
 
 cases_app = typer.Typer(
-    help="Anomalies of one cause, type and group as cases, from found to verified. Acts name CASES, or filters; what "
+    help="Anomalies of one root cause and type as cases, from found to verified. Acts name CASES, or filters; what "
     "filters name is done with --yes.",
     no_args_is_help=True,
 )
@@ -36,7 +37,6 @@ _SHOWN = (
 _MEMBERS_SHOWN = 20
 _PREVIEWED = ("case_id", "status", "severity", "anomaly_type", "cause", "responsible", "open_members", "due_day")
 
-Cases = Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases, or beginnings of their names.")]
 Who = Annotated[str, typer.Option("--as", metavar="USER", help="Who acts.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it to all that the filters name, not only show them.")]
 IfLast = Annotated[
@@ -45,32 +45,13 @@ IfLast = Annotated[
         "--if-last", metavar="EVENT", help="Only where this is still the case's last event (`last_event_id`)."
     ),
 ]
-Statuses = Annotated[list[str] | None, typer.Option("--status", help="Default all but closed and merged.")]
-Severities = Annotated[list[str] | None, typer.Option("--severity")]
-Responsible = Annotated[str | None, typer.Option("--responsible", help="Support group or e-mail address.")]
-Owner = Annotated[str | None, typer.Option("--owner", help="Owner, or who it is assigned to.")]
-AnomalyType = Annotated[str | None, typer.Option("--type", help="Anomaly type.")]
-Cause = Annotated[str | None, typer.Option("--cause", help="Root cause, by cause_id.")]
-System = Annotated[str | None, typer.Option("--system", help="Business system of a member.")]
-Ci = Annotated[str | None, typer.Option("--ci", help="CI of an open member.")]
-Policy = Annotated[str | None, typer.Option("--policy", help="Policy that an open member fails.")]
-Overdue = Annotated[bool | None, typer.Option("--overdue/--not-overdue")]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads the case.")]
 
 
 @cases_app.command("list")
+@filtered
 def list_cases(
-    case: Cases = None,
-    status: Statuses = None,
-    severity: Severities = None,
-    responsible: Responsible = None,
-    owner: Owner = None,
-    anomaly_type: AnomalyType = None,
-    cause: Cause = None,
-    system: System = None,
-    ci: Ci = None,
-    policy: Policy = None,
-    overdue: Overdue = None,
+    wanted: CaseFilter,
     day: Day = None,
     output: Output = Format.TABLE,
     home: Home = None,
@@ -78,7 +59,6 @@ def list_cases(
 ) -> None:
     """Cases of a day: the overdue first, then the worst, then the largest."""
     lake = lake_of(home, project)
-    wanted = _filter(case, status, severity, responsible, owner, anomaly_type, cause, system, ci, policy, overdue)
     try:
         chosen = parsed_day(day) if day else acts.last_day(lake)
         rows = reading.list_cases(lake, chosen, wanted)
@@ -125,90 +105,60 @@ def show(
 
 
 @cases_app.command("ack")
+@filtered
 def ack(
     who: Who,
-    case: Cases = None,
-    status: Statuses = None,
-    severity: Severities = None,
-    responsible: Responsible = None,
-    owner: Owner = None,
-    anomaly_type: AnomalyType = None,
-    cause: Cause = None,
-    system: System = None,
-    ci: Ci = None,
-    policy: Policy = None,
-    overdue: Overdue = None,
+    wanted: CaseFilter,
     yes: Yes = False,
     if_last: IfLast = None,
     home: Home = None,
     project: Project = None,
 ) -> None:
     """Say that you look at cases."""
-    wanted = _filter(case, status, severity, responsible, owner, anomaly_type, cause, system, ci, policy, overdue)
     desk = _Desk(home, project, who)
     desk.act("acknowledge", wanted, yes, if_last, lambda seen: acts.acknowledge(desk.lake, desk.rules, seen, desk.who))
 
 
 @cases_app.command("assign")
+@filtered
 def assign(
     who: Who,
-    case: Cases = None,
+    wanted: CaseFilter,
     to: Annotated[str | None, typer.Option("--to", help="Person who works on it.")] = None,
-    group: Annotated[
-        str | None, typer.Option("--group", help="Support group that it goes to: this one is not responsible.")
+    to_group: Annotated[
+        str | None, typer.Option(help="Support group that it goes to: this one is not responsible.")
     ] = None,
     reason: Reason = "",
-    status: Statuses = None,
-    severity: Severities = None,
-    responsible: Responsible = None,
-    owner: Owner = None,
-    anomaly_type: AnomalyType = None,
-    cause: Cause = None,
-    system: System = None,
-    ci: Ci = None,
-    policy: Policy = None,
-    overdue: Overdue = None,
     yes: Yes = False,
     if_last: IfLast = None,
     home: Home = None,
     project: Project = None,
 ) -> None:
     """Give cases to a person who works on them, or to the group that is responsible instead."""
-    if (to is None) == (group is None):
-        fail("say --to PERSON or --group GROUP")
-    wanted = _filter(case, status, severity, responsible, owner, anomaly_type, cause, system, ci, policy, overdue)
+    if (to is None) == (to_group is None):
+        fail("say --to PERSON or --to-group GROUP")
     desk = _Desk(home, project, who)
     desk.act(
-        f"assign to {to or group}",
+        f"assign to {to or to_group}",
         wanted,
         yes,
         if_last,
-        lambda seen: acts.assign(desk.lake, desk.rules, seen, desk.who, to, group, reason),
+        lambda seen: acts.assign(desk.lake, desk.rules, seen, desk.who, to, to_group, reason),
     )
 
 
 @cases_app.command("claim-fix")
+@filtered
 def claim_fix(
     who: Who,
-    case: Cases = None,
+    wanted: CaseFilter,
     text: Annotated[str, typer.Option("--text", help="What was fixed.")] = "",
-    status: Statuses = None,
-    severity: Severities = None,
-    responsible: Responsible = None,
-    owner: Owner = None,
-    anomaly_type: AnomalyType = None,
-    cause: Cause = None,
-    system: System = None,
-    ci: Ci = None,
-    policy: Policy = None,
-    overdue: Overdue = None,
     yes: Yes = False,
     if_last: IfLast = None,
     home: Home = None,
     project: Project = None,
 ) -> None:
     """Say that the source is fixed; the next nights verify it, and only they close a case."""
-    wanted = _filter(case, status, severity, responsible, owner, anomaly_type, cause, system, ci, policy, overdue)
     desk = _Desk(home, project, who)
     desk.act(
         "claim a fix", wanted, yes, if_last, lambda seen: acts.claim_fix(desk.lake, desk.rules, seen, desk.who, text)
@@ -216,21 +166,19 @@ def claim_fix(
 
 
 @cases_app.command("waive")
+@filtered
 def waive(
     who: Who,
+    wanted: CaseFilter,
     reason: Reason,
     until: Annotated[str, typer.Option("--until", help="Last day of the waiver, YYYY-MM-DD.")],
-    case: Cases = None,
-    status: Statuses = None,
-    severity: Severities = None,
-    responsible: Responsible = None,
-    owner: Owner = None,
-    anomaly_type: AnomalyType = None,
-    cause: Cause = None,
-    system: System = None,
-    ci: Ci = None,
-    policy: Policy = None,
-    overdue: Overdue = None,
+    standing: Annotated[
+        bool,
+        typer.Option(
+            "--standing",
+            help="Also what comes later, from the next night on: of a --ci, --application, --group, --policy.",
+        ),
+    ] = False,
     yes: Yes = False,
     if_last: IfLast = None,
     home: Home = None,
@@ -238,8 +186,10 @@ def waive(
 ) -> None:
     """Accept cases as they are until a day. They are marked; statistics and rankings count on."""
     last = parsed_day(until)
-    wanted = _filter(case, status, severity, responsible, owner, anomaly_type, cause, system, ci, policy, overdue)
     desk = _Desk(home, project, who)
+    if standing:
+        desk.waive_standing(wanted, reason, last, yes)
+        return
     desk.act(
         f"waive until {last}",
         wanted,
@@ -247,6 +197,39 @@ def waive(
         if_last,
         lambda seen: acts.waive(desk.lake, desk.rules, seen, desk.who, reason, last),
     )
+
+
+@cases_app.command("waivers")
+def list_waivers(
+    every: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
+    output: Output = Format.TABLE,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Standing waivers and how many open members are under each, those that end first first."""
+    lake = lake_of(home, project)
+    try:
+        rows = reading.list_waivers(lake, acts.last_day(lake), every)
+    except acts.UnknownCaseError as error:
+        fail(str(error))
+    emit(rows, output, "Standing waivers", "nobody granted a waiver that stands")
+
+
+@cases_app.command("end-waiver")
+def end_waiver(
+    who: Who,
+    waiver: Annotated[str, typer.Argument(help="Standing waiver, or the beginning of its name.")],
+    reason: Reason,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """End a standing waiver before its time, from the next night on."""
+    desk = _Desk(home, project, who)
+    try:
+        waivers.end_waiver(desk.lake, desk.who, waiver, reason)
+    except (waivers.UnknownWaiverError, acts.UnknownCaseError, ValueError) as error:
+        fail(str(error))
+    notice(f"waiver {waiver} ends with the next night")
 
 
 @cases_app.command("comment")
@@ -281,16 +264,24 @@ def split(
     system: Annotated[list[str] | None, typer.Option("--system")] = None,
     ci: Annotated[list[str] | None, typer.Option("--ci")] = None,
     metric: Annotated[list[str] | None, typer.Option("--metric")] = None,
+    group: Annotated[list[str] | None, typer.Option("--group", help="Support group that answers for them.")] = None,
     owner: Annotated[list[str] | None, typer.Option("--owner")] = None,
     if_last: IfLast = None,
     home: Home = None,
     project: Project = None,
 ) -> None:
     """Make the open members that meet all filters a case of their own."""
-    given = {"anomaly_id": member, "system": system, "ci_id": ci, "metric": metric, "owner_id": owner}
+    given = {
+        "anomaly_id": member,
+        "system": system,
+        "ci_id": ci,
+        "metric": metric,
+        "responsible": group,
+        "owner_id": owner,
+    }
     which = {name: values for name, values in given.items() if values}
     if not which:
-        fail("name members by --member, --system, --ci, --metric or --owner")
+        fail("name members by --member, --system, --ci, --metric, --group or --owner")
     desk = _Desk(home, project, who)
 
     def parted(seen: Mapping[str, str]) -> None:
@@ -338,6 +329,37 @@ class _Desk:
         except acts.UnknownCaseError as error:
             fail(str(error))
 
+    def waive_standing(self, wanted: CaseFilter, reason: str, until: date, yes: bool) -> None:
+        """Grant a standing waiver; without ``yes`` only say how many open members it would be for now."""
+        conditions = {
+            name: value
+            for name, value in (
+                ("ci_id", wanted.ci_id),
+                ("application_id", wanted.application_id),
+                ("support_group_id", wanted.group),
+                ("policy_id", wanted.policy_id),
+            )
+            if value is not None
+        }
+        if not conditions or wanted != CaseFilter(
+            ci_id=wanted.ci_id,
+            application_id=wanted.application_id,
+            group=wanted.group,
+            policy_id=wanted.policy_id,
+        ):
+            fail(
+                "a standing waiver is for a --ci, --application, --group or --policy, or some of them, and nothing else"
+            )
+        try:
+            members, cases = waivers.covered_members(self.lake, acts.last_day(self.lake), conditions)
+            if not yes:
+                notice(f"would waive {members:,} open members of {cases} cases, and what comes; --yes does it")
+                return
+            made = waivers.grant_waiver(self.lake, self.rules, self.who, conditions, reason, until)
+        except (IllegalActError, acts.UnknownCaseError, ValueError) as error:
+            fail(f"{error}; nothing was done", SOMETHING_REFUSED)
+        notice(f"waiver {made}: {members:,} open members of {cases} cases from the next night on, until {until}")
+
     def act(
         self,
         what: str,
@@ -363,21 +385,3 @@ class _Desk:
         except ValueError as error:
             fail(str(error))
         notice(f"{what}: {', '.join(row['case_id'] for row in rows)}")
-
-
-def _filter(
-    case: list[str] | None,
-    status: list[str] | None,
-    severity: list[str] | None,
-    responsible: str | None,
-    owner: str | None,
-    anomaly_type: str | None,
-    cause: str | None,
-    system: str | None,
-    ci: str | None,
-    policy: str | None,
-    overdue: bool | None,
-) -> CaseFilter:
-    return CaseFilter(
-        case or (), status or (), severity or (), responsible, owner, anomaly_type, cause, system, ci, policy, overdue
-    )

@@ -25,15 +25,20 @@ CASES_KEY = dg.AssetKey(CASES.split("/"))
 CHECKS = {
     "overdue": (
         "No case is overdue.",
-        "Ask who is responsible; `omgov cases assign CASE --group GROUP` where it is another.",
+        "Ask who is responsible; `omgov cases assign CASE --to-group GROUP` where it is another.",
     ),
     "unrouted": (
         "Every case has a support group or a data engineer.",
-        "Give the CIs of its members a support group in the CMDB, or assign: `omgov cases assign CASE --group GROUP`.",
+        "Give the CIs of its members a support group in the CMDB, or `omgov cases assign CASE --to-group GROUP`.",
+    ),
+    "owner_inactive": (
+        "No case hangs on an owner who has left.",
+        "Give the CIs of its members another owner in the CMDB; until then who is responsible stands in.",
     ),
     "waiver_expiring": (
         "No waiver is about to end.",
-        "Have the source fixed, or waive the case anew: `omgov cases waive CASE --until DAY --reason WHY`.",
+        "Have the source fixed, or waive it anew: `omgov cases waive CASE --until DAY --reason WHY`, `--standing` for "
+        "what comes as well.",
     ),
 }
 # Without names of people and addresses: events hold no personal data.
@@ -59,7 +64,7 @@ def build_cases(governance: Governance) -> dg.AssetsDefinition:
                 metadata=platform_columns(name),
             )
             for name, description in (
-                (CASES, "Anomalies of one cause, type and responsible group, followed until the source is fixed."),
+                (CASES, "Anomalies of one root cause and type, followed until the source is fixed."),
                 (CASE_MEMBERS, "Members of cases, down to the anomaly."),
                 (CASE_EVENTS, "What happened to cases, by the night and by people; append-only."),
             )
@@ -91,6 +96,7 @@ def build_cases(governance: Governance) -> dg.AssetsDefinition:
         for name, at_fault in (
             ("overdue", [row for row in rows if row["is_overdue"]]),
             ("unrouted", [row for row in rows if row["responsible_kind"] == "governance_office"]),
+            ("owner_inactive", [row for row in rows if row["inactive_owner_id"] is not None]),
             ("waiver_expiring", [row for row in rows if row["status"] == "waived" and row["waived_until"] <= warned]),
         ):
             yield _result(name, at_fault, len(rows))

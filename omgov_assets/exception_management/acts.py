@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from hashlib import md5
 from typing import Any
 
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.exception_management.deadlines import require_possible_end
 from omgov_assets.exception_management.events import Act, case_events_of, log_acts, register_log
 from omgov_assets.exception_management.lifecycle import Case, IllegalActError, require_legal
 from omgov_assets.exception_management.rules import CaseRules
@@ -29,7 +30,7 @@ from omgov_assets.exception_management.state import (
 )
 
 # By what members of a case can be told apart when it is split.
-MEMBER_FILTERS = ("anomaly_id", "system", "dataset", "ci_id", "metric", "owner_id", "severity", "anomaly_type")
+MEMBER_FILTERS = ("anomaly_id", "system", "dataset", "ci_id", "metric", "responsible", "owner_id", "severity")
 
 
 class UnknownCaseError(LookupError):
@@ -89,12 +90,7 @@ def waive(lake: Lake, rules: CaseRules, seen: Mapping[str, str], person: Person,
     """
 
     def waived(case: Case, day: date) -> list[Act]:
-        latest = day + timedelta(days=rules.exceptions.longest_waiver_days)
-        if not day < until <= latest:
-            raise IllegalActError(
-                f"case {case.case_id}: a waiver until {until} is not possible; it ends after {day}, the last governed "
-                f"day, and by {latest}, the longest that governance/exceptions.yaml allows"
-            )
+        require_possible_end(until, day, rules)
         return [Act(case.case_id, "waived", {"until": until.isoformat(), "reason": reason})]
 
     _act(lake, rules, seen, person, waived)
@@ -163,7 +159,7 @@ def split(
             "cause_id": case.cause_id,
             "cause": case.cause,
             "anomaly_type": case.anomaly_type,
-            "found_for": case.found_for,
+            "scope": case.scope,
             "responsible_kind": case.responsible_kind,
             "responsible": case.responsible,
             # Nobody gains time by splitting a case.
@@ -229,7 +225,7 @@ def _act_with_members(
                 if act.case_id == case_id:
                     require_legal(case, act.kind)
             acts += mine
-        inactive, versions = _as_written(con, day, lake)
+        versions = _versions_read(con, day, lake)
         last_seq = max((case.last_seq for case in cases.values()), default=0)
         log_acts(lake, con, day, acts, person.at, person.name)
         register_log(lake, con, day)
@@ -238,7 +234,7 @@ def _act_with_members(
         go_through(con, cases, events)
         if {act.kind for act in acts} & {"split_off", "merged"}:
             write_members(lake, con, day)
-        write_cases(lake, con, day, cases, rules, versions, inactive)
+        write_cases(lake, con, day, cases, rules, versions)
 
 
 def last_day(lake: Lake) -> date:
@@ -249,12 +245,12 @@ def last_day(lake: Lake) -> date:
     return days[-1]
 
 
-def _as_written(con: duckdb.DuckDBPyConnection, day: date, lake: Lake) -> tuple[dict[str, str], dict[str, int]]:
-    """What only the night knows of the day's cases: inactive owners by case, and the versions read."""
+def _versions_read(con: duckdb.DuckDBPyConnection, day: date, lake: Lake) -> dict[str, int]:
+    """The versions that the night of the day's cases read."""
     lake.register(con, "case_rows", CASES, day)
-    rows = con.execute("SELECT case_id, inactive_owner_id, data_versions FROM case_rows").fetchall()
-    versions: dict[str, int] = json.loads(rows[0][2]) if rows else {}
-    return {case_id: owner for case_id, owner, _ in rows if owner is not None}, versions
+    rows = con.execute("SELECT data_versions FROM case_rows LIMIT 1").fetchall()
+    versions: dict[str, int] = json.loads(rows[0][0]) if rows else {}
+    return versions
 
 
 def _faster(lake: Lake, con: duckdb.DuckDBPyConnection, case: Case) -> str:

@@ -16,6 +16,7 @@ SELECT
     count(*) AS members,
     count(*) FILTER (state = 'open') AS open_members,
     count(*) FILTER (is_unverified) AS unverified_members,
+    count(*) FILTER (state = 'open' AND waiver_id IS NOT NULL) AS waived_members,
     count(*) FILTER (state = 'resolved') AS resolved_members,
     count(*) FILTER (state = 'withdrawn') AS withdrawn_members,
     count(*) FILTER (added_day = day) AS new_members,

@@ -3,6 +3,11 @@ WITH meant AS (
     SELECT DISTINCT case_id
     FROM members
     WHERE ($system::VARCHAR IS NULL OR system = $system)
+        AND ($group::VARCHAR IS NULL OR (responsible = $group AND state = 'open'))
+        AND (
+            $application_id::VARCHAR IS NULL
+            OR (list_contains(application_ids::JSON::VARCHAR[], $application_id) AND state = 'open')
+        )
         AND ($ci_id::VARCHAR IS NULL OR (ci_id = $ci_id AND state = 'open'))
         AND ($policy_id::VARCHAR IS NULL OR (list_contains(policy_ids::JSON::VARCHAR[], $policy_id) AND state = 'open'))
 )
@@ -21,7 +26,7 @@ WHERE (len($case_ids::VARCHAR[]) = 0 OR list_contains($case_ids::VARCHAR[], case
     AND ($cause_id::VARCHAR IS NULL OR cause_id = $cause_id)
     AND ($is_overdue::BOOLEAN IS NULL OR is_overdue = $is_overdue)
     AND (
-        ($system::VARCHAR IS NULL AND $ci_id::VARCHAR IS NULL AND $policy_id::VARCHAR IS NULL)
+        coalesce($system::VARCHAR, $ci_id::VARCHAR, $policy_id::VARCHAR, $group::VARCHAR, $application_id::VARCHAR) IS NULL
         OR case_id IN (SELECT case_id FROM meant)
     )
 ORDER BY

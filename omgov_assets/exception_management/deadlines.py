@@ -1,4 +1,4 @@
-"""Deadlines: by when a case is due, and when it is escalated, on the firm's business days.
+"""Deadlines: by when a case is due, when it is escalated, on the firm's business days, and how long a waiver may last.
 
 Does not belong here: which days are business days (``model_management.trading_calendar``).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.model_management.trading_calendar import TradingCalendar
 
@@ -31,3 +32,13 @@ def due_day(from_day: date, severity: str, tier: int | None, rules: CaseRules) -
 def escalation_day(due: date, rules: CaseRules) -> date:
     """Last day on which an overdue case is not escalated yet."""
     return business_days_later(due, rules.exceptions.escalation_business_days, rules.calendar)
+
+
+def require_possible_end(until: date, day: date, rules: CaseRules) -> None:
+    """Raise ``IllegalActError`` where a waiver cannot end on a day."""
+    latest = day + timedelta(days=rules.exceptions.longest_waiver_days)
+    if not day < until <= latest:
+        raise IllegalActError(
+            f"a waiver until {until} is not possible; it ends after {day}, the last governed day, and by {latest}, the "
+            "longest that governance/exceptions.yaml allows"
+        )

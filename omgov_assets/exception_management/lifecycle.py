@@ -39,9 +39,12 @@ OF_THE_NIGHT: dict[str, Transition] = {
     "reopened": Transition(frozenset(("closed",)), "reopened"),
     "claim_refuted": Transition(frozenset(("fix_claimed",)), "reopened"),
     "waiver_ended": Transition(frozenset(("waived",)), "open"),
+    "owner_inactive": Transition(WORKED_ON, None),
+    "owner_active": Transition(WORKED_ON, None),
     "overdue": Transition(_NOT_WAIVED, None),
     "escalated": Transition(_NOT_WAIVED, None),
 }
+# The night waives as well: a case all of whose open members have a standing waiver.
 OF_PEOPLE: dict[str, Transition] = {
     "acknowledged": Transition(frozenset(("open", "reopened", "reassigned")), "acknowledged"),
     "taken_on": Transition(_NOT_WAIVED - {"fix_claimed"}, "in_progress"),
@@ -60,7 +63,7 @@ TRANSITIONS = OF_THE_NIGHT | OF_PEOPLE
 COMMANDS = {
     "acknowledged": "ack",
     "taken_on": "assign --to",
-    "reassigned": "assign --group",
+    "reassigned": "assign --to-group",
     "fix_claimed": "claim-fix",
     "waived": "waive",
     "split": "split",
@@ -94,12 +97,13 @@ class Case:
     cause_id: str | None
     cause: str | None
     anomaly_type: str
-    found_for: str
+    scope: str | None
     responsible_kind: str
     responsible: str
     opened_day: date
     due_from_day: date
     assigned_to: str | None = None
+    inactive_owner_id: str | None = None
     is_overdue: bool = False
     is_escalated: bool = False
     closed_day: date | None = None
@@ -108,6 +112,7 @@ class Case:
     waived_until: date | None = None
     waived_by: str | None = None
     waiver_reason: str | None = None
+    waiver_id: str | None = None
     merged_into: str | None = None
     split_from: str | None = None
     ticket: str | None = None
@@ -147,7 +152,7 @@ def begun_by(event: Event) -> Case:
         cause_id=said["cause_id"],
         cause=said["cause"],
         anomaly_type=said["anomaly_type"],
-        found_for=said["found_for"],
+        scope=said["scope"],
         responsible_kind=said["responsible_kind"],
         responsible=said["responsible"],
         opened_day=event.day,
@@ -174,6 +179,8 @@ def after(case: Case, event: Event) -> Case:
             return replace(_without_claim(case), recurrences=case.recurrences + 1)
         case "waiver_ended":
             return replace(_without_waiver(case), due_from_day=event.day, is_overdue=False, is_escalated=False)
+        case "owner_inactive" | "owner_active":
+            return replace(case, inactive_owner_id=said.get("owner"))
         case "overdue" | "escalated":
             return replace(case, is_overdue=True, is_escalated=case.is_escalated or event.kind == "escalated")
         case "reassigned":
@@ -185,8 +192,9 @@ def after(case: Case, event: Event) -> Case:
             return replace(
                 _without_claim(case),
                 waived_until=until,
-                waived_by=event.acted_by,
+                waived_by=said.get("by") or event.acted_by,
                 waiver_reason=said["reason"],
+                waiver_id=said.get("waiver_id"),
                 is_overdue=False,
             )
         case "merged":
@@ -201,4 +209,4 @@ def _without_claim(case: Case) -> Case:
 
 
 def _without_waiver(case: Case) -> Case:
-    return replace(case, waived_until=None, waived_by=None, waiver_reason=None)
+    return replace(case, waived_until=None, waived_by=None, waiver_reason=None, waiver_id=None)

@@ -1,5 +1,5 @@
 -- Members after the night: what they are of today where they are anomalous today, and as they were last seen elsewhere.
-CREATE OR REPLACE TEMP TABLE members AS
+CREATE OR REPLACE TEMP TABLE unmarked_members AS
 WITH changed AS (
     SELECT
         members_before.*,
@@ -38,6 +38,8 @@ SELECT
     CASE WHEN is_seen THEN now.source_metric ELSE source_metric END AS source_metric,
     CASE WHEN is_seen THEN now.metric ELSE metric END AS metric,
     CASE WHEN is_seen THEN now.ci_id ELSE ci_id END AS ci_id,
+    CASE WHEN is_seen THEN to_json(now.application_ids)::VARCHAR ELSE application_ids END AS application_ids,
+    CASE WHEN is_seen THEN now.responsible ELSE responsible END AS responsible,
     CASE WHEN is_seen THEN now.owner_id ELSE owner_id END AS owner_id,
     CASE WHEN is_seen THEN to_json(now.policy_ids)::VARCHAR ELSE policy_ids END AS policy_ids
 FROM seen
@@ -55,13 +57,15 @@ SELECT
     today.anomaly_type,
     severity,
     tier,
-    system,
+    today.system,
     dataset,
     subject_kind,
     subject_key,
     source_metric,
     metric,
     ci_id,
+    to_json(application_ids)::VARCHAR AS application_ids,
+    today.responsible,
     owner_id,
     to_json(policy_ids)::VARCHAR AS policy_ids
 FROM arriving

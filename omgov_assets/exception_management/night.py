@@ -6,9 +6,9 @@ event is legal (``lifecycle``), what people do (``acts``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.exception_management.deadlines import due_day, escalation_day
+from omgov_assets.exception_management.case_night import CaseNight
 from omgov_assets.exception_management.events import (
     CASE_EVENTS,
     case_events_of,
@@ -25,7 +25,7 @@ from omgov_assets.exception_management.events import (
     log_night,
     payload_text,
 )
-from omgov_assets.exception_management.lifecycle import NIGHT, Case, Event, after, begun_by
+from omgov_assets.exception_management.lifecycle import Case
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.exception_management.state import (
     CASES,
@@ -37,6 +37,7 @@ from omgov_assets.exception_management.state import (
     write_cases,
     write_members,
 )
+from omgov_assets.exception_management.waivers import Waiver, mark_members, waivers_in_force
 from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import SYSTEM, create_ci_dimensions, register_cmdb
@@ -46,29 +47,21 @@ from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSE
 from omgov_assets.quality_analysis.root_causes.reading import register_explained
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
-_ROUTING_SQL, _HELD_SQL, _MEMBER_CHANGES_SQL, _ARRIVING_SQL, _MEMBERS_AFTER_SQL = (
+_ROUTING_SQL, _HELD_SQL, _MEMBER_CHANGES_SQL, _ARRIVING_SQL, _OPENED_SQL, _MEMBERS_AFTER_SQL = (
     read_sql(Path(__file__).with_name(f"{name}.sql"))
-    for name in ("routing", "held", "member_changes", "arriving", "members_after")
+    for name in ("routing", "held", "member_changes", "arriving", "opened", "members_after")
 )
 _GONE_SQL = """
 SELECT * REPLACE (policy_ids::JSON::VARCHAR[] AS policy_ids)
 FROM members_before
 WHERE state = 'open'
 """
-_NEW_CASES_SQL = """
-SELECT DISTINCT ON (arriving.case_id)
-    arriving.case_id, arriving.cause_id, root_causes.conditions AS cause, arriving.anomaly_type,
-    arriving.responsible AS found_for, arriving.responsible_kind, arriving.responsible
-FROM arriving
-LEFT JOIN root_causes USING (cause_id)
-WHERE is_of_new_case
-ORDER BY arriving.case_id, arriving.responsible_kind
-"""
 _CHANGES_SQL = """
 SELECT case_id, kind, count(*) AS members
 FROM (SELECT case_id, kind FROM member_changes UNION ALL SELECT case_id, 'member_added' FROM arriving)
 GROUP BY ALL
 """
+# Who has most of the open members that were seen: an owner who is no longer active, or anybody else (null).
 _INACTIVE_SQL = """
 SELECT case_id, inactive_owner_id
 FROM (
@@ -138,13 +131,13 @@ def _update(lake: Lake, day: date, rules: CaseRules) -> tuple[dict[str, Any], in
         con.execute(_MEMBER_CHANGES_SQL, {"day": day, "reopening_days": rules.exceptions.reopening_days})
         con.execute(_ARRIVING_SQL, {"day": day})
         con.execute(_MEMBERS_AFTER_SQL, {"day": day})
-        _expect_events(con, day, before, rules)
+        waivers = mark_members(con, waivers_in_force(lake, con, day))
+        _expect_events(con, day, before, waivers, rules)
         log = log_night(lake, con, day, day_bounds(day, rules.zone)[1])
         cases = dict(before)
         without_effect = go_through(con, cases, case_events_of(con, "day = $day", {"day": day}))
-        inactive = {case_id: owner for case_id, owner in con.execute(_INACTIVE_SQL).fetchall() if owner is not None}
         write_members(lake, con, day)
-        version = write_cases(lake, con, day, cases, rules, versions, inactive)
+        version = write_cases(lake, con, day, cases, rules, versions)
         (open_members,) = one_row(con, "SELECT count(*) FROM members WHERE state = 'open'")
     summary = {
         "day": day,
@@ -172,7 +165,7 @@ def _register_before(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rule
             "status": case.status,
             "cause_id": case.cause_id,
             "anomaly_type": case.anomaly_type,
-            "found_for": case.found_for,
+            "scope": case.scope,
             "opened_day": case.opened_day,
             "is_split": case.split_from is not None,
         }
@@ -200,7 +193,8 @@ def _register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rules: 
     versions[CHECK_RESULTS] = lake.register(con, "check_results", CHECK_RESULTS, day)
     engineers = {"system": list(rules.data_engineers), "email": list(rules.data_engineers.values())}
     con.register("engineers", pa.table(engineers, schema=pa.schema([("system", pa.string()), ("email", pa.string())])))
-    con.execute(_ROUTING_SQL, {"office": rules.exceptions.governance_office})
+    routing = {"office": rules.exceptions.governance_office, "unexplained_by": rules.exceptions.unexplained_by}
+    con.execute(_ROUTING_SQL, routing)
     versions.update(register_inventory(lake, con, day, tuple(rules.data_engineers)))
     create_view(con, "previous_anomalies", _GONE_SQL)
     days = con.execute("SELECT DISTINCT last_seen_day FROM members_before WHERE state = 'open' ORDER BY 1").fetchall()
@@ -214,7 +208,13 @@ def _register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rules: 
     return {table: version for table, version in versions.items() if version is not None and lake.has_day(table, day)}
 
 
-def _expect_events(con: duckdb.DuckDBPyConnection, day: date, before: Mapping[str, Case], rules: CaseRules) -> None:
+def _expect_events(
+    con: duckdb.DuckDBPyConnection,
+    day: date,
+    before: Mapping[str, Case],
+    waivers: Mapping[str, Waiver],
+    rules: CaseRules,
+) -> None:
     """Fill the table ``expected_events`` with all that the night says."""
     create_expected_events(con)
     con.execute(
@@ -225,72 +225,30 @@ def _expect_events(con: duckdb.DuckDBPyConnection, day: date, before: Mapping[st
     changes: dict[str, dict[str, int]] = {}
     for case_id, kind, members in con.execute(_CHANGES_SQL).fetchall():
         changes.setdefault(case_id, {})[kind.removeprefix("member_")] = members
-    beginnings = {row.pop("case_id"): row for row in con.sql(_NEW_CASES_SQL).to_arrow_table().to_pylist()}
-    rows = [
-        {"case_id": event.case_id, "anomaly_id": None, "kind": event.kind, "payload": payload_text(event.payload)}
-        for case_id in sorted({*before, *beginnings})
-        for event in _night_of(
-            before.get(case_id),
-            beginnings.get(case_id),
+    opened = con.sql(_OPENED_SQL, params={"office": rules.exceptions.governance_office})
+    beginnings = {row.pop("case_id"): row for row in opened.to_arrow_table().to_pylist()}
+    inactive = dict(con.execute(_INACTIVE_SQL).fetchall())
+    nights = (
+        CaseNight(
             case_id,
-            counts.get(case_id, NO_MEMBERS),
-            changes.get(case_id, {}),
             day,
             rules,
+            counts.get(case_id, NO_MEMBERS),
+            changes.get(case_id, {}),
+            waivers.get(case_id),
+            case_id in inactive,
+            inactive.get(case_id),
         )
+        for case_id in sorted({*before, *beginnings})
+    )
+    rows = [
+        {"case_id": event.case_id, "anomaly_id": None, "kind": event.kind, "payload": payload_text(event.payload)}
+        for night in nights
+        for event in night.events(before.get(night.case_id), beginnings.get(night.case_id))
     ]
     con.register("rows of events", pa.Table.from_pylist(rows, _EXPECTED))
     con.execute('INSERT INTO expected_events FROM "rows of events"')
     con.unregister("rows of events")
-
-
-def _night_of(
-    case: Case | None,
-    beginning: Mapping[str, Any] | None,
-    case_id: str,
-    counted: Mapping[str, Any],
-    changes: Mapping[str, int],
-    day: date,
-    rules: CaseRules,
-) -> Iterator[Event]:
-    """What the night says of one case, each event on what the one before has made of it."""
-
-    def said(kind: str, **payload: Any) -> Event:
-        return Event(day, "", 0, case_id, kind, datetime.min, NIGHT, payload)
-
-    if case is None:
-        opened = said("opened", **(beginning or {}))
-        yield opened
-        case = begun_by(opened)
-    elif changes:
-        if case.status == "closed":
-            yield (reopened := said("reopened"))
-            case = after(case, reopened)
-        yield said("updated", **changes)
-    if not case.is_worked_on:
-        return
-    if counted["open_members"] == 0:
-        yield said("closed")
-        return
-    if case.status == "waived" and case.waived_until is not None and day > case.waived_until:
-        yield (ended := said("waiver_ended"))
-        case = after(case, ended)
-    if _is_refuted(case, counted, day, rules):
-        yield (refuted := said("claim_refuted"))
-        case = after(case, refuted)
-    if case.status != "waived":
-        due = due_day(case.due_from_day, counted["severity"], counted["tier"], rules)
-        if day > due and not case.is_overdue:
-            yield said("overdue", due=due.isoformat())
-        if day > escalation_day(due, rules) and not case.is_escalated:
-            yield said("escalated", to=rules.exceptions.governance_office)
-
-
-def _is_refuted(case: Case, counted: Mapping[str, Any], day: date, rules: CaseRules) -> bool:
-    """Whether a fix was claimed, and members are anomalous on a day that it should have been in force."""
-    if case.claimed_day is None or (day - case.claimed_day).days <= rules.exceptions.claim_grace_days:
-        return False
-    return bool(counted["open_members"] > counted["unverified_members"])
 
 
 _CASES_BEFORE = pa.schema(
@@ -299,7 +257,7 @@ _CASES_BEFORE = pa.schema(
         ("status", pa.string()),
         ("cause_id", pa.string()),
         ("anomaly_type", pa.string()),
-        ("found_for", pa.string()),
+        ("scope", pa.string()),
         ("opened_day", pa.date32()),
         ("is_split", pa.bool_()),
     ]

@@ -58,7 +58,10 @@ ordered AS (
     SELECT
         *,
         list_position(
-            ['retracted', 'opened', 'reopened', 'updated', 'waiver_ended', 'claim_refuted', 'closed', 'overdue', 'escalated'],
+            [
+                'retracted', 'opened', 'reopened', 'updated', 'waiver_ended', 'owner_inactive', 'owner_active', 'waived',
+                'claim_refuted', 'closed', 'overdue', 'escalated'
+            ],
             kind
         ) AS turn
     FROM changes

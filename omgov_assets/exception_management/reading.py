@@ -1,10 +1,11 @@
-"""Reading cases: those of a day by filters, one with its history and members.
+"""Reading cases: those of a day by filters, one with its history and members; standing waivers.
 
 Does not belong here: changing them (``acts``), files for the source side (``export``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from omgov_assets.exception_management.acts import UnknownCaseError
 from omgov_assets.exception_management.events import CASE_EVENTS, register_log
 from omgov_assets.exception_management.lifecycle import legal_commands
 from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
+from omgov_assets.exception_management.waivers import CONDITIONS, known_waivers
 
 _CASE_LIST_SQL = read_sql(Path(__file__).with_name("case_list.sql"))
 
@@ -30,12 +32,14 @@ class CaseFilter:
         case_ids: identifiers, or their beginnings where only one case has it.
         statuses: statuses; without any, all but closed and merged.
         severities: severities.
-        responsible: support group or e-mail address.
+        responsible: who answers for the case, a support group or an e-mail address.
+        group: support group (or e-mail address) that answers for an open member.
         owner_id: active owner, or person it is assigned to.
         anomaly_type: anomaly type.
         cause_id: root cause by which it was opened.
         system: business system of a member.
         ci_id: CI of an open member.
+        application_id: application that hangs on the CI of an open member.
         policy_id: policy of an open member.
         is_overdue: whether it is overdue.
     """
@@ -44,11 +48,13 @@ class CaseFilter:
     statuses: Sequence[str] = ()
     severities: Sequence[str] = ()
     responsible: str | None = None
+    group: str | None = None
     owner_id: str | None = None
     anomaly_type: str | None = None
     cause_id: str | None = None
     system: str | None = None
     ci_id: str | None = None
+    application_id: str | None = None
     policy_id: str | None = None
     is_overdue: bool | None = None
 
@@ -72,11 +78,13 @@ def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]
             "statuses": list(wanted.statuses),
             "severities": list(wanted.severities),
             "responsible": wanted.responsible,
+            "group": wanted.group,
             "owner_id": wanted.owner_id,
             "anomaly_type": wanted.anomaly_type,
             "cause_id": wanted.cause_id,
             "system": wanted.system,
             "ci_id": wanted.ci_id,
+            "application_id": wanted.application_id,
             "policy_id": wanted.policy_id,
             "is_overdue": wanted.is_overdue,
         }
@@ -131,6 +139,33 @@ def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
     return whole
 
 
+def list_waivers(lake: Lake, day: date, every: bool = False) -> list[dict[str, Any]]:
+    """Standing waivers as they are after the night of a day, those that end first first.
+
+    Returns:
+        One dictionary per waiver: waiver_id, what it is for (ci_id, application_id, support_group_id, policy_id; None
+        where that does not matter), until, state (standing, or over: its last day has passed, or it was ended), members
+        (open ones that are under it), reason, granted_by, granted_day, ended_day, ended_by.
+    """
+    with lake.connect() as con:
+        waivers = known_waivers(lake, con)
+        lake.register(con, "members", CASE_MEMBERS, day)
+        members = dict(
+            con.execute(
+                "SELECT waiver_id, count(*) FROM members WHERE state = 'open' AND waiver_id IS NOT NULL GROUP BY 1"
+            ).fetchall()
+        )
+    rows = []
+    for waiver in waivers:
+        stands = waiver.until > day and waiver.ended_day is None
+        if stands or every:
+            said = dataclasses.asdict(waiver)
+            state = {"state": "standing" if stands else "over", "members": members.get(waiver.waiver_id, 0)}
+            first = ("waiver_id", *CONDITIONS, "until")
+            rows.append({name: said.pop(name) for name in first} | state | said)
+    return rows
+
+
 def _identified(given: str, known: Sequence[str], day: date | None) -> str:
     matching = [case_id for case_id in known if case_id.startswith(given)] if given else []
     if given in known:
@@ -143,4 +178,4 @@ def _identified(given: str, known: Sequence[str], day: date | None) -> str:
     raise UnknownCaseError(f"{given!r} begins {len(matching)} cases: {', '.join(matching[:3])}; give more of it")
 
 
-__all__ = ["CASE_EVENTS", "CaseFilter", "list_cases", "show_case"]
+__all__ = ["CASE_EVENTS", "CaseFilter", "list_cases", "list_waivers", "show_case"]

@@ -54,6 +54,7 @@ SELECT
     source_metric,
     metric,
     ci_id,
+    coalesce(application_ids, []::VARCHAR[]) AS application_ids,
     policy_ids,
     CASE WHEN owner_is_active THEN owner_id END AS owner_id,
     CASE WHEN NOT owner_is_active THEN owner_id END AS inactive_owner_id,
@@ -63,5 +64,10 @@ SELECT
         WHEN engineer <> '' THEN 'data_engineer'
         ELSE 'governance_office'
     END AS responsible_kind,
-    coalesce(own_group, application_group, nullif(engineer, ''), $office) AS responsible
+    coalesce(own_group, application_group, nullif(engineer, ''), $office) AS responsible,
+    CASE
+        WHEN cause_id IS NOT NULL THEN NULL
+        WHEN $unexplained_by = 'responsible' THEN coalesce(own_group, application_group, nullif(engineer, ''), $office)
+        ELSE system
+    END AS scope
 FROM routed

@@ -150,7 +150,6 @@ def write_cases(
     cases: Mapping[str, Case],
     rules: CaseRules,
     data_versions: Mapping[str, int],
-    inactive_owners: Mapping[str, str],
 ) -> int:
     """Write the day's partition of ``exceptions/cases``, counted from the table ``members``; returns its Delta version.
 
@@ -161,7 +160,6 @@ def write_cases(
         cases: cases by identifier.
         rules: by when they are due.
         data_versions: tables and versions that they come from.
-        inactive_owners: case to the owner who is no longer active, where that holds for most of its members.
     """
     counts = counts_by_case(con)
     rows = []
@@ -174,7 +172,6 @@ def write_cases(
             | {
                 "day": day,
                 "due_day": due,
-                "inactive_owner_id": inactive_owners.get(case_id),
                 "rules_hash": rules.content_hash,
                 "data_versions": json.dumps(data_versions, sort_keys=True, separators=(",", ":")),
             }
@@ -191,6 +188,7 @@ NO_MEMBERS: dict[str, Any] = {
     "members": 0,
     "open_members": 0,
     "unverified_members": 0,
+    "waived_members": 0,
     "resolved_members": 0,
     "withdrawn_members": 0,
     "new_members": 0,

@@ -33,6 +33,8 @@ class ExceptionRules(BaseModel):
         escalation_business_days: business days from due to escalated.
         longest_waiver_days: a waiver lasts so many days at most.
         waiver_warning_days: so many days before its end a waiver is listed.
+        unexplained_by: what anomalies of one type are one case by, where no root cause explains them: their business
+            system, or who is responsible for them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,7 @@ class ExceptionRules(BaseModel):
     escalation_business_days: int = Field(default=3, ge=0, le=_LONGEST_DUE_DAYS)
     longest_waiver_days: int = Field(default=180, ge=1, le=3660)
     waiver_warning_days: int = Field(default=7, ge=0, le=366)
+    unexplained_by: Literal["business_system", "responsible"] = "business_system"
 
     @field_validator("governance_office")
     @classmethod

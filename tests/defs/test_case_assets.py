@@ -44,6 +44,6 @@ def test_a_night_makes_cases_once_and_says_which_need_somebody(firm: SmallFirm) 
     verdicts = {
         e.check_name: e.passed for e in result.get_asset_check_evaluations() if e.asset_key.path[0] == "exceptions"
     }
-    assert verdicts == {"overdue": True, "unrouted": True, "waiver_expiring": True}
+    assert verdicts == {"overdue": True, "unrouted": True, "owner_inactive": True, "waiver_expiring": True}
     again = metadata_of(govern(INVENTORY))
     assert (again["events_added"], again["open_cases"]) == (0, 1)

@@ -101,7 +101,7 @@ def test_an_illegal_act_names_the_legal_ones_and_does_nothing(nights: Nights) ->
     acts.claim_fix(nights.rooms.lake, CASE_RULES, seen(nights), LI, "")
     before = nights.log()
     with pytest.raises(
-        IllegalActError, match=r"is fix claimed: ack is not possible; possible are assign --group, .*waive"
+        IllegalActError, match=r"is fix claimed: ack is not possible; possible are assign --to, , .*waive"
     ):
         acts.acknowledge(nights.rooms.lake, CASE_RULES, seen(nights), WANG)
     nights.govern(DAYS[1], Wrong({}))
@@ -245,7 +245,7 @@ def test_a_filter_previews_and_acts_only_when_told(nights: Nights, desk: Desk) -
     assert only(nights)["status"] == "acknowledged"
     refused = desk.run("ack", "--type", "flat_line", "--as", "li", "--yes")
     assert refused.exit_code == 2
-    assert "ack is not possible; possible are assign --group" in refused.stderr
+    assert "ack is not possible; possible are assign --to, " in refused.stderr
     assert "nothing was done" in refused.stderr
 
 
@@ -281,7 +281,7 @@ def test_who_acts_on_what_was_seen_before_is_told(nights: Nights, desk: Desk) ->
 
 def test_what_is_wrong_with_a_command_is_said(nights: Nights, desk: Desk) -> None:
     assert "no case 'zzz'" in desk.run("show", "zzz").stderr
-    assert "say --to PERSON or --group GROUP" in desk.run("assign", "zzz", "--as", "wang").stderr
+    assert "say --to PERSON or --to-group GROUP" in desk.run("assign", "zzz", "--as", "wang").stderr
     assert "name members by" in desk.run("split", "zzz", "--as", "w", "--reason", "r").stderr
     (case_id,) = seen(nights)
     assert "say who acts" in desk.run("ack", case_id, "--as", " ").stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import random
 from datetime import date
 
@@ -23,7 +25,7 @@ def nights(rooms: Rooms) -> Nights:
     return Nights(rooms, INSTANCES, TYPES)
 
 
-def test_anomalies_of_one_cause_type_and_group_are_one_case_with_members(nights: Nights) -> None:
+def test_anomalies_of_one_cause_and_type_are_one_case_with_members(nights: Nights) -> None:
     wrong = Wrong({name: FLAT for name in INSTANCES[:5]}, causes={"flat_line": "R3"})
     summary = nights.govern(DAYS[0], wrong)
     (case,) = nights.cases()
@@ -38,11 +40,37 @@ def test_anomalies_of_one_cause_type_and_group_are_one_case_with_members(nights:
     assert_invariants(nights)
 
 
-def test_other_types_causes_and_groups_are_cases_of_their_own(nights: Nights) -> None:
-    fields = {"i01": {"ci_id": "HOST-2"}}
-    nights.govern(DAYS[0], Wrong({"i00": {"flat_line", "wrong_unit"}, "i01": FLAT}, causes={}, fields=fields))
-    found = {(case["anomaly_type"], case["responsible"]) for case in nights.cases()}
-    assert found == {("flat_line", "SG-1"), ("wrong_unit", "SG-1"), ("flat_line", "SG-2")}
+BY_GROUP = dataclasses.replace(
+    CASE_RULES, exceptions=CASE_RULES.exceptions.model_copy(update={"unexplained_by": "responsible"})
+)
+TWO_GROUPS = {"i01": {"ci_id": "HOST-2"}}
+
+
+def test_what_no_cause_explains_is_a_case_by_type_and_business_system_or_by_type_and_group(nights: Nights) -> None:
+    wrong = Wrong({"i00": {"flat_line", "wrong_unit"}, "i01": FLAT}, fields=TWO_GROUPS)
+    nights.govern(DAYS[0], wrong)
+    found = {(case["anomaly_type"], case["scope"], case["responsible"]) for case in nights.cases()}
+    # Nobody answers for more than half of the flat lines: the system's data engineer does.
+    assert found == {("flat_line", "securities", "engineer@example.com"), ("wrong_unit", "securities", "SG-1")}
+    nights.rules = BY_GROUP
+    nights.govern(DAYS[0], wrong)
+    assert {(case["anomaly_type"], case["responsible"]) for case in nights.cases()} == {
+        ("flat_line", "SG-1"), ("wrong_unit", "SG-1"), ("flat_line", "SG-2"),
+    }  # fmt: skip
+
+
+def test_a_cause_of_many_groups_is_one_case_led_by_who_answers_for_most_of_it(nights: Nights) -> None:
+    three = {name: FLAT for name in INSTANCES[:3]}
+    nights.govern(DAYS[0], Wrong(three, causes={"flat_line": "R3"}, fields=TWO_GROUPS))
+    (case,) = nights.cases()
+    assert (case["responsible_kind"], case["responsible"], case["scope"]) == ("support_group", "SG-1", None)
+    assert {row["subject_key"]: row["responsible"] for row in nights.members()} == {
+        "i00": "SG-1", "i01": "SG-2", "i02": "SG-1",
+    }  # fmt: skip
+    # Who leads stays the same, whoever has most of it later.
+    fields = {name: {"ci_id": "HOST-2"} for name in INSTANCES[1:9]}
+    nights.govern(DAYS[1], Wrong({name: FLAT for name in INSTANCES[:9]}, causes={"flat_line": "R3"}, fields=fields))
+    assert [case["responsible"] for case in nights.cases()] == ["SG-1"]
 
 
 def test_a_case_is_closed_only_by_members_that_were_judged_again(nights: Nights) -> None:
@@ -260,6 +288,7 @@ def test_what_no_group_maintains_goes_to_the_application_then_the_data_engineer_
         "i02": {"ci_id": "NET-1"},
         "i03": {"ci_id": "NET-1", "system": "asset_management"},
     }
+    nights.rules = BY_GROUP
     nights.govern(DAYS[0], Wrong({name: FLAT for name in fields}, fields=fields))
     assert {(case["responsible_kind"], case["responsible"]) for case in nights.cases()} == {
         ("support_group", "SG-1"),
@@ -268,14 +297,25 @@ def test_what_no_group_maintains_goes_to_the_application_then_the_data_engineer_
     }
 
 
-def test_an_inactive_owner_gets_no_case(nights: Nights) -> None:
-    wrong = Wrong({"i00": FLAT})
-    nights.write(DAYS[0], wrong)
-    owners = nights.rooms.rows("cmdb/owners", DAYS[0])
-    nights.rooms.write("cmdb/owners", DAYS[0], [row | {"active": row["owner_id"] != "OWN-1"} for row in owners])
-    update_cases(nights.rooms.lake, DAYS[0], CASE_RULES)
-    (case,) = nights.cases()
-    assert (case["owner_id"], case["inactive_owner_id"], case["responsible"]) == (None, "OWN-1", "SG-1")
+def test_a_case_is_escalated_past_an_owner_who_has_left_and_back_when_there_is_another(nights: Nights) -> None:
+    wrong = Wrong({"i00": FLAT, "i01": FLAT})
+    active = {DAYS[0]: True, DAYS[1]: False, DAYS[2]: False, DAYS[3]: True}
+    for day, is_active in active.items():
+        # Not judged on the third day: nothing is known of whose it is.
+        nights.write(day, Wrong({}, unjudged=FLAT) if day == DAYS[2] else wrong)
+        owners = nights.rooms.rows("cmdb/owners", day)
+        nights.rooms.write("cmdb/owners", day, [row | {"active": is_active} for row in owners])
+        update_cases(nights.rooms.lake, day, CASE_RULES)
+    told = {day: (case["owner_id"], case["inactive_owner_id"]) for day in active for case in nights.cases(day)}
+    assert told == {
+        DAYS[0]: ("OWN-1", None), DAYS[1]: (None, "OWN-1"), DAYS[2]: (None, "OWN-1"), DAYS[3]: ("OWN-1", None),
+    }  # fmt: skip
+    events = [(row["day"], row["kind"], json.loads(row["payload"])) for row in nights.log() if "owner" in row["kind"]]
+    assert events == [
+        (DAYS[1], "owner_inactive", {"owner": "OWN-1", "to": "SG-1"}),
+        (DAYS[3], "owner_active", {}),
+    ]
+    assert_invariants(nights)
 
 
 def test_a_night_without_cmdb_goes_by_the_last_one(nights: Nights) -> None:

@@ -101,7 +101,7 @@ def test_an_illegal_act_names_the_legal_ones_and_does_nothing(nights: Nights) ->
     acts.claim_fix(nights.rooms.lake, CASE_RULES, seen(nights), LI, "")
     before = nights.log()
     with pytest.raises(
-        IllegalActError, match=r"is fix claimed: ack is not possible; possible are assign --to, , .*waive"
+        IllegalActError, match=r"is fix claimed: ack is not possible; possible are assign --to-group, .*waive"
     ):
         acts.acknowledge(nights.rooms.lake, CASE_RULES, seen(nights), WANG)
     nights.govern(DAYS[1], Wrong({}))
@@ -245,7 +245,7 @@ def test_a_filter_previews_and_acts_only_when_told(nights: Nights, desk: Desk) -
     assert only(nights)["status"] == "acknowledged"
     refused = desk.run("ack", "--type", "flat_line", "--as", "li", "--yes")
     assert refused.exit_code == 2
-    assert "ack is not possible; possible are assign --to, " in refused.stderr
+    assert "ack is not possible; possible are assign --to, assign --to-group" in refused.stderr
     assert "nothing was done" in refused.stderr
 
 

@@ -47,7 +47,7 @@ def main() -> None:
     """Time every step twice: with no history, and with thirty days of it."""
     with tempfile.TemporaryDirectory(prefix="omgov-bench-") as folder:
         home = Path(folder) / "home"
-        _prepare(home)
+        prepare_home(home)
         governance = load_governance(PROJECT)
         lake = Lake(home / "lake", PROJECT / "governance" / "standard" / "data_contracts")
         rules, edition = AnalysisRules.of(governance), Edition.of(governance)
@@ -79,7 +79,8 @@ def main() -> None:
         print(json.dumps({"stage": "all of a night", "seconds": totals[0], f"with_{HISTORY}_days": totals[1]}))
 
 
-def _prepare(home: Path) -> None:
+def prepare_home(home: Path) -> None:
+    """A home with one governed night: the lake of HOME_TO_ANALYSE, else a fresh sample firm's."""
     given = os.environ.get("HOME_TO_ANALYSE")
     if given:
         shutil.copytree(Path(given) / "lake", home / "lake")
@@ -101,23 +102,26 @@ def _prepare(home: Path) -> None:
 
 def _copy_history(lake: Lake) -> None:
     """Each table's day, once for each of the days before."""
+    for table in (VIOLATIONS, CHECK_RESULTS, ANOMALIES, STATISTICS, RANKINGS, SCORECARDS):
+        for number in range(1, HISTORY + 1):
+            copy_day(lake, table, DAY - timedelta(days=number))
+
+
+def copy_day(lake: Lake, table: str, day: date, which: str = "true") -> None:
+    """Write a table's rows of ``DAY`` that meet a condition as those of another day."""
+    columns = ", ".join(lake.schema(table).names)
     with lake.connect() as con:
-        for table in (VIOLATIONS, CHECK_RESULTS, ANOMALIES, STATISTICS, RANKINGS, SCORECARDS):
-            lake.register(con, "copied", table, DAY)
-            columns = ", ".join(lake.schema(table).names)
-            slices = [("", {})]
-            if "system" in lake.schema(table).partition_by:
-                slices = [(s, {"system": s}) for (s,) in con.execute("SELECT DISTINCT system FROM copied").fetchall()]
-            for number in range(1, HISTORY + 1):
-                for system, where in slices:
-                    rows = con.sql(
-                        f"SELECT {columns} FROM (SELECT * REPLACE ($day::DATE AS day) FROM copied "
-                        "WHERE $system = '' OR system = $system)"
-                        if where
-                        else f"SELECT {columns} FROM (SELECT * REPLACE ($day::DATE AS day) FROM copied)",
-                        params={"day": DAY - timedelta(days=number)} | ({"system": system} if where else {}),
-                    )
-                    lake.replace(table, DAY - timedelta(days=number), rows, where or None)
+        lake.register(con, "copied", table, DAY)
+        systems: list[str | None] = [None]
+        if "system" in lake.schema(table).partition_by:
+            systems = [system for (system,) in con.execute("SELECT DISTINCT system FROM copied ORDER BY 1").fetchall()]
+        for system in systems:
+            rows = con.sql(
+                f"SELECT {columns} FROM (SELECT * REPLACE ($day::DATE AS day) FROM copied WHERE ({which})"
+                + (" AND system = $system)" if system else ")"),
+                params={"day": day} | ({"system": system} if system else {}),
+            )
+            lake.replace(table, day, rows, {"system": system} if system else None)
 
 
 def _by_hand(lake: Lake) -> None:

@@ -31,11 +31,14 @@ cases_app = typer.Typer(
 )
 
 _SHOWN = (
-    "case_id", "status", "severity", "tier", "anomaly_type", "cause", "responsible", "owner_id", "assigned_to",
-    "open_members", "unverified_members", "opened_day", "due_day", "is_overdue", "waived_until",
+    "case_id", "status", "severity", "anomaly_type", "place", "responsible", "assigned_to", "open_members",
+    "new_members", "opened_day", "due_day", "is_overdue", "waived_until",
 )  # fmt: skip
 _MEMBERS_SHOWN = 20
-_PREVIEWED = ("case_id", "status", "severity", "anomaly_type", "cause", "responsible", "open_members", "due_day")
+_GROUPS_SHOWN = 10
+_FOR_MACHINES = ("last_seq", "scope", "cause")
+_PREVIEWED = ("case_id", "status", "severity", "anomaly_type", "place", "responsible", "open_members", "due_day")
+_LISTED = 30
 
 Who = Annotated[str, typer.Option("--as", metavar="USER", help="Who acts.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it to all that the filters name, not only show them.")]
@@ -52,6 +55,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why, for whoever reads th
 @filtered
 def list_cases(
     wanted: CaseFilter,
+    top: Annotated[int, typer.Option(help="So many at most in a table; 0 for all. Files have all.")] = _LISTED,
     day: Day = None,
     output: Output = Format.TABLE,
     home: Home = None,
@@ -64,9 +68,13 @@ def list_cases(
         rows = reading.list_cases(lake, chosen, wanted)
     except acts.UnknownCaseError as error:
         fail(str(error))
-    if output is Format.TABLE:
-        rows = [{name: row[name] for name in _SHOWN} for row in rows]
-    emit(rows, output, f"Cases, {chosen}", "no case meets the filters")
+    if output is not Format.TABLE:
+        emit(rows, output)
+        return
+    shown = [{name: row[name] for name in _SHOWN} for row in rows[: top or None]]
+    emit(shown, output, f"Cases, {chosen}", "no case meets the filters")
+    if len(shown) < len(rows):
+        notice(f"{len(rows):,} cases meet the filters, the first {len(shown)} are shown; --top 0 shows all")
 
 
 @cases_app.command("show")
@@ -92,12 +100,18 @@ def show(
         }
         for event in found.pop("history")
     ]
-    members = found.pop("members_by")
+    members, groups = found.pop("members_by"), found.pop("groups")
     if output is not Format.TABLE:
         emit([event | {"case_id": found["case_id"]} for event in history], output)
         return
-    facts = [{"": name, "value": value} for name, value in found.items() if value not in (None, "", [])]
+    facts = [
+        {"": name, "value": value}
+        for name, value in found.items()
+        if value not in (None, "", [], 0, False) and name not in _FOR_MACHINES
+    ]
     emit(facts, output, f"Case {found['case_id']}, {found['day']}")
+    if len(groups) > 1:
+        emit(groups[:_GROUPS_SHOWN], output, f"Who answers for its open members: the first of {len(groups)}")
     emit(history, output, "History")
     emit(members[:_MEMBERS_SHOWN], output, "Members", "no members")
     if len(members) > _MEMBERS_SHOWN:
@@ -375,7 +389,8 @@ class _Desk:
         if not rows:
             fail("no case meets the filters", SOMETHING_REFUSED)
         if not wanted.case_ids and not yes:
-            emit([{name: row[name] for name in _PREVIEWED} for row in rows], Format.TABLE, f"Would {what}")
+            shown = [{name: row[name] for name in _PREVIEWED} for row in rows[:_LISTED]]
+            emit(shown, Format.TABLE, f"Would {what}: the first {len(shown)} of {len(rows)} cases")
             notice(f"{len(rows)} cases, {sum(row['open_members'] for row in rows):,} open members; --yes does it")
             return
         try:

@@ -43,7 +43,7 @@ CHECKS = {
 }
 # Without names of people and addresses: events hold no personal data.
 _COLUMNS = (
-    "case_id", "status", "severity", "tier", "anomaly_type", "cause", "open_members", "opened_day", "due_day",
+    "case_id", "status", "severity", "tier", "anomaly_type", "place", "open_members", "opened_day", "due_day",
     "waived_until", "is_escalated",
 )  # fmt: skip
 

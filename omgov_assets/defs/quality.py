@@ -223,7 +223,10 @@ def _scorecards(governance: Governance) -> dg.AssetsDefinition:
 def _report(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "governance_report"],
-        deps=[dg.AssetKey(["quality", name]) for name in ("scorecards", "root_causes", "anomaly_causes")],
+        deps=[
+            *(dg.AssetKey(["quality", name]) for name in ("scorecards", "root_causes", "anomaly_causes")),
+            *(dg.AssetKey(["exceptions", name]) for name in ("cases", "case_members")),
+        ],
         group_name=GROUP,
         kinds={"html"},
         partitions_def=daily_partitions(),

@@ -1,13 +1,13 @@
--- What the members of each case come to.
+-- What the members of each case come to. A case is an owner's who has more than half of its open members.
 WITH owners_of AS (
     SELECT case_id, owner_id
     FROM (
-        SELECT case_id, owner_id, count(*) AS members
+        SELECT case_id, owner_id, count(*) AS members, sum(count(*)) OVER (PARTITION BY case_id) AS open_members
         FROM members
-        WHERE state = 'open' AND owner_id IS NOT NULL
-        GROUP BY ALL
+        WHERE state = 'open'
+        GROUP BY case_id, owner_id
     )
-    QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY members DESC, owner_id) = 1
+    WHERE owner_id IS NOT NULL AND 2 * members > open_members
 )
 SELECT
     case_id,

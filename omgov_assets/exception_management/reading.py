@@ -63,7 +63,8 @@ def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]
     """Cases of a day that meet a filter: the overdue first, then the worst, then those with most open members.
 
     Returns:
-        One dictionary per case: the columns of ``exceptions/cases`` but day, last_seq, rules_hash and data_versions.
+        One dictionary per case: the columns of ``exceptions/cases`` but day, last_seq, rules_hash and data_versions;
+        place (``place_of``).
 
     Raises:
         UnknownCaseError: a named case is not there, or several begin alike.
@@ -89,7 +90,15 @@ def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]
             "is_overdue": wanted.is_overdue,
         }
         rows: list[dict[str, Any]] = con.sql(_CASE_LIST_SQL, params=values).to_arrow_table().to_pylist()
-    return rows
+    return [row | {"place": place_of(row["cause"], row["scope"])} for row in rows]
+
+
+def place_of(cause: str | None, scope: str | None) -> str:
+    """Where a case's anomalies are: the conditions of its root cause, or whose anomalies without a common cause."""
+    if cause is None:
+        return f"{scope}, no common cause" if scope else "no common cause"
+    conditions = json.loads(cause)
+    return ", ".join(f"{name.replace('_', ' ')} {key}" for name, key in conditions.items() if name != "anomaly_type")
 
 
 def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
@@ -97,8 +106,8 @@ def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
 
     Returns:
         The columns of ``exceptions/cases``; history, a list of day, happened_at, acted_by, kind, payload (dictionary),
-        event_id in the order in which they count; legal_commands; members_by, a list of anomaly_type, system, metric,
-        ci_id, state, members, since.
+        event_id in the order in which they count; legal_commands; groups, a list of responsible, open_members, cis: who
+        answers for its open members; members_by, a list of anomaly_type, system, metric, ci_id, state, members, since.
 
     Raises:
         UnknownCaseError: no day holds it.
@@ -130,11 +139,19 @@ def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
             "ORDER BY state, members DESC, anomaly_type, system, metric, ci_id",
             params={"case": found},
         )
-        groups = members.to_arrow_table().to_pylist()
+        members_by = members.to_arrow_table().to_pylist()
+        groups = con.sql(
+            "SELECT responsible, count(*) AS open_members, count(DISTINCT ci_id) AS cis FROM members "
+            "WHERE case_id = $case AND state = 'open' GROUP BY 1 ORDER BY 2 DESC, 1",
+            params={"case": found},
+        )
+        answering = groups.to_arrow_table().to_pylist()
     whole: dict[str, Any] = case | {
+        "place": place_of(case["cause"], case["scope"]),
         "history": [event | {"payload": json.loads(event["payload"])} for event in events],
         "legal_commands": legal_commands(case["status"]),
-        "members_by": groups,
+        "groups": answering,
+        "members_by": members_by,
     }
     return whole
 

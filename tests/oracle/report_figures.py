@@ -136,6 +136,7 @@ class Day:
             row["since"] = earlier["since"] if earlier else self.day
             row["is_instance"] = name[1] == "metric_instances" and name[3] == "row" and row["ci_id"] is not None
             row["keys"] = self.keys(row)
+            row["anomaly_id"] = hashlib.md5("\x1f".join(name).encode()).hexdigest()[:16]  # noqa: S324
         return found
 
     @cached_property
@@ -429,7 +430,7 @@ class Day:
         cause_of = {row["anomaly_id"]: row["cause_id"] for row in self.rows("quality/anomaly_causes")}
         assert len(cause_of) == len(self.anomalies)
         for name, row in self.anomalies.items():
-            row["cause_id"] = cause_of[hashlib.md5("\x1f".join(name).encode()).hexdigest()[:16]]  # noqa: S324
+            row["cause_id"] = cause_of[row["anomaly_id"]]
             if row["cause_id"] is not None:
                 cause = found[row["cause_id"]]
                 cause["members"].append(row)
@@ -463,6 +464,32 @@ class Day:
             "lift": cause["matching_anomalies"] / cause["expected_anomalies"],
         }[measure]
         return found
+
+    @cached_property
+    def members(self) -> dict[str, list[str]]:
+        """Open members of each case of the day, by anomaly."""
+        found: dict[str, list[str]] = defaultdict(list)
+        for row in self.rows("exceptions/case_members"):
+            if row["state"] == "open":
+                found[row["case_id"]].append(row["anomaly_id"])
+        return found
+
+    def _cases(self, measure: str) -> int:
+        rows = self.rows("exceptions/cases")
+        worked_on = [row for row in rows if row["status"] not in ("closed", "merged")]
+        assert {row["case_id"] for row in worked_on} == set(self.members)
+        if measure == "open":
+            return len(worked_on)
+        if measure in ("overdue", "escalated"):
+            return sum(row[f"is_{measure}"] for row in worked_on)
+        day = {"new": "opened_day", "closed": "closed_day"}.get(measure)
+        if measure == "new":
+            rows = [row for row in rows if row["split_from"] is None]
+        return sum(row[day] == self.day for row in rows) if day else sum(row["status"] == measure for row in rows)
+
+    def _case(self, case_id: str, measure: str) -> int:
+        assert measure == "open_members"
+        return len(self.members[case_id])
 
     def _finding(self, kind: str, system: str, dataset: str, *rest: str) -> float:
         rows = [row for name, row in self.anomalies.items() if name[:3] == (system, dataset, kind)]
@@ -573,6 +600,10 @@ class Day:
         rows = [row for row in rows if row["subject_kind"] in ("row", "expected_instance")]
         return len(rows) if measure == "anomalies" else sum(row["since"] == self.day for row in rows)
 
+    def _anomaly_ids(self, kind: str, key: str) -> set[str]:
+        mine = self._of_key.get((kind, key), [])
+        return {row["anomaly_id"] for row in mine}
+
     def page_figure(self, kind: str, key: str, path: tuple[str, ...]) -> float | None:
         """A figure of the page of a subject by its ID."""
         mine = self._of_key.get((kind, key), [])
@@ -587,10 +618,10 @@ class Day:
             case ("type", anomaly_type, measure):
                 rows = [row for row in mine if row["anomaly_type"] == anomaly_type]
                 return len(rows) if measure == "anomalies" else sum(row["since"] == self.day for row in rows)
-            case ("cause", cause_id):
-                return sum(row["cause_id"] == cause_id for row in mine if self.causes)
-            case ("causes", "unexplained"):
-                return sum(row["cause_id"] is None for row in mine if self.causes)
+            case ("case", case_id):
+                return len(self._anomaly_ids(kind, key) & set(self.members[case_id]))
+            case ("cases",):
+                return sum(bool(self._anomaly_ids(kind, key) & set(members)) for members in self.members.values())
             case ("by", dimension, "keys"):
                 return len(set().union(*(row["keys"][dimension] for row in mine)))
             case ("by", dimension, value):

@@ -17,6 +17,9 @@ causes/MEASURE                             causes: how many root causes there ar
                                            anomalies that are assigned to one
 cause/ID/MEASURE                           of a cause: anomalies assigned to it, coverage (share of all), new, cis,
                                            applications; rate and lift as it was found
+cases/MEASURE                              cases of D that are open, and of them overdue, escalated, waived; those that
+                                           are new, and closed on D
+case/ID/open_members                       open members of a case
 finding/TYPE/SYSTEM/DATASET/MEASURE        anomalies of the type in the dataset: anomalies, new
 finding/…/DIMENSION/KEY/share              share of them that has the key in the dimension
 finding/…/DIMENSION/keys                   keys of the dimension that they have
@@ -50,8 +53,8 @@ subjects/DIMENSION                         what was judged by it
 type/TYPE/MEASURE                          its anomalies of a type: anomalies, new
 by/DIMENSION/KEY                           its anomalies that have a key in another dimension
 by/DIMENSION/keys                          keys of that dimension that they have
-cause/ID                                   its anomalies that are assigned to a cause
-causes/unexplained                         those that no cause explains
+case/ID                                    its anomalies that are open members of a case
+cases                                      how many cases it has anomalies in
 shown, all                                 single anomalies that the page lists, and all that there are
 =========================================  ============================================================================
 

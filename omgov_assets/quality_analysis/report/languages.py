@@ -60,6 +60,18 @@ TERMS: dict[str, str] = {
         "not_delivered",
         "repeated",
         "superseded",
+        # Statuses of cases, and who answers for them.
+        "open",
+        "acknowledged",
+        "in_progress",
+        "fix_claimed",
+        "reopened",
+        "reassigned",
+        "waived",
+        "application_group",
+        "data_engineer",
+        "governance_office",
+        "assigned",
     )
 }
 MODEL_FAULT = "model: %(fault)s"

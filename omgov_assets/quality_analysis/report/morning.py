@@ -13,12 +13,13 @@ from typing import Any, get_args
 
 import duckdb
 
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.model_management.score_rules import QualityDimension, ScoreRules
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
+from omgov_assets.quality_analysis.report.cases import CASE_MEMBERS, CASES, read_cases
 from omgov_assets.quality_analysis.report.queries import rows_of, rows_of_query
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of, names_of, register_explained
@@ -29,6 +30,7 @@ from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
 LEDGER = "admission/ledger"
 
 CAUSES_SHOWN = 10
+CASES_SHOWN = 10
 PEOPLE_SHOWN = 3
 CRITICAL_FINDINGS = 10
 OTHER_FINDINGS = 6
@@ -70,6 +72,8 @@ class Morning:
     card: dict[str, Any] | None
     standing_since: date | None
     causes: list[dict[str, Any]]
+    case_counts: dict[str, int]
+    cases: list[dict[str, Any]]
     findings: list[dict[str, Any]]
     systems: list[dict[str, Any]]
     lowest: dict[str, list[dict[str, Any]]]
@@ -136,6 +140,7 @@ def read_morning(lake: Lake, day: date, scores: ScoreRules | None = None) -> Mor
 def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning:
     """Read what the page shows, from the views of ``register_day``."""
     yesterday = day - timedelta(days=1)
+    case_counts, cases = read_cases(con, CASES_SHOWN)
     deliveries = rows_of(con, "deliveries", {"not_delivered": NOT_DELIVERED})
     for delivery in deliveries:
         delivery["quarantine_reasons"] = json.loads(delivery["quarantine_reasons"] or "{}")
@@ -148,6 +153,8 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
         ),
         standing_since=rows_of_query(con, "SELECT min(first_seen_day) AS since FROM anomalies")[0]["since"],
         causes=_causes(con),
+        case_counts=case_counts,
+        cases=cases,
         findings=[
             _placed(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
         ],
@@ -172,8 +179,8 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
 
 def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_days: int) -> None:
     """Make the day's tables readable as views (statistics, rankings, scorecards, root_causes, anomalies with their
-    causes, check_results, ledger), the scorecards of so many days as ``HISTORY`` and their causes as ``cause_history``;
-    create the temporary table ``labels``.
+    causes, check_results, ledger, cases, case_members: the open ones), the scorecards of so many days as ``HISTORY``
+    and their causes as ``cause_history``; create the temporary table ``labels``.
 
     Raises:
         NotRankedError: the day was never analysed.
@@ -187,8 +194,11 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_da
         ("root_causes", ROOT_CAUSES),
         ("check_results", CHECK_RESULTS),
         ("ledger", LEDGER),
+        ("cases", CASES),
+        ("all_members", CASE_MEMBERS),
     ):
         lake.register(con, view, table, day)
+    create_view(con, "case_members", "SELECT * FROM all_members WHERE state = 'open'")
     register_explained(lake, con, day)
     register_history(lake, con, HISTORY, SCORECARDS, day, trend_days)
     register_history(lake, con, "cause_history", ROOT_CAUSES, day, trend_days)

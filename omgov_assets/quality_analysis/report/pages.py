@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import duckdb
 
+from omgov_assets.quality_analysis.report.cases import read_cases_of_pages
 from omgov_assets.quality_analysis.report.queries import rows_of
 
 PageKind = Literal["system", "site", "support_group", "owner"]
@@ -28,7 +29,7 @@ KINDS: dict[PageKind, tuple[str, str, tuple[str, ...]]] = {
 MOST_PAGES = 1_000
 TOP_VALUES = 6
 TOP_SUBJECTS = 12
-TOP_CAUSES = 6
+TOP_CASES = 8
 
 _LONGEST_NAME = 100
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -44,7 +45,7 @@ class Page:
     types: list[dict[str, Any]] = field(default_factory=list)
     breakdowns: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     subjects: list[dict[str, Any]] = field(default_factory=list)
-    causes: list[dict[str, Any]] = field(default_factory=list)
+    cases: list[dict[str, Any]] = field(default_factory=list)
     trend: list[float] = field(default_factory=list)
 
     @property
@@ -93,8 +94,8 @@ def read_pages(con: duckdb.DuckDBPyConnection, kind: PageKind) -> PagesOfKind:
         pages[row["key"]].breakdowns.setdefault(row["dimension"], []).append(row)
     for row in rows_of(con, "page_subjects", {"top": TOP_SUBJECTS}):
         pages[row["key"]].subjects.append(row)
-    for row in rows_of(con, "page_causes", {"top": TOP_CAUSES}):
-        pages[row["key"]].causes.append(row)
+    for row in read_cases_of_pages(con, TOP_CASES):
+        pages[row["key"]].cases.append(row)
     for row in rows_of(con, "page_trends", {"kind": kind}):
         pages[row["key"]].trend.extend(row["scores"])
     return PagesOfKind(kind, list(pages.values()), keys[0]["keys"] if keys else 0)

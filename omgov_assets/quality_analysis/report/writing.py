@@ -126,6 +126,7 @@ def _render(shown: Morning, pages: list[PagesOfKind], edition: Edition, code: st
             common
             | {
                 "twins": _twins(edition, code, Path("index.html"), 0),
+                "home": "",
                 "href": lambda kind, key: _href("", links, kind, key),
                 "command": lambda **values: _command(shown.day, values),
                 "charts": _charts(shown, code),
@@ -143,6 +144,7 @@ def _render(shown: Morning, pages: list[PagesOfKind], edition: Edition, code: st
                     | {
                         "page": page,
                         "twins": _twins(edition, code, relative, 1),
+                        "home": "../index.html",
                         "href": lambda kind, key: _href("../", links, kind, key),
                         "command": lambda page=page, **values: _command(
                             shown.day, {KINDS[page.kind][1]: page.key} | values

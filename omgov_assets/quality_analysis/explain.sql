@@ -23,6 +23,11 @@ SELECT
     c.cause_id,
     c.conditions AS cause,
     c.anomalies AS anomalies_of_cause,
+    m.case_id,
+    k.status AS case_status,
+    k.responsible AS case_responsible,
+    k.due_day AS case_due_day,
+    m.waiver_id,
     l.file_name AS source_file,
     v.record_no AS source_record,
     v.policy_hash,
@@ -35,6 +40,8 @@ JOIN violations AS v
     AND a.subject_kind = v.subject_kind
     AND a.subject_key = v.subject_key
 LEFT JOIN root_causes AS c ON c.cause_id = a.cause_id
+LEFT JOIN case_members AS m ON m.anomaly_id = a.anomaly_id
+LEFT JOIN cases AS k ON k.case_id = m.case_id
 LEFT JOIN ledger AS l
     ON v.system = l.system
     AND v.dataset = l.dataset

@@ -17,6 +17,7 @@ from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.masks import OPEN_GRADE
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES, WAIVERS
 from omgov_assets.quality_analysis.rankings import RANKINGS
 from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
 from omgov_assets.quality_analysis.scorecards import SCORECARDS
@@ -30,10 +31,10 @@ VIEWS: dict[str, str] = {
     "anomaly_rankings": RANKINGS,
     "root_causes": ROOT_CAUSES,
     "anomaly_causes": ANOMALY_CAUSES,
-    "cases": "exceptions/cases",
-    "case_members": "exceptions/case_members",
-    "case_events": "exceptions/case_events",
-    "waivers": "exceptions/waivers",
+    "cases": CASES,
+    "case_members": CASE_MEMBERS,
+    "case_events": CASE_EVENTS,
+    "waivers": WAIVERS,
     "scorecards": SCORECARDS,
     "dynamic_baselines": DYNAMIC_BASELINES,
     "violations": VIOLATIONS,

@@ -27,7 +27,7 @@ CHECKED = {
     "control/data_contracts": ["consistency"],
     "control/processing_models": ["conformity"],
     "control/quality_policies": ["conformity"],
-    "exceptions/cases": ["overdue", "unrouted", "waiver_expiring"],
+    "exceptions/cases": ["overdue", "owner_inactive", "unrouted", "waiver_expiring"],
 }  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """What a report says of cases: how many there are, and those that need somebody first.
 
-Reads ``exceptions/cases`` and ``exceptions/case_members`` as their contracts say they are. Does not belong here: what
-makes a case (``exception_management``), laying it out (``templates``).
+Does not belong here: what makes a case (``exception_management``), laying it out (``templates``).
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ import duckdb
 from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_TYPE
 from omgov_assets.quality_analysis.root_causes.reading import names_of
-
-CASES = "exceptions/cases"
-CASE_MEMBERS = "exceptions/case_members"
 
 _NAMED_GROUPS = ("support_group", "application_group", "assigned")
 

@@ -13,13 +13,14 @@ from typing import Any, get_args
 
 import duckdb
 
-from omgov_assets.data_lake.lake import Lake, create_view
+from omgov_assets.data_lake.lake import Lake
 from omgov_assets.model_management.score_rules import QualityDimension, ScoreRules
+from omgov_assets.quality_analysis.case_tables import register_cases
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
-from omgov_assets.quality_analysis.report.cases import CASE_MEMBERS, CASES, read_cases
+from omgov_assets.quality_analysis.report.cases import read_cases
 from omgov_assets.quality_analysis.report.queries import rows_of, rows_of_query
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of, names_of, register_explained
@@ -194,11 +195,9 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_da
         ("root_causes", ROOT_CAUSES),
         ("check_results", CHECK_RESULTS),
         ("ledger", LEDGER),
-        ("cases", CASES),
-        ("all_members", CASE_MEMBERS),
     ):
         lake.register(con, view, table, day)
-    create_view(con, "case_members", "SELECT * FROM all_members WHERE state = 'open'")
+    register_cases(lake, con, day)
     register_explained(lake, con, day)
     register_history(lake, con, HISTORY, SCORECARDS, day, trend_days)
     register_history(lake, con, "cause_history", ROOT_CAUSES, day, trend_days)

@@ -18,7 +18,7 @@ WAIVERS = "exceptions/waivers"
 
 
 def register_cases(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
-    """Make the cases of a day readable as the views ``cases`` and ``case_members`` (the open ones); empty before any."""
+    """Make a day's cases readable as the views ``cases`` and ``case_members`` (the open ones); empty where none are."""
     lake.register(con, "cases", CASES, day)
     lake.register(con, "all_members", CASE_MEMBERS, day)
     create_view(con, "case_members", "SELECT * FROM all_members WHERE state = 'open'")

@@ -23,9 +23,9 @@ def explain_subject(lake: Lake, day: date, subject: str) -> list[dict[str, Any]]
 
     Returns:
         One dictionary per violation: anomaly_type, severity, policy_id, expected, observed, since (first day of the
-        run of days), whose it is, its root cause (conditions, and how many anomalies of the day that explains), its case
-        (status, who answers for it, by when; a standing waiver that it is under), and the file and record it came from;
-        empty where the subject has none.
+        run of days), whose it is, its root cause (conditions, and how many anomalies of the day that explains), its
+        case (status, who answers for it, by when; a standing waiver that it is under), and the file and record it came
+        from; empty where the subject has none.
     """
     with lake.connect() as con:
         lake.register(con, "violations", "quality/violations", day)

@@ -27,6 +27,7 @@ def preview(
     project: Project = None,
 ) -> None:
     """The messages that a day's alerts make, and where they would go. Nothing is sent or written."""
+    from omgov_assets.anomaly_alert.digests import NoCasesError
     from omgov_assets.anomaly_alert.night import alerts_of_night
     from omgov_assets.anomaly_alert.outbox import Outbox
     from omgov_assets.anomaly_alert.rendering import text_of, title_of
@@ -40,7 +41,10 @@ def preview(
     if receiver is not None and receiver not in routes.receiver_of:
         fail(f"--receiver {receiver}: no such receiver; there are {', '.join(sorted(routes.receiver_of))}")
     chosen = day_or_last(lake, "quality/anomaly_statistics", day)
-    alerts = alerts_of_night(lake, governance, settings.report, chosen).alerts
+    try:
+        alerts = alerts_of_night(lake, governance, settings.report, chosen).alerts
+    except NoCasesError as error:
+        fail(str(error))
     entries = []
     if settings.outbox.is_file():
         with Outbox(settings.outbox) as outbox:

@@ -256,13 +256,13 @@ class Digests(BaseModel):
     Attributes:
         most_messages_share: messages of a night at most, as a share of its anomalies. Who has few anomalies is then
             told of in the digest of the support group, and small groups in that of the governance office.
-        causes: causes that a digest names at most; the rest is counted.
+        cases: cases that a digest names at most, those of one cause as one; the rest is counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     most_messages_share: float = Field(default=0.01, gt=0, le=1)
-    causes: int = Field(default=5, ge=1, le=50)
+    cases: int = Field(default=5, ge=1, le=50)
 
 
 class AlertRoutes(BaseModel):

@@ -84,6 +84,8 @@ def tell_of_night(
 ) -> tuple[NightAlerts, Raised]:
     """Write ``alerts/digests`` of a night and raise its alerts. A night run again tells nothing twice.
 
+    First the outbox forgets what is older than ``delivery.keep``.
+
     Args:
         lake: the lake.
         governance: alert routes, exception rules, systems, wording.
@@ -92,6 +94,7 @@ def tell_of_night(
         day: business day.
         now: time, with its zone.
     """
+    outbox.prune(now - governance.alerts.delivery.keep)
     night = alerts_of_night(lake, governance, report, day)
     write_digests(lake, night.digests, governance.alerts)
     return night, raise_alerts(outbox, night.alerts, governance.alerts, now, night.looked_at)

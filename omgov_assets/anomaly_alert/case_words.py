@@ -42,7 +42,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "owner": "Owner {name}",
         "support_group": "Support group {name}",
         GOVERNANCE_OFFICE: "Governance office",
-        "summary": "{who}, {day}: {parts}",
+        "summary": "{parts} – {who}, {day}",
         "overdue": "{n:,} overdue",
         "waived": "{n:,} waived",
         "escalated": "{n:,} escalated",
@@ -78,17 +78,18 @@ _WORDS: dict[str, dict[str, str]] = {
         "waiver": "- {day}: {what}; omgov cases show {case}",
         "more_waivers": "- {n:,} more: omgov cases list --status waived",
         "what_to_do": (
-            "What to do: `omgov cases show CASE` says what is wrong and what may be done; `omgov cases export CASE "
-            "--out FILE.xlsx` lists the records with their place in the source. Once the source is fixed: `omgov cases "
-            "claim-fix CASE --as YOU`; the next night verifies it and closes the case. Not yours: `omgov cases assign "
-            "CASE --group GROUP --as YOU`."
+            "What to do:\n"
+            "- see what is wrong: omgov cases show CASE\n"
+            "- list the records with their place in the source: omgov cases export CASE --out FILE.xlsx\n"
+            "- once the source is fixed: omgov cases claim-fix CASE --as YOU; a night verifies it and closes the case\n"
+            "- not yours: omgov cases assign CASE --group GROUP --as YOU"
         ),
     },
     "zh": {
         "owner": "责任人 {name}",
         "support_group": "运维组 {name}",
         GOVERNANCE_OFFICE: "数据治理办公室",
-        "summary": "{who}，{day}：{parts}",
+        "summary": "{parts}——{who}，{day}",
         "overdue": "{n:,} 个逾期",
         "waived": "{n:,} 个已豁免",
         "escalated": "{n:,} 个已升级",
@@ -118,15 +119,17 @@ _WORDS: dict[str, dict[str, str]] = {
         "is_waived_always": "已豁免：无需处理",
         "some_waived": "其中 {n:,} 条已豁免",
         "show": "omgov cases show {case}",
-        "show_more": "（同一根因另有 {cases}：{names}）",
+        "show_more": "（同一根因{cases}：{names}）",
         "more": "{cases}，共 {anomalies}",
         "waivers": "{waivers}即将到期：",
         "waiver": "- {day}：{what}；omgov cases show {case}",
         "more_waivers": "- 另有 {n:,} 个：omgov cases list --status waived",
         "what_to_do": (
-            "下一步：`omgov cases show CASE` 查看问题及可执行的操作；`omgov cases export CASE --out FILE.xlsx` "
-            "导出记录及其在源系统中的位置。源头修复后执行 `omgov cases claim-fix CASE --as 您的账号`，"
-            "次夜验证通过即关闭工单。不属于您时执行 `omgov cases assign CASE --group 运维组 --as 您的账号`。"
+            "下一步：\n"
+            "- 查看问题：omgov cases show CASE\n"
+            "- 导出记录及其在源系统中的位置：omgov cases export CASE --out FILE.xlsx\n"
+            "- 源头修复后：omgov cases claim-fix CASE --as 您的账号；夜间验证通过即关闭工单\n"
+            "- 不属于您：omgov cases assign CASE --group 运维组 --as 您的账号"
         ),
     },
 }  # fmt: skip

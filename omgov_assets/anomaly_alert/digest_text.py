@@ -39,7 +39,7 @@ class Office:
         waivers: rows of ``digest_waivers.sql``.
     """
 
-    firm: Mapping[str, int]
+    firm: Mapping[str, Any]
     waivers: Sequence[Mapping[str, Any]]
 
 
@@ -86,20 +86,16 @@ class Author:
         kind, key = counts["recipient_kind"], counts["recipient"]
         # A group has a name; of a person the key must do.
         name = f"{self.names[key]} ({key})" if kind == "support_group" and key in self.names else key
-        due = counts["next_due_day"]
+        # What the office is told of is the whole firm. The first words are all that a mailbox shows.
+        told: Mapping[str, Any] = self.office.firm if kind == GOVERNANCE_OFFICE else counts
+        due = told["next_due_day"]
         parts = [
-            _cases_in_short(code, counts),
-            joined(
-                code,
-                [
-                    numbered(code, "anomalies", counts["anomalies"]),
-                    new_of(code, counts),
-                ],
-            )
-            if counts["anomalies"]
+            _cases_in_short(code, told),
+            joined(code, [numbered(code, "anomalies", told["anomalies"]), new_of(code, told)])
+            if told["anomalies"]
             else "",
-            words(code, "next_due", day=due) if due else "",
-            _closed(code, counts),
+            words(code, "next_due", day=due) if due and not told["overdue_cases"] else "",
+            "" if told["cases"] else _closed(code, told),
         ]
         who = words(code, kind, name=name)
         return words(code, "summary", who=who, day=self.day, parts=joined(code, parts, "part"))

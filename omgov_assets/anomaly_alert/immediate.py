@@ -44,6 +44,7 @@ class OverdueCase:
         members: anomalies that are open in it.
         recipient_kind: support_group or governance_office.
         recipient: key of who is told.
+        group: support group that leads it, where the CMDB knows it.
     """
 
     case_id: str
@@ -53,6 +54,7 @@ class OverdueCase:
     members: int
     recipient_kind: str
     recipient: str
+    group: str | None = None
 
 
 def refused_batches(lake: Lake, day: date) -> list[Alert]:
@@ -154,36 +156,51 @@ def overdue_case(case: OverdueCase) -> Alert:
         case,
         case.recipient_kind,
         case.recipient,
-        f"Case {case.case_id} is overdue since {case.due_day}: {case.what['en']}",
-        f"工单 {case.case_id} 已逾期，到期日 {case.due_day}：{case.what['zh']}",
+        {
+            "summary_en": f"Case {case.case_id} is overdue since {case.due_day}: {case.what['en']}",
+            "summary_zh": f"工单 {case.case_id} 已逾期，到期日 {case.due_day}：{case.what['zh']}",
+            "description_en": f"{_open_en(case)} Once the source is fixed: omgov cases claim-fix {case.case_id} --as "
+            f"YOU; a night verifies it. Not yours: omgov cases assign {case.case_id} --group GROUP --as YOU.",
+            "description_zh": f"{_open_zh(case)}源头修复后执行 omgov cases claim-fix {case.case_id} --as 您的账号，"
+            "夜间验证。"
+            f"不属于您时执行 omgov cases assign {case.case_id} --group 运维组 --as 您的账号。",
+        },
     )
 
 
 def escalated_case(case: OverdueCase) -> Alert:
     """The alert for a case that is overdue for so long that the governance office must see to it."""
+    led_en, led_zh = (f" {case.group} leads it.", f"由 {case.group} 负责。") if case.group else ("", "")
     return _late_case(
         ESCALATED_CASE,
         case,
         GOVERNANCE_OFFICE,
         GOVERNANCE_OFFICE,
-        f"Case {case.case_id}, due {case.due_day}, is escalated: {case.what['en']}",
-        f"工单 {case.case_id} 已升级，到期日 {case.due_day}：{case.what['zh']}",
+        {
+            "summary_en": f"Case {case.case_id}, due {case.due_day}, is escalated: {case.what['en']}",
+            "summary_zh": f"工单 {case.case_id} 已升级，到期日 {case.due_day}：{case.what['zh']}",
+            "description_en": f"{_open_en(case)}{led_en} Ask who is responsible, or give it to somebody else: "
+            f"omgov cases assign {case.case_id} --group GROUP --as YOU.",
+            "description_zh": f"{_open_zh(case)}{led_zh}请督促责任方，或改派：omgov cases assign {case.case_id} "
+            "--group 运维组 --as 您的账号。",
+        },
     )
 
 
-def _late_case(alertname: str, case: OverdueCase, kind: str, recipient: str, summary_en: str, summary_zh: str) -> Alert:
+def _open_en(case: OverdueCase) -> str:
+    anomalies = "1 anomaly is" if case.members == 1 else f"{case.members:,} anomalies are"
+    return f"{anomalies} open, the first since {case.opened_day}."
+
+
+def _open_zh(case: OverdueCase) -> str:
+    return f"{case.members:,} 条异常尚未解决，始于 {case.opened_day}。"
+
+
+def _late_case(alertname: str, case: OverdueCase, kind: str, recipient: str, said: Mapping[str, str]) -> Alert:
     # Severity and counts vary from night to night: they tell no case from another.
     return Alert(
         labels={"alertname": alertname, "case_id": case.case_id, "recipient_kind": kind, "recipient": recipient},
-        annotations={
-            "summary_en": summary_en,
-            "summary_zh": summary_zh,
-            "description_en": f"{case.members:,} anomalies are open, the first since {case.opened_day}. Once the "
-            f"source is fixed: omgov cases claim-fix {case.case_id} --as YOU; the next night verifies it.",
-            "description_zh": f"{case.members:,} 条异常尚未解决，始于 {case.opened_day}。源头修复后执行 "
-            f"omgov cases claim-fix {case.case_id} --as 您的账号，次夜验证。",
-            "command": f"omgov cases show {case.case_id}",
-        },
+        annotations={**said, "command": f"omgov cases show {case.case_id}"},
         starts_at=case.due_day,
     )
 

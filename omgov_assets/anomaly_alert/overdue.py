@@ -51,7 +51,16 @@ def overdue_cases(lake: Lake, day: date, wording: Wording, most_recipients: int)
         if row["support_group_id"] in told:
             kind, key = "support_group", row["support_group_id"]
         what = {code: what_is_wrong(code, wording, row["cause"], [row["anomaly_type"]]) for code in LANGUAGES}
-        case = OverdueCase(row["case_id"], what, row["opened_day"], row["due_day"], row["open_members"], kind, key)
+        case = OverdueCase(
+            row["case_id"],
+            what,
+            row["opened_day"],
+            row["due_day"],
+            row["open_members"],
+            kind,
+            key,
+            row["support_group_id"],
+        )
         alerts.append(overdue_case(case))
         if row["is_escalated"]:
             alerts.append(escalated_case(case))

@@ -1,5 +1,5 @@
 -- The lines of each digest that is told: its open cases, those of one cause in one line; the first $top of them, waived ones last.
--- Reads: addressed, cases, refuted, told (the office among them).
+-- Reads: addressed, cases, refuted, come_back, told (the office among them).
 WITH named AS (
     SELECT
         addressed.recipient_kind,

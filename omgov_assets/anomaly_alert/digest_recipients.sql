@@ -1,9 +1,12 @@
--- One row for each open member of a case, and each member of a case that the night closed, and owner or support group that it is
--- for. Reads: cases, members, identified, refuted, configuration_items, owners, support_groups. $day: business day.
+-- One row for each open member of a case, and each member of a case that the night closed, and each owner or support group
+-- that it is for. Reads: cases, members, identified, configuration_items, owners, support_groups. $day: business day.
 CREATE OR REPLACE TEMP TABLE of_recipients AS
 -- Who has left the firm, or is not known, cannot be told: the support group is, or the office.
 WITH people AS (
-    SELECT owner_id, bool_or(coalesce(active, true)) AS is_reachable, any_value(support_group_id) AS support_group_id
+    SELECT
+        owner_id,
+        bool_or(coalesce(active, true)) AS is_reachable,
+        any_value(support_group_id ORDER BY _batch_id, _record_no) AS support_group_id
     FROM owners
     WHERE owner_id IS NOT NULL
     GROUP BY owner_id
@@ -26,21 +29,23 @@ concerned AS (
         members.added_day,
         members.state_day = $day::DATE AS is_new,
         members.is_unverified,
-        status = 'waived' OR coalesce(members.is_waived, false) AS is_waived,
+        status = 'waived' OR members.waiver_id IS NOT NULL AS is_waived,
         members.owner_id,
         cases.assigned_to,
-        -- Whom a case was given to answers for all of it; else everybody for their own, and who leads the case for what is nobody's.
+        -- Whom a case was given to answers for all of it; else everybody for their own, and who leads the case for what
+        -- is nobody's.
         CASE
             WHEN responsible_kind = 'assigned' THEN responsible
-            ELSE coalesce(
-                identified.support_group_id, groups_of_cis.support_group_id, people.support_group_id, responsible
-            )
+            ELSE coalesce(known_groups.support_group_id, responsible)
         END AS support_group_id
     FROM members
     JOIN cases USING (case_id)
     LEFT JOIN identified USING (anomaly_id)
     LEFT JOIN groups_of_cis ON groups_of_cis.ci_id = members.ci_id
     LEFT JOIN people ON people.owner_id = members.owner_id
+    LEFT JOIN known_groups
+        ON known_groups.support_group_id
+            = coalesce(identified.support_group_id, groups_of_cis.support_group_id, people.support_group_id)
     WHERE (members.state = 'open' AND status NOT IN ('closed', 'merged'))
         OR (status = 'closed' AND closed_day = $day::DATE)
 )

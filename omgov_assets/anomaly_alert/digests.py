@@ -45,8 +45,8 @@ _MEMBER_COLUMNS = {
     "case_id": "VARCHAR", "anomaly_id": "VARCHAR", "state": "VARCHAR", "state_day": "DATE", "added_day": "DATE",
     "is_unverified": "BOOLEAN", "anomaly_type": "VARCHAR", "severity": "VARCHAR", "ci_id": "VARCHAR",
     "owner_id": "VARCHAR",
-    # Firms whose waivers are of CIs or policies have members that are waived in a case that is not.
-    "is_waived": "BOOLEAN",
+    # The standing waiver of a member; null where the lake keeps none.
+    "waiver_id": "VARCHAR",
 }  # fmt: skip
 _JUDGED_VERSIONS = """
 SELECT system || '/' || dataset, max(data_version) FROM identified WHERE data_version IS NOT NULL GROUP BY 1 ORDER BY 1

@@ -79,9 +79,9 @@ def test_an_owner_and_a_group_are_told_of_their_cases_in_one_digest_each(told: N
 def test_who_has_left_or_is_not_known_is_stood_in_for_by_the_group_or_the_office(told: NightLake) -> None:
     told.write_anomalies(
         many(8, owner_id="O-3", support_group_id="G-1")
-        + many(4, owner_id="O-3")
-        + many(2, owner_id="O-404", support_group_id="G-404")
-        + many(1)
+        + many(4, owner_id="O-3", anomaly_type="a")
+        + many(2, owner_id="O-404", support_group_id="G-404", anomaly_type="b")
+        + many(1, anomaly_type="c")
     )
     found = {key: row["anomalies"] for key, row in digests_of(told).items()}
     assert found == {("support_group", "G-1"): 8, OFFICE: 7}
@@ -415,7 +415,7 @@ def test_addresses_are_those_of_people_who_are_there(rooms: NightLake) -> None:
 def test_alerts_of_a_night_all_go_somewhere(told: NightLake) -> None:
     from omgov_assets.anomaly_alert.routing import destinations
 
-    told.write_anomalies(many(19, owner_id="O-1", support_group_id="G-1") + many(3))
+    told.write_anomalies(many(19, owner_id="O-1", support_group_id="G-1") + many(3, anomaly_type="nobodys"))
     told.update_cases()
 
     def receivers(each: Alert) -> list[str]:

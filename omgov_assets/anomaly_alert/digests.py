@@ -1,81 +1,75 @@
 """Digests: what each owner and support group is told of a night, in one message however many anomalies there are.
 
-A cause stands for its symptoms: anomalies with a root cause are one line. Counts, keys and causes only; neither a
-person's name nor any value of a record. Does not belong here: who gets the message (``routing``), alerts that do not
-wait for the morning (``immediate``).
+Made of cases: a line is an open case with anomalies of theirs, or all cases of one cause. Belongs here: what each
+recipient's digest counts and which digests are sent. Does not belong here: words (``case_words``, ``digest_text``), who
+gets the message (``routing``), alerts that do not wait for the morning (``immediate``).
 """
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import duckdb
 import pyarrow as pa
 
-from omgov_assets.anomaly_alert.alerts import DIGEST, LANGUAGES, Alert
-from omgov_assets.data_lake.lake import Lake, one_row
-from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.anomaly_alert.alerts import DIGEST, Alert
+from omgov_assets.anomaly_alert.budget import cost_of, most_messages
+from omgov_assets.anomaly_alert.case_words import GOVERNANCE_OFFICE
+from omgov_assets.anomaly_alert.digest_text import Author, Office
+from omgov_assets.data_lake.lake import Lake, create_view, one_row
+from omgov_assets.data_lake.sql import columns_or_null, read_sql
+from omgov_assets.exception_management.events import register_log
+from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.model_management.alert_routes import AlertRoutes
 from omgov_assets.model_management.documents import content_hash
-from omgov_assets.model_management.wording import Wording
+from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
-from omgov_assets.quality_analysis.drill_down import drill_down_command
-from omgov_assets.quality_analysis.report.languages import NOUNS, language, titles
-from omgov_assets.quality_analysis.report.pages import file_name
-from omgov_assets.quality_analysis.root_causes.night import ANOMALY_TYPE, ROOT_CAUSES
-from omgov_assets.quality_analysis.root_causes.reading import causes_of, register_explained
 
 DIGESTS = "alerts/digests"
-GOVERNANCE_OFFICE = "governance_office"
 
-# Messages of a night besides digests of owners and groups: that of the office, the heartbeat, refused batches, checks
-# without a verdict, a failed run, an unfinished night.
-OTHER_MESSAGES = 6
 # Names of higher grade are not told.
 HIGHEST_GRADE = 2
 
 _HERE = Path(__file__).parent
-_RECIPIENTS_SQL = read_sql(_HERE / "digest_recipients.sql")
-_COUNTS_SQL = read_sql(_HERE / "digest_counts.sql")
-_LINES_SQL = read_sql(_HERE / "digest_lines.sql")
+_RECIPIENTS_SQL, _RANKING_SQL, _ADDRESSED_SQL, _COUNTS_SQL, _LINES_SQL, _OFFICE_SQL, _WAIVERS_SQL = (
+    read_sql(_HERE / f"digest_{name}.sql")
+    for name in ("recipients", "ranking", "addressed", "counts", "lines", "office", "waivers")
+)
+_MEMBER_COLUMNS = {
+    "case_id": "VARCHAR", "anomaly_id": "VARCHAR", "state": "VARCHAR", "state_day": "DATE", "added_day": "DATE",
+    "is_unverified": "BOOLEAN", "anomaly_type": "VARCHAR", "severity": "VARCHAR", "ci_id": "VARCHAR",
+    "owner_id": "VARCHAR",
+    # The standing waiver of a member; null where the lake keeps none.
+    "waiver_id": "VARCHAR",
+}  # fmt: skip
 _JUDGED_VERSIONS = """
-SELECT system || '/' || dataset, max(data_version) FROM anomalies WHERE data_version IS NOT NULL GROUP BY 1 ORDER BY 1
+SELECT system || '/' || dataset, max(data_version) FROM identified WHERE data_version IS NOT NULL GROUP BY 1 ORDER BY 1
 """
-_OPTIONS = {"owner": "owner", "support_group": "group"}
+_WITHOUT_CASE = """
+SELECT count(*)
+FROM identified
+ANTI JOIN (
+    SELECT anomaly_id
+    FROM members
+    JOIN cases USING (case_id)
+    WHERE state = 'open' AND status NOT IN ('closed', 'merged')
+) AS held USING (anomaly_id)
+"""
+_RECIPIENT_COLUMNS = pa.schema([("recipient_kind", pa.string()), ("recipient", pa.string())])
+_NOTHING = dict.fromkeys(
+    ("cases", "overdue_cases", "waived_cases", "closed_cases", "anomalies", "new_anomalies", "unverified_anomalies",
+     "critical", "warning", "info"), 0,
+) | {"recipient_kind": GOVERNANCE_OFFICE, "recipient": GOVERNANCE_OFFICE, "next_due_day": None}  # fmt: skip
 
-_WORDS: dict[str, dict[str, str]] = {
-    "en": {
-        "owner": "Owner {name}",
-        "support_group": "Support group {name}",
-        GOVERNANCE_OFFICE: "Governance office",
-        "summary": "{who}: {anomalies:,} anomalies on {day}, {new_anomalies:,} of them new",
-        "rest": "These have no digest of an owner or a support group.",
-        "severities": "By severity: {critical:,} critical, {warning:,} warning, {info:,} info.",
-        "causes": "{explained:,} come from root causes ({causes:,}):",
-        "without": "{unexplained:,} without a common cause:",
-        "line": "- {anomalies:,} ({new_anomalies:,} new): {what}",
-        "more": "- {anomalies:,} more",
-    },
-    "zh": {
-        "owner": "责任人 {name}",
-        "support_group": "运维组 {name}",
-        GOVERNANCE_OFFICE: "数据治理办公室",
-        "summary": "{who}：{day} 共 {anomalies:,} 条异常，其中新增 {new_anomalies:,} 条",
-        "rest": "这些异常不属于任何责任人或运维组的摘要。",
-        "severities": "按严重程度：严重 {critical:,}，警告 {warning:,}，提示 {info:,}。",
-        "causes": "{explained:,} 条源于根因（{causes:,} 个）：",
-        "without": "{unexplained:,} 条没有共同根因：",
-        "line": "- {anomalies:,} 条（新增 {new_anomalies:,}）：{what}",
-        "more": "- 另有 {anomalies:,} 条",
-    },
-}
+
+class NoCasesError(Exception):
+    """The day's anomalies are not in cases yet; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +100,7 @@ class NightDigests:
         """An alert for each digest that is sent. What varies is no label: a night run again has the same alerts."""
         return [
             Alert(
-                labels={
-                    "alertname": DIGEST,
-                    "day": self.day.isoformat(),
-                    "recipient_kind": row["recipient_kind"],
-                    "recipient": row["recipient"],
-                },
+                labels=_labels(self.day, row["recipient_kind"], row["recipient"]),
                 annotations={
                     name: row[name]
                     for name in ("summary_en", "summary_zh", "description_en", "description_zh", "report", "command")
@@ -123,39 +112,46 @@ class NightDigests:
         ]
 
 
-def most_digests(anomalies: int, share: float) -> int:
-    """Digests of owners and support groups at most, so that all messages are no more than a share of the anomalies."""
-    return max(0, math.floor(share * anomalies) - OTHER_MESSAGES)
+def read_digests(lake: Lake, governance: Governance, report: Path, day: date, other_messages: int = 0) -> NightDigests:
+    """Make the digests of a night from its cases.
 
-
-def read_digests(lake: Lake, day: date, routes: AlertRoutes, wording: Wording, report: Path) -> NightDigests:
-    """Make the digests of a night from its anomalies and their causes.
+    Digests go to those for whom there is most to do, as many as the firm's share of messages leaves room for.
 
     Args:
-        lake: the lake; the day's anomalies and root causes have been found.
-        day: business day.
-        routes: how many digests there may be, and where the report is served.
-        wording: what anomaly types are called.
+        lake: the lake; the cases of the day have been brought up.
+        governance: how many digests there may be, where the report is served, what anomaly types are called.
         report: folder of the reports, for links to pages that there are.
+        day: business day.
+        other_messages: messages of the night besides digests of owners and groups.
+
+    Raises:
+        NoCasesError: anomalies of the day are in no open case.
     """
+    routes, top = governance.alerts, governance.alerts.digests.cases
     with lake.connect() as con:
-        versions = register_cmdb(lake, con, day)
-        create_labels(con)
-        register_explained(lake, con, day)
-        lake.register(con, "root_causes", ROOT_CAUSES, day)
-        # Tables of analysis are written anew by each run of a night: what they were computed from stays the same.
+        versions = _register(lake, con, day)
         versions |= dict(con.execute(_JUDGED_VERSIONS).fetchall())
-        anomalies, new = one_row(con, "SELECT count(*), count(*) FILTER (first_seen_day = day) FROM anomalies")
-        most = most_digests(anomalies, routes.digests.most_messages_share)
-        con.execute(_RECIPIENTS_SQL, {"most": most})
+        anomalies, new = one_row(con, "SELECT count(*), count(*) FILTER (first_seen_day = day) FROM identified")
+        con.execute(_RECIPIENTS_SQL, {"day": day})
+        ranked: list[tuple[str, str]] = con.execute(_RANKING_SQL).fetchall()
+        room = most_messages(anomalies, routes.digests.most_messages_share) - other_messages
+        told = {*_within(room, ranked, routes, day), (GOVERNANCE_OFFICE, GOVERNANCE_OFFICE)}
+        _register_told(con, told)
+        con.execute(_ADDRESSED_SQL)
         counts = con.sql(_COUNTS_SQL).to_arrow_table().to_pylist()
         lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for line in con.sql(_LINES_SQL, params={"top": routes.digests.causes}).to_arrow_table().to_pylist():
+        for line in con.sql(_LINES_SQL, params={"top": top}).to_arrow_table().to_pylist():
             lines.setdefault((line["recipient_kind"], line["recipient"]), []).append(line)
+        office = _office(con, day, governance.exceptions.waiver_warning_days)
         names = _group_names(lake, con)
-        causes = {cause["cause_id"]: cause for cause in causes_of(con)}
-    author = _Author(day, routes, wording, report, names, causes)
-    rows = [author.row(row, lines.get((row["recipient_kind"], row["recipient"]), [])) for row in counts]
+    if office.waivers and not any(row["recipient_kind"] == GOVERNANCE_OFFICE for row in counts):
+        counts.append(dict(_NOTHING))
+    author = Author(day, routes, governance.wording, report, names, office)
+    rows = [
+        author.row({**row, "told": key in told}, lines.get(key, []))
+        for row in sorted(counts, key=lambda row: (row["recipient_kind"], row["recipient"]))
+        for key in [(row["recipient_kind"], row["recipient"])]
+    ]
     return NightDigests(day, anomalies, new, rows, versions)
 
 
@@ -170,86 +166,62 @@ def write_digests(lake: Lake, digests: NightDigests, routes: AlertRoutes) -> int
     return lake.replace(DIGESTS, digests.day, pa.Table.from_pylist(rows, schema=lake.schema(DIGESTS).arrow))
 
 
-@dataclass(frozen=True)
-class _Author:
-    """Puts counts into words."""
+def register_people(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, int]:
+    """The CMDB by which people are told: of the day, or of the last one before with owners; returns Delta versions."""
+    owners = "cmdb/owners"
+    return register_cmdb(lake, con, day if lake.has_day(owners, day) else lake.previous_day(owners, day) or day)
 
-    day: date
-    routes: AlertRoutes
-    wording: Wording
-    report: Path
-    names: Mapping[str, str]
-    causes: Mapping[str, dict[str, Any]]
 
-    def row(self, counts: dict[str, Any], lines: list[dict[str, Any]]) -> dict[str, Any]:
-        kind, key = counts["recipient_kind"], counts["recipient"]
-        if not counts["told"]:
-            nothing = dict.fromkeys(f"{name}_{code}" for name in ("summary", "description") for code in LANGUAGES)
-            return counts | nothing | {"report": None, "command": None}
-        said = {}
-        for code in LANGUAGES:
-            words = _WORDS[code]
-            # A group has a name; of a person the key must do.
-            name = f"{self.names[key]} ({key})" if kind == "support_group" and key in self.names else key
-            who = words[kind].format(name=name)
-            said[f"summary_{code}"] = words["summary"].format(who=who, day=self.day, **_numbers(counts))
-            said[f"description_{code}"] = "\n".join(self._description(code, counts, lines))
-        option = _OPTIONS.get(kind)
-        return (
-            counts
-            | said
-            | {
-                "report": self._page(kind, key),
-                "command": drill_down_command({option: key} if option else {}, self.day),
-            }
+def _register(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str, int]:
+    """Views of the day; returns Delta versions of the CMDB. Raises ``NoCasesError``."""
+    versions = register_people(lake, con, day)
+    create_labels(con)
+    lake.register(con, "identified", ANOMALIES, day)
+    lake.register(con, "cases", CASES, day)
+    lake.register(con, "all_members", CASE_MEMBERS, day)
+    there = {column.name for column in lake.schema(CASE_MEMBERS).columns}
+    create_view(con, "members", f"SELECT {columns_or_null(_MEMBER_COLUMNS, there)} FROM all_members")  # noqa: S608 - own columns
+    (without,) = one_row(con, _WITHOUT_CASE)
+    if without:
+        raise NoCasesError(
+            f"{without:,} anomalies of {day} are in no open case: materialise exceptions/cases of the day first "
+            f"(omgov run --day {day})"
         )
-
-    def _description(self, code: str, counts: dict[str, Any], lines: list[dict[str, Any]]) -> list[str]:
-        words = _WORDS[code]
-        text = [words["rest"]] if counts["recipient_kind"] == GOVERNANCE_OFFICE else []
-        text.append(words["severities"].format(**_numbers(counts)))
-        unexplained = counts["anomalies"] - counts["explained"]
-        for heading, number, part in (
-            ("causes", counts["explained"], [line for line in lines if line["cause_id"] is not None]),
-            ("without", unexplained, [line for line in lines if line["cause_id"] is None]),
-        ):
-            if not number:
-                continue
-            text.append(words[heading].format(unexplained=unexplained, **_numbers(counts)))
-            text += [words["line"].format(what=self._what(line, code), **_numbers(line)) for line in part]
-            more = number - sum(line["anomalies"] for line in part)
-            if more:
-                text.append(words["more"].format(anomalies=more))
-        return text
-
-    def _what(self, line: dict[str, Any], code: str) -> str:
-        """A cause by its place and key, or an anomaly type by its title."""
-        title = titles(self.wording, code)
-        if line["cause_id"] is None:
-            return str(title(line["anomaly_type"]))
-        cause = self.causes.get(line["cause_id"])
-        if cause is None:
-            return str(line["cause_id"])
-        conditions = cause["conditions"]
-        types = ", ".join(title(name) for name in cause["anomaly_types"][:3])
-        place = ", ".join(
-            f"{language(code).text(NOUNS.get(name, (name.replace('_', ' '),))[0])} {key}"
-            for name, key in conditions.items()
-            if name != ANOMALY_TYPE
+    register_log(lake, con, day)
+    for view, kind in (("refuted", "claim_refuted"), ("come_back", "reopened")):
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT DISTINCT case_id FROM effective "  # noqa: S608 - own names
+            "WHERE anomaly_id IS NULL AND kind = $kind",
+            {"kind": kind},
         )
-        return f"{place}: {types} [{line['cause_id']}]"
-
-    def _page(self, kind: str, key: str) -> str:
-        """The page of the report: of the recipient where there is one, else the first page."""
-        base = self.routes.report_url or self.report.name
-        page = Path(kind) / file_name(key)
-        if not (self.report / self.day.isoformat() / page).is_file():
-            page = Path("index.html")
-        return f"{base}/{self.day}/{quote(page.as_posix())}"
+    return versions
 
 
-def _numbers(row: Mapping[str, Any]) -> dict[str, int]:
-    return {name: value for name, value in row.items() if isinstance(value, int) and not isinstance(value, bool)}
+def _within(room: int, ranked: Sequence[tuple[str, str]], routes: AlertRoutes, day: date) -> list[tuple[str, str]]:
+    """The first recipients whose digests there is room for."""
+    told: list[tuple[str, str]] = []
+    for kind, recipient in ranked:
+        room -= cost_of(routes, _labels(day, kind, recipient))
+        if room < 0:
+            break
+        told.append((kind, recipient))
+    return told
+
+
+def _labels(day: date, kind: str, recipient: str) -> dict[str, str]:
+    return {"alertname": DIGEST, "day": day.isoformat(), "recipient_kind": kind, "recipient": recipient}
+
+
+def _register_told(con: duckdb.DuckDBPyConnection, told: set[tuple[str, str]]) -> None:
+    rows = [{"recipient_kind": kind, "recipient": recipient} for kind, recipient in sorted(told)]
+    con.register("told", pa.Table.from_pylist(rows, _RECIPIENT_COLUMNS))
+
+
+def _office(con: duckdb.DuckDBPyConnection, day: date, waiver_warning_days: int) -> Office:
+    """What the governance office is told besides cases of nobody's."""
+    (firm,) = con.sql(_OFFICE_SQL, params={"day": day}).to_arrow_table().to_pylist()
+    warned = {"until": day + timedelta(days=waiver_warning_days)}
+    return Office(firm, con.sql(_WAIVERS_SQL, params=warned).to_arrow_table().to_pylist())
 
 
 def _group_names(lake: Lake, con: duckdb.DuckDBPyConnection) -> dict[str, str]:

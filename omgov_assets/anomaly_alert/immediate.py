@@ -14,6 +14,7 @@ from typing import Any
 from omgov_assets.admission.ledger import read_ledger
 from omgov_assets.anomaly_alert.alerts import (
     BLOCKING_CHECK,
+    ESCALATED_CASE,
     FAILED_RUN,
     HEARTBEAT,
     OVERDUE_CASE,
@@ -22,6 +23,7 @@ from omgov_assets.anomaly_alert.alerts import (
     UNFINISHED_NIGHT,
     Alert,
 )
+from omgov_assets.anomaly_alert.case_words import GOVERNANCE_OFFICE
 from omgov_assets.anomaly_alert.digests import NightDigests
 from omgov_assets.anomaly_alert.outbox import Outbox
 from omgov_assets.anomaly_alert.raising import known_alerts
@@ -36,19 +38,23 @@ class OverdueCase:
 
     Attributes:
         case_id: key of the case.
-        severity: critical, warning or info.
+        what: what is wrong, by language.
+        opened_day: since when.
         due_day: by when it should have been done.
         members: anomalies that are open in it.
-        recipient_kind: owner, support_group or governance_office.
-        recipient: key of who is responsible.
+        recipient_kind: support_group or governance_office.
+        recipient: key of who is told.
+        group: support group that leads it, where the CMDB knows it.
     """
 
     case_id: str
-    severity: str
+    what: Mapping[str, str]
+    opened_day: date
     due_day: date
     members: int
     recipient_kind: str
     recipient: str
+    group: str | None = None
 
 
 def refused_batches(lake: Lake, day: date) -> list[Alert]:
@@ -117,8 +123,16 @@ def blocking_check(day: date, system: str, dataset: str, check: str, errors: int
     )
 
 
-def failed_run(job: str, run_id: str, day: date, step: str | None) -> Alert:
-    """The alert for a run of Dagster that failed. The error's text is not told: it may quote data."""
+def failed_run(job: str, run_id: str, day: date, step: str | None, failed_on: date | None = None) -> Alert:
+    """The alert for a run of Dagster that failed. The error's text is not told: it may quote data.
+
+    Args:
+        job: the job.
+        run_id: the run.
+        day: business day that it ran for.
+        step: the step that failed, where one did.
+        failed_on: day on which it failed, default the business day: runs of old days are news all the same.
+    """
     where_en, where_zh = (f" in step {step}", f"（步骤 {step}）") if step else ("", "")
     return Alert(
         labels={**_about(FAILED_RUN, "critical", day), "job": job, "run_id": run_id},
@@ -131,27 +145,62 @@ def failed_run(job: str, run_id: str, day: date, step: str | None) -> Alert:
             "command": f"omgov run --day {day}",
         },
         starts_at=day,
-        ends_at=day,
+        ends_at=max(day, failed_on or day),
     )
 
 
 def overdue_case(case: OverdueCase) -> Alert:
-    """The alert for a case that is not done in time; it stands until it is."""
+    """The alert for a case that is not done in time; it stands until it is closed or waived."""
+    return _late_case(
+        OVERDUE_CASE,
+        case,
+        case.recipient_kind,
+        case.recipient,
+        {
+            "summary_en": f"Case {case.case_id} is overdue since {case.due_day}: {case.what['en']}",
+            "summary_zh": f"工单 {case.case_id} 已逾期，到期日 {case.due_day}：{case.what['zh']}",
+            "description_en": f"{_open_en(case)} Once the source is fixed: omgov cases claim-fix {case.case_id} --as "
+            f"YOU; a night verifies it. Not yours: omgov cases assign {case.case_id} --group GROUP --as YOU.",
+            "description_zh": f"{_open_zh(case)}源头修复后执行 omgov cases claim-fix {case.case_id} --as 您的账号，"
+            "夜间验证。"
+            f"不属于您时执行 omgov cases assign {case.case_id} --group 运维组 --as 您的账号。",
+        },
+    )
+
+
+def escalated_case(case: OverdueCase) -> Alert:
+    """The alert for a case that is overdue for so long that the governance office must see to it."""
+    led_en, led_zh = (f" {case.group} leads it.", f"由 {case.group} 负责。") if case.group else ("", "")
+    return _late_case(
+        ESCALATED_CASE,
+        case,
+        GOVERNANCE_OFFICE,
+        GOVERNANCE_OFFICE,
+        {
+            "summary_en": f"Case {case.case_id}, due {case.due_day}, is escalated: {case.what['en']}",
+            "summary_zh": f"工单 {case.case_id} 已升级，到期日 {case.due_day}：{case.what['zh']}",
+            "description_en": f"{_open_en(case)}{led_en} Ask who is responsible, or give it to somebody else: "
+            f"omgov cases assign {case.case_id} --group GROUP --as YOU.",
+            "description_zh": f"{_open_zh(case)}{led_zh}请督促责任方，或改派：omgov cases assign {case.case_id} "
+            "--group 运维组 --as 您的账号。",
+        },
+    )
+
+
+def _open_en(case: OverdueCase) -> str:
+    anomalies = "1 anomaly is" if case.members == 1 else f"{case.members:,} anomalies are"
+    return f"{anomalies} open, the first since {case.opened_day}."
+
+
+def _open_zh(case: OverdueCase) -> str:
+    return f"{case.members:,} 条异常尚未解决，始于 {case.opened_day}。"
+
+
+def _late_case(alertname: str, case: OverdueCase, kind: str, recipient: str, said: Mapping[str, str]) -> Alert:
+    # Severity and counts vary from night to night: they tell no case from another.
     return Alert(
-        labels={
-            "alertname": OVERDUE_CASE,
-            "severity": case.severity,
-            "case_id": case.case_id,
-            "recipient_kind": case.recipient_kind,
-            "recipient": case.recipient,
-        },
-        annotations={
-            "summary_en": f"Case {case.case_id} is overdue since {case.due_day}",
-            "summary_zh": f"工单 {case.case_id} 自 {case.due_day} 起逾期",
-            "description_en": f"{case.members:,} anomalies of it are open.",
-            "description_zh": f"其中 {case.members:,} 条异常尚未解决。",
-            "command": f"omgov cases show {case.case_id}",
-        },
+        labels={"alertname": alertname, "case_id": case.case_id, "recipient_kind": kind, "recipient": recipient},
+        annotations={**said, "command": f"omgov cases show {case.case_id}"},
         starts_at=case.due_day,
     )
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,15 @@ class Message:
     last_error: str | None
     created_at: datetime
     sent_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """How many messages, alerts and groups ``Outbox.prune`` deleted."""
+
+    messages: int
+    alerts: int
+    groups: int
 
 
 class Outbox:
@@ -219,6 +228,51 @@ class Outbox:
         """Messages by state."""
         found = dict(self.con.execute("SELECT state, count(*) FROM messages GROUP BY state").fetchall())
         return {state: found.get(state, 0) for state in STATES}
+
+    def prune(self, before: datetime, dead: bool = False) -> Pruned:
+        """Delete what is over and older than a time, in one transaction: messages that were sent, alerts, groups.
+
+        What is pending is never deleted, nor what still holds. Of the momentary alerts that are deleted, the last day
+        that they are about is remembered: what is about that day or earlier ones is not told again.
+
+        Args:
+            before: what was sent, or came, before this time.
+            dead: whether dead letters of that age are deleted as well.
+        """
+        limit, day = stamp(before), before.astimezone(UTC).date().isoformat()
+        with self.transaction():
+            messages = self.con.execute(
+                "DELETE FROM messages "
+                "WHERE (state = 'sent' AND sent_at < ?) OR (? AND state = 'dead' AND created_at < ?)",
+                (limit, dead, limit),
+            ).rowcount
+            alerts = self.con.execute(
+                "DELETE FROM alerts WHERE active = 0 AND received_at < ? AND ends_at < ? RETURNING status, ends_at",
+                (limit, day),
+            ).fetchall()
+            told_until = max((ends_at for status, ends_at in alerts if status == "firing"), default=None)
+            if told_until is not None:
+                self._forget_before(date.fromisoformat(told_until) + timedelta(days=1))
+            # The next message of a group takes its key from the one before: a group that begins anew must not meet an
+            # old message of the same key.
+            groups = self.con.execute(
+                "DELETE FROM groups WHERE due_at < ? AND firing = '[]' "
+                "AND NOT EXISTS (SELECT 1 FROM messages WHERE created_at < ?)",
+                (limit, limit),
+            ).rowcount
+        return Pruned(messages, len(alerts), groups)
+
+    def _forget_before(self, day: date) -> None:
+        self.con.execute(
+            "INSERT INTO forgotten (only, before_day) VALUES (1, ?) "
+            "ON CONFLICT (only) DO UPDATE SET before_day = excluded.before_day WHERE excluded.before_day > before_day",
+            (day.isoformat(),),
+        )
+
+    def forgotten_before(self) -> date:
+        """Day before which momentary alerts may have been deleted; the first of all days where none was."""
+        rows = self.con.execute("SELECT before_day FROM forgotten").fetchall()
+        return date.fromisoformat(rows[0][0]) if rows else date.min
 
     def record_silence(self, silence: Silence, now: datetime) -> None:
         """Add an entry to the record of silences, which only grows."""

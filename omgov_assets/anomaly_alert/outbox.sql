@@ -55,7 +55,23 @@ BEGIN
     SELECT raise(ABORT, 'silences are append-only');
 END;
 
-CREATE TRIGGER messages_are_not_deleted BEFORE DELETE ON messages
+CREATE TRIGGER pending_messages_are_not_deleted BEFORE DELETE ON messages WHEN old.state = 'pending'
 BEGIN
-    SELECT raise(ABORT, 'a message is sent or dead, never deleted');
+    SELECT raise(ABORT, 'a message that is to be sent is never deleted');
+END;
+
+-- One row: alerts about days before this one may have been forgotten, so that nobody is told of those days again.
+CREATE TABLE forgotten (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    before_day TEXT NOT NULL
+) STRICT;
+
+CREATE TRIGGER what_is_forgotten_stays_so BEFORE UPDATE ON forgotten WHEN new.before_day < old.before_day
+BEGIN
+    SELECT raise(ABORT, 'what is forgotten cannot be remembered');
+END;
+
+CREATE TRIGGER that_something_is_forgotten_stays_known BEFORE DELETE ON forgotten
+BEGIN
+    SELECT raise(ABORT, 'what is forgotten cannot be remembered');
 END;

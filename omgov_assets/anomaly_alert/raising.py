@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.notifying import Told, believed_after, notification_for
 from omgov_assets.anomaly_alert.outbox import Outbox, stamp
 from omgov_assets.anomaly_alert.routing import Group, group_alerts, inhibited
 from omgov_assets.anomaly_alert.silences import silenced
-from omgov_assets.model_management.alert_routes import AlertRoutes
+from omgov_assets.model_management.alert_routes import SHORTEST_KEEP, AlertRoutes
 
 # A momentary alert keeps its symptoms quiet for so long after it came.
-KEEPS_QUIET = timedelta(days=7)
+KEEPS_QUIET = SHORTEST_KEEP
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,8 @@ def _take_note(outbox: Outbox, alert: Alert, now: datetime) -> bool:
             return False
     elif alert.status == "resolved":
         return False  # nobody knows of it
+    elif alert.is_momentary and alert.ends_at is not None and alert.ends_at < outbox.forgotten_before():
+        return False  # told, as far as anybody can know
     outbox.con.execute(
         "INSERT OR REPLACE INTO alerts (fingerprint, content, status, ends_at, active, received_at) "
         "VALUES (?, ?, ?, ?, 1, ?)",

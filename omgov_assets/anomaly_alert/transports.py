@@ -99,11 +99,11 @@ def send_by_apprise(url: str, alerts: Sequence[Alert], key: str, name: str) -> N
     Raises:
         DeliveryError: apprise does not understand the URL, or says that it did not deliver.
     """
+    # At DEBUG apprise logs tokens, and its warnings quote what servers answered: whatever the root logger is set to.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     # Its import costs a third of a second, and most commands send nothing.
     import apprise
 
-    # At DEBUG apprise logs tokens, and its warnings quote what servers answered: whatever the root logger is set to.
-    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     service = apprise.Apprise()
     if not service.add(url):
         raise DeliveryError(f"{name} holds no URL that apprise understands")

@@ -27,6 +27,7 @@ def preview(
     project: Project = None,
 ) -> None:
     """The messages that a day's alerts make, and where they would go. Nothing is sent or written."""
+    from omgov_assets.anomaly_alert.digests import NoCasesError
     from omgov_assets.anomaly_alert.night import alerts_of_night
     from omgov_assets.anomaly_alert.outbox import Outbox
     from omgov_assets.anomaly_alert.rendering import text_of, title_of
@@ -40,7 +41,10 @@ def preview(
     if receiver is not None and receiver not in routes.receiver_of:
         fail(f"--receiver {receiver}: no such receiver; there are {', '.join(sorted(routes.receiver_of))}")
     chosen = day_or_last(lake, "quality/anomaly_statistics", day)
-    alerts = alerts_of_night(lake, governance, settings.report, chosen).alerts
+    try:
+        alerts = alerts_of_night(lake, governance, settings.report, chosen).alerts
+    except NoCasesError as error:
+        fail(str(error))
     entries = []
     if settings.outbox.is_file():
         with Outbox(settings.outbox) as outbox:
@@ -117,6 +121,10 @@ def show_outbox(
     send: Annotated[bool, typer.Option("--send", help="Send what is due first.")] = False,
     revive: Annotated[bool, typer.Option("--revive", help="Let dead letters be tried again first.")] = False,
     key: Annotated[list[str] | None, typer.Option("--key", help="Only these dead letters are revived.")] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete first what was sent or is over for longer than `delivery.keep`.")
+    ] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="With --prune: dead letters of that age, too.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Messages at most.")] = 50,
     output: Output = Format.TABLE,
     home: Home = None,
@@ -133,11 +141,17 @@ def show_outbox(
 
     if state is not None and state not in STATES:
         fail(f"--state {state}: no such state; choose one of {', '.join(STATES)}")
+    if dead and not prune:
+        fail("--dead goes with --prune; `--state dead` lists dead letters")
     settings = Settings.from_environment(home, project)
     if not settings.outbox.is_file():
         fail(f"{settings.outbox} is not there yet: the first night that is governed makes it")
     try:
         with Outbox(settings.outbox) as outbox:
+            if prune:
+                keep = load_alert_routes(settings.project).delivery.keep
+                gone = outbox.prune(datetime.now(UTC) - keep, dead)
+                notice(f"{gone.messages} messages and {gone.alerts} alerts older than {keep.days} days are deleted")
             if revive or key:
                 notice(f"{outbox.revive(datetime.now(UTC), key or None)} dead letters are pending again")
             if send:

@@ -49,7 +49,7 @@ def build_digests(governance: Governance) -> list[dg.AssetsDefinition]:
     @dg.asset(
         key=KEY,
         metadata=platform_columns(DIGESTS),
-        deps=[dg.AssetKey(["quality", "governance_report"])],
+        deps=[dg.AssetKey(["exceptions", "cases"]), dg.AssetKey(["quality", "governance_report"])],
         group_name=GROUP,
         kinds={"deltalake", "duckdb"},
         partitions_def=daily_partitions(),
@@ -180,7 +180,8 @@ def _of_failure(instance: dg.DagsterInstance, record: dg.EventLogRecord, governa
     failed = instance.get_run_stats(entry.run_id) if run else None
     step = _failed_step(instance, entry.run_id) if failed and failed.steps_failed else None
     happened = datetime.fromtimestamp(record.timestamp, governance.firm.zone).date()
-    return failed_run(entry.job_name or "unknown", entry.run_id, _day_in(tags.get(_PARTITION_TAG)) or happened, step)
+    day = _day_in(tags.get(_PARTITION_TAG)) or happened
+    return failed_run(entry.job_name or "unknown", entry.run_id, day, step, happened)
 
 
 def _failed_step(instance: dg.DagsterInstance, run_id: str) -> str | None:

@@ -38,6 +38,7 @@ LABELS = (
     "recipient",
 )
 ALL_LABELS = "..."
+SHORTEST_KEEP = timedelta(days=7)
 
 _DURATION = re.compile(r"(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _MATCHER = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*(\"(?:[^\"\\]|\\.)*\"|[^\s\"{}]*)\s*")
@@ -237,6 +238,7 @@ class Delivery(BaseModel):
         attempts: after so many the message is a dead letter, which a person must look at.
         first_retry: wait after the first failure; it doubles with each further one, up to
         longest_retry.
+        keep: what was sent, and what is over, is kept for so long: Alertmanager's data retention.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -244,6 +246,14 @@ class Delivery(BaseModel):
     attempts: int = Field(default=12, ge=1, le=100)
     first_retry: Duration = timedelta(minutes=1)
     longest_retry: Duration = timedelta(hours=4)
+    keep: Duration = timedelta(days=90)
+
+    @field_validator("keep")
+    @classmethod
+    def _is_kept_while_it_keeps_others_quiet(cls, value: timedelta) -> timedelta:
+        if value < SHORTEST_KEEP:
+            raise ValueError("keep must be at least 7d: for so long what is over keeps its symptoms quiet")
+        return value
 
     def wait(self, attempts: int) -> timedelta:
         """The wait after so many failed attempts."""
@@ -256,13 +266,13 @@ class Digests(BaseModel):
     Attributes:
         most_messages_share: messages of a night at most, as a share of its anomalies. Who has few anomalies is then
             told of in the digest of the support group, and small groups in that of the governance office.
-        causes: causes that a digest names at most; the rest is counted.
+        cases: cases that a digest names at most, those of one cause as one; the rest is counted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     most_messages_share: float = Field(default=0.01, gt=0, le=1)
-    causes: int = Field(default=5, ge=1, le=50)
+    cases: int = Field(default=5, ge=1, le=50)
 
 
 class AlertRoutes(BaseModel):

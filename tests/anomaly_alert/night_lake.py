@@ -13,6 +13,8 @@ from alert_cases import DAY
 
 from omgov_assets.anomaly_alert.night import NightAlerts, alerts_of_night
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.exception_management.night import update_cases
+from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.model_management.alert_routes import AlertRoutes
 from omgov_assets.model_management.governance import Governance
 
@@ -59,12 +61,20 @@ class NightLake:
     def write_anomalies(self, anomalies: Iterable[Row], day: date = DAY) -> None:
         """Anomalies with the fields that a test is about; ``cause_id`` among them where there is one."""
         rows = [
-            {"anomaly_id": f"a{number}", "severity": "warning", "first_seen_day": day} | row
+            {"anomaly_id": f"a{number}", "severity": "warning", "first_seen_day": day, "policy_ids": ["p"]} | row
             for number, row in enumerate(anomalies)
         ]
         self.write("quality/anomalies", [{k: v for k, v in row.items() if k != "cause_id"} for row in rows], day)
         causes = [{"anomaly_id": row["anomaly_id"], "cause_id": row.get("cause_id")} for row in rows]
         self.write("quality/anomaly_causes", causes, day)
+
+    def update_cases(self, day: date = DAY) -> None:
+        """Bring cases up to a day whose anomalies and causes are written."""
+        update_cases(self.lake, day, CaseRules.of(self.governance))
+
+    def cases(self, day: date = DAY) -> dict[str, Row]:
+        """Cases of a day by anomaly type."""
+        return {row["anomaly_type"]: row for row in self.rows("exceptions/cases", day)}
 
     def with_routes(self, routes: AlertRoutes) -> NightLake:
         return NightLake(self.lake, self.governance.model_copy(update={"alerts": routes}), self.report)

@@ -12,6 +12,7 @@ from night_lake import NightLake, Row
 from omgov_assets.anomaly_alert.immediate import (
     OverdueCase,
     blocking_check,
+    escalated_case,
     failed_run,
     missed_deadline,
     overdue_case,
@@ -139,18 +140,22 @@ def test_a_failed_run_keeps_its_unfinished_night_quiet(rooms: NightLake, outbox:
     assert "in step quality__anomalies" in message.alerts[0].text("summary", "en")
 
 
+def late(case_id: str = "C-1", members: int = 12, recipient: str = "G-1") -> OverdueCase:
+    what = {"en": "value does not vary", "zh": "数值恒定不变"}
+    return OverdueCase(case_id, what, DAY - timedelta(days=9), DAY, members, "support_group", recipient)
+
+
 def test_cases_and_checks_are_told_apart_by_what_they_are_about() -> None:
-    case = OverdueCase("C-1", "critical", DAY, 12, "owner", "O-1")
-    assert (
-        overdue_case(case).fingerprint
-        != overdue_case(OverdueCase("C-2", "critical", DAY, 12, "owner", "O-1")).fingerprint
-    )
-    assert (
-        overdue_case(case).fingerprint
-        == overdue_case(OverdueCase("C-1", "critical", DAY, 13, "owner", "O-1")).fingerprint
-    )
-    assert not overdue_case(case).is_momentary
+    assert overdue_case(late()).fingerprint != overdue_case(late("C-2")).fingerprint
+    assert overdue_case(late()).fingerprint != escalated_case(late()).fingerprint
+    assert overdue_case(late()).fingerprint == overdue_case(late(members=13)).fingerprint
+    assert not overdue_case(late()).is_momentary
     assert (
         blocking_check(DAY, "cmdb", "owners", "accuracy", 0, 1).fingerprint
         != blocking_check(DAY, "cmdb", "owners", "coverage", 0, 1).fingerprint
     )
+
+
+def test_a_run_of_an_old_day_that_fails_is_about_the_day_on_which_it_failed() -> None:
+    assert failed_run("nightly_governance", "r", DAY, None, DAY + timedelta(days=200)).ends_at == DAY + timedelta(200)
+    assert failed_run("nightly_governance", "r", DAY, None).ends_at == DAY

@@ -233,7 +233,7 @@ def test_a_cause_keeps_its_symptom_quiet_also_when_it_came_first(outbox: Outbox)
     assert [each.labels["day"] for each in known_alerts(outbox, "unfinished_night")] != []
 
 
-def test_silences_can_neither_be_changed_nor_deleted_and_messages_not_deleted(outbox: Outbox) -> None:
+def test_silences_can_neither_be_changed_nor_deleted_and_what_is_to_be_sent_not_deleted(outbox: Outbox) -> None:
     outbox.record_silence(new_silence("wang", "move", ["system=a"], NIGHT, NIGHT + HOUR), NIGHT)
     raise_alerts(outbox, [alert()], office(), NIGHT)
     for statement in ("UPDATE silences SET content = ''", "DELETE FROM silences", "DELETE FROM messages"):

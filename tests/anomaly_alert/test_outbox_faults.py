@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from alert_cases import NIGHT, alert, routes
+from alert_cases import DAY, NIGHT, alert, routes
+from night_lake import NightLake
 
 from omgov_assets.anomaly_alert.delivery import DeliveryError, deliver_due
+from omgov_assets.anomaly_alert.night import tell_of_night
 from omgov_assets.anomaly_alert.outbox import Message, Outbox
 from omgov_assets.anomaly_alert.raising import raise_alerts
-from omgov_assets.model_management.alert_routes import Delivery
+from omgov_assets.anomaly_alert.transports import Transports
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.model_management.alert_routes import AlertRoutes, Delivery
+from omgov_assets.model_management.governance import load_governance
 
 ROUTES = routes(
     {"receiver": "office", "group_by": ["recipient"], "group_wait": "0s"},
@@ -157,3 +167,137 @@ def test_a_night_whose_process_is_killed_from_outside_loses_no_message(tmp_path:
         kills += child.wait() == -signal.SIGKILL
     night(tmp_path, NIGHT + timedelta(hours=3), lambda: None)
     assert_nothing_is_lost(tmp_path, most_copies=kills)
+
+
+WHOLE_NIGHT = """
+import sys
+from pathlib import Path
+sys.path[:0] = sys.argv[5:]
+from test_outbox_faults import whole_night
+whole_night(Path(sys.argv[1]), Path(sys.argv[6]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+"""
+ROUNDS = 3
+
+
+def whole_night(home: Path, project: Path, url: str, run: int, last_step: int) -> None:
+    """What the asset does in a night, with the real lake, outbox, apprise and webhook.
+
+    A step is a call that code of omgov makes, or its return. At the last one the process kills itself; at 0 it does
+    not, and prints how many steps it took until all was in the outbox, and in all.
+    """
+    governance = load_governance(project)
+    told = AlertRoutes.model_validate(
+        {
+            "route": {"receiver": "all", "group_by": ["alertname", "day", "recipient"], "group_wait": "0s"},
+            "receivers": [{"name": "all", "apprise_url_env": ["URL"]}],
+            "digests": {"most_messages_share": 1},
+        }
+    )
+    governance = governance.model_copy(update={"alerts": told})
+    lake = Lake(home / "lake", dataset_contracts=project / "governance" / "standard" / "data_contracts")
+    steps = 0
+
+    def count(frame: object, _event: str, _argument: object) -> None:
+        nonlocal steps
+        if "/omgov_assets/" in frame.f_code.co_filename:  # type: ignore[attr-defined]
+            steps += 1
+            if steps == last_step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    now = NIGHT + timedelta(hours=3 * run)
+    transports = Transports({"URL": url})
+    sys.setprofile(count)
+    with Outbox(home / "outbox.db") as outbox:
+        tell_of_night(lake, governance, home / "report", outbox, DAY, now)
+        told_at = steps
+        for minutes in range(1, 61):
+            deliver_due(outbox, transports.send, DELIVERY, lambda: now + minutes * LEASE, lease=LEASE)  # noqa: B023 - called at once
+            if not outbox.counts()["pending"]:
+                break
+    sys.setprofile(None)
+    print(told_at, steps)
+
+
+@contextmanager
+def failing_webhook(drawn: random.Random) -> Iterator[tuple[str, list[str]]]:
+    """A webhook that fails 30 % of the calls; its URL for apprise, and the texts that it took."""
+    taken: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            fails = drawn.random() < 0.3
+            if not fails:
+                taken.append(json.loads(body)["message"])
+            try:
+                self.send_response(503 if fails else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            except ConnectionError:
+                return  # who asked is dead
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"json://127.0.0.1:{server.server_address[1]}", taken
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.slow
+def test_a_whole_night_killed_between_any_two_steps_loses_no_digest(
+    rooms: NightLake, project_root: Path, tmp_path: Path
+) -> None:
+    rooms.write_cmdb()
+    rooms.write_anomalies(
+        [{"owner_id": f"O-{1 + number % 2}", "support_group_id": f"G-{1 + number % 2}"} for number in range(40)]
+        + [{"anomaly_type": "nobodys"} for _ in range(5)]
+    )
+    rooms.update_cases()
+    seed = random.SystemRandom().randrange(1_000_000)
+    print(f"kills and failures drawn with seed {seed}")
+    drawn = random.Random(seed)  # noqa: S311 - draws when to kill and what fails
+
+    def run(home: Path, url: str, number: int, last_step: int) -> list[int] | None:
+        """Steps of the run, until all was in the outbox and in all; None where it was killed."""
+        arguments = [str(home), url, str(number), str(last_step), str(Path(__file__).parent), str(project_root)]
+        command = [sys.executable, "-c", WHOLE_NIGHT, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == -signal.SIGKILL:
+            return None
+        assert done.returncode == 0, done.stderr
+        return [int(step) for step in done.stdout.splitlines()[-1].split()]
+
+    with failing_webhook(random.Random(seed)) as (url, taken):  # noqa: S311 - as above
+        steps: list[int] | None = None
+        killed = 0
+        for number in range(ROUNDS + 1):
+            home = tmp_path / f"home-{number}"
+            shutil.copytree(rooms.lake.root, home / "lake")
+            taken.clear()
+            kills = 0
+            if steps is not None:
+                # Once while the night is told, once while its messages are sent.
+                for attempt, (first, last) in enumerate([(1, steps[0]), (steps[0], steps[1])]):
+                    kills += run(home, url, attempt, drawn.randrange(first, last)) is None
+            whole = run(home, url, 2, 0)
+            steps, killed = steps or whole, killed + kills
+            lake = Lake(home / "lake", dataset_contracts=rooms.lake.dataset_contracts)
+            with lake.connect() as con:
+                lake.register(con, "digests", "alerts/digests", DAY)
+                rows = con.execute("SELECT summary_en FROM digests WHERE told").fetchall()
+            summaries = [summary for (summary,) in rows]
+            assert len(summaries) == 5, "two owners, two groups, the office"
+            for summary in summaries:
+                assert any(text.startswith(f"{summary}\n") for text in taken), summary
+            with Outbox(home / "outbox.db") as outbox:
+                assert outbox.counts() == {"pending": 0, "sent": 6, "dead": 0}, "each once, and the heartbeat"
+                keys = {message.key for message in outbox.messages()}
+            assert {text.split()[-1] for text in taken} == keys
+            assert len(taken) <= len(keys) + kills, "who died between sending and writing it down has sent once more"
+        assert killed >= ROUNDS, "the first kill of each round comes before there is anything to send"

@@ -246,8 +246,13 @@ def test_a_long_message_says_how_much_it_leaves_out() -> None:
     text = text_of(alerts, "key-1")
     assert "… and 3 further alerts" in text
     assert "另有 3 条告警" in text
-    assert title_of(alerts) == f"[omgov] {len(alerts)} × refused_batch"
-    assert title_of([alerts[0], alerts[1].resolved(DAY)]) == "[omgov] 1 × refused_batch, 1 × refused_batch (resolved)"
+    assert title_of(alerts) == (
+        f"[omgov] {len(alerts)} datasets with refused batches / {len(alerts)} 个数据集有批次被拒收"
+    )
+    assert title_of([alerts[0], alerts[1].resolved(DAY)]) == (
+        "[omgov] 1 dataset with refused batches, Resolved: 1 dataset with refused batches / "
+        "1 个数据集有批次被拒收, 已恢复: 1 个数据集有批次被拒收"
+    )
 
 
 def test_a_title_is_one_line() -> None:

@@ -120,6 +120,15 @@ def test_a_preview_shows_what_would_go_where_and_writes_nothing(desk: Desk) -> N
     assert desk.lake.days("alerts/digests") == []
 
 
+def test_old_messages_are_deleted_on_demand_and_dead_letters_only_where_they_are_named(desk: Desk) -> None:
+    with Outbox(desk.settings.outbox) as outbox:
+        outbox.con.execute("UPDATE messages SET state = 'dead', created_at = '2020-01-01T00:00:00.000000+00:00'")
+    assert len(desk.rows("outbox", "--prune", code=2)) == 1
+    assert "1 messages and 0 alerts older than 90 days are deleted" in desk.run("outbox", "--prune", "--dead")
+    assert desk.rows("outbox") == []
+    assert "--dead goes with --prune" in desk.run("outbox", "--dead", code=1)
+
+
 def test_silences_are_recorded_listed_and_ended(desk: Desk) -> None:
     desk.run("silence", "add", "system=cmdb", "--author", "wang", "--reason", "move", "--for", "4h")
     (silence,) = desk.rows("silence", "list")

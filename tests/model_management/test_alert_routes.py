@@ -39,7 +39,11 @@ def test_the_firms_own_document_is_part_of_its_control_information(project_root:
     assert routes.receiver_of["owners"].sinks == ("apprise:OMGOV_ALERT_OWNERS",)
     assert routes.night_deadline == time(7)
     assert routes.digests.most_messages_share == 0.01
-    assert [rule.equal for rule in routes.inhibit_rules] == [("system", "dataset", "day"), ("day",)]
+    assert [rule.equal for rule in routes.inhibit_rules] == [
+        ("system", "dataset", "day"),
+        ("case_id", "recipient"),
+        ("day",),
+    ]
 
 
 def test_a_route_says_only_what_differs_from_its_parent(tmp_path: Path) -> None:

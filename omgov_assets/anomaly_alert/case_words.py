@@ -77,6 +77,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "waivers": "{waivers} soon:",
         "waiver": "- {day}: {what}; omgov cases show {case}",
         "more_waivers": "- {n:,} more: omgov cases list --status waived",
+        "standing_waiver": "- {day}: whatever comes of {what}; omgov cases waivers",
+        "more_standing_waivers": "- {n:,} more: omgov cases waivers",
         "what_to_do": (
             "What to do:\n"
             "- see what is wrong: omgov cases show CASE\n"
@@ -124,6 +126,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "waivers": "{waivers}即将到期：",
         "waiver": "- {day}：{what}；omgov cases show {case}",
         "more_waivers": "- 另有 {n:,} 个：omgov cases list --status waived",
+        "standing_waiver": "- {day}：{what} 的所有异常；omgov cases waivers",
+        "more_standing_waivers": "- 另有 {n:,} 个：omgov cases waivers",
         "what_to_do": (
             "下一步：\n"
             "- 查看问题：omgov cases show CASE\n"

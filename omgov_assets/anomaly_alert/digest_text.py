@@ -22,6 +22,7 @@ from omgov_assets.anomaly_alert.case_words import (
     what_is_wrong,
     words,
 )
+from omgov_assets.exception_management.waivers import Waiver
 from omgov_assets.model_management.alert_routes import AlertRoutes
 from omgov_assets.model_management.wording import Wording
 from omgov_assets.quality_analysis.drill_down import drill_down_command
@@ -37,10 +38,12 @@ class Office:
     Attributes:
         firm: the row of ``digest_office.sql``.
         waivers: rows of ``digest_waivers.sql``.
+        standing: standing waivers that end soon.
     """
 
     firm: Mapping[str, Any]
     waivers: Sequence[Mapping[str, Any]]
+    standing: Sequence[Waiver] = ()
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,16 @@ class Author:
         return text
 
     def _waivers(self, code: str) -> list[str]:
-        waivers, top = self.office.waivers, self.routes.digests.cases
-        if not waivers:
+        waivers, standing, top = self.office.waivers, self.office.standing, self.routes.digests.cases
+        ending = len(waivers) + len(standing)
+        if not ending:
             return []
-        text = ["", words(code, "waivers", waivers=numbered(code, "waivers", len(waivers)))]
+        text = ["", words(code, "waivers", waivers=numbered(code, "waivers", ending))]
+        for one in standing[:top]:
+            what = ", ".join(one.conditions.values())
+            text.append(words(code, "standing_waiver", day=one.until, what=what))
+        if len(standing) > top:
+            text.append(words(code, "more_standing_waivers", n=len(standing) - top))
         for waiver in waivers[:top]:
             what = what_is_wrong(code, self.wording, waiver["cause"], [waiver["anomaly_type"]])
             text.append(words(code, "waiver", day=waiver["waived_until"], what=what, case=waiver["case_id"]))

@@ -25,6 +25,7 @@ from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.sql import columns_or_null, read_sql
 from omgov_assets.exception_management.events import register_log
 from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
+from omgov_assets.exception_management.waivers import Waiver, waivers_in_force
 from omgov_assets.model_management.alert_routes import AlertRoutes
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
@@ -142,9 +143,11 @@ def read_digests(lake: Lake, governance: Governance, report: Path, day: date, ot
         lines: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for line in con.sql(_LINES_SQL, params={"top": top}).to_arrow_table().to_pylist():
             lines.setdefault((line["recipient_kind"], line["recipient"]), []).append(line)
-        office = _office(con, day, governance.exceptions.waiver_warning_days)
+        ends = day + timedelta(days=governance.exceptions.waiver_warning_days)
+        standing = [waiver for waiver in waivers_in_force(lake, con, day) if waiver.until <= ends]
+        office = _office(con, day, ends, standing)
         names = _group_names(lake, con)
-    if office.waivers and not any(row["recipient_kind"] == GOVERNANCE_OFFICE for row in counts):
+    if (office.waivers or office.standing) and not any(row["recipient_kind"] == GOVERNANCE_OFFICE for row in counts):
         counts.append(dict(_NOTHING))
     author = Author(day, routes, governance.wording, report, names, office)
     rows = [
@@ -217,11 +220,10 @@ def _register_told(con: duckdb.DuckDBPyConnection, told: set[tuple[str, str]]) -
     con.register("told", pa.Table.from_pylist(rows, _RECIPIENT_COLUMNS))
 
 
-def _office(con: duckdb.DuckDBPyConnection, day: date, waiver_warning_days: int) -> Office:
-    """What the governance office is told besides cases of nobody's."""
+def _office(con: duckdb.DuckDBPyConnection, day: date, ends: date, standing: Sequence[Waiver]) -> Office:
+    """What the governance office is told besides cases of nobody's, with the waivers that end by a day."""
     (firm,) = con.sql(_OFFICE_SQL, params={"day": day}).to_arrow_table().to_pylist()
-    warned = {"until": day + timedelta(days=waiver_warning_days)}
-    return Office(firm, con.sql(_WAIVERS_SQL, params=warned).to_arrow_table().to_pylist())
+    return Office(firm, con.sql(_WAIVERS_SQL, params={"until": ends}).to_arrow_table().to_pylist(), standing)
 
 
 def _group_names(lake: Lake, con: duckdb.DuckDBPyConnection) -> dict[str, str]:

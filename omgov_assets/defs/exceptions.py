@@ -12,7 +12,7 @@ from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.defs.analysis_metadata import table
 from omgov_assets.exception_management.events import CASE_EVENTS
 from omgov_assets.exception_management.night import CasesSummary, update_cases
-from omgov_assets.exception_management.reading import CaseFilter, list_cases
+from omgov_assets.exception_management.reading import CaseFilter, list_cases, list_waivers
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.model_management.governance import Governance
@@ -46,6 +46,7 @@ _COLUMNS = (
     "case_id", "status", "severity", "tier", "anomaly_type", "place", "open_members", "opened_day", "due_day",
     "waived_until", "is_escalated",
 )  # fmt: skip
+_WAIVER_COLUMNS = ("waiver_id", "ci_id", "application_id", "support_group_id", "policy_id", "until", "members")
 
 
 def build_cases(governance: Governance) -> dg.AssetsDefinition:
@@ -93,13 +94,14 @@ def build_cases(governance: Governance) -> dg.AssetsDefinition:
             asset_key=dg.AssetKey(CASE_EVENTS.split("/")), metadata={"events_added": summary.events_added}
         )
         warned = day + timedelta(days=rules.exceptions.waiver_warning_days)
+        standing = [row for row in list_waivers(lake.lake, day) if row["until"] <= warned]
         for name, at_fault in (
             ("overdue", [row for row in rows if row["is_overdue"]]),
             ("unrouted", [row for row in rows if row["responsible_kind"] == "governance_office"]),
             ("owner_inactive", [row for row in rows if row["inactive_owner_id"] is not None]),
             ("waiver_expiring", [row for row in rows if row["status"] == "waived" and row["waived_until"] <= warned]),
         ):
-            yield _result(name, at_fault, len(rows))
+            yield _result(name, at_fault, len(rows), standing if name == "waiver_expiring" else [])
 
     return cases
 
@@ -120,18 +122,23 @@ def _metadata(summary: CasesSummary, rows: list[dict[str, Any]]) -> dict[str, An
     return metadata | ({} if first is None else {"first_cases": first})
 
 
-def _result(name: str, at_fault: list[dict[str, Any]], of: int) -> dg.AssetCheckResult:
+def _result(name: str, at_fault: list[dict[str, Any]], of: int, standing: list[dict[str, Any]]) -> dg.AssetCheckResult:
+    """The verdict of a check on cases, and on standing waivers where it is about waivers."""
     _, remedy = CHECKS[name]
     metadata: dict[str, Any] = {"cases": len(at_fault), "of": of}
-    found = table(at_fault[:SHOWN], _COLUMNS)
-    if found is not None:
-        metadata |= {"found": found, "recovery": dg.MetadataValue.md(remedy)}
+    for title, found in (
+        ("found", table(at_fault[:SHOWN], _COLUMNS)),
+        ("standing_waivers", table(standing[:SHOWN], _WAIVER_COLUMNS)),
+    ):
+        if found is not None:
+            metadata |= {title: found, "recovery": dg.MetadataValue.md(remedy)}
+    described = f"{len(at_fault)} of {of} cases: {name.replace('_', ' ')}"
     return dg.AssetCheckResult(
         asset_key=CASES_KEY,
         check_name=name,
-        passed=not at_fault,
+        passed=not at_fault and not standing,
         # Never ERROR: what is late must not keep the report from people.
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(at_fault)} of {of} cases: {name.replace('_', ' ')}",
+        description=f"{described}, and {len(standing)} standing waivers" if standing else described,
         metadata=metadata,
     )

@@ -105,6 +105,12 @@ class Waiver:
     ended_day: date | None = None
     ended_by: str | None = None
 
+    @property
+    def conditions(self) -> dict[str, str]:
+        """What it is for, by ``CONDITIONS``."""
+        values = {name: getattr(self, name) for name in CONDITIONS}
+        return {name: value for name, value in values.items() if value is not None}
+
     def is_in_force(self, day: date) -> bool:
         """Whether the night of a day goes by it."""
         return self.granted_day < day <= self.until and (self.ended_day is None or day <= self.ended_day)

@@ -19,6 +19,7 @@ from omgov_assets.anomaly_alert.night import tell_of_night
 from omgov_assets.anomaly_alert.outbox import Outbox
 from omgov_assets.exception_management import acts
 from omgov_assets.exception_management.rules import CaseRules
+from omgov_assets.exception_management.waivers import grant_waiver
 from omgov_assets.model_management.alert_routes import AlertRoutes, Digests
 
 OFFICE = ("governance_office", "governance_office")
@@ -256,6 +257,23 @@ def test_the_office_is_told_of_the_whole_firm_and_of_waivers_that_end(told: Nigh
     told.write_anomalies(many(5, owner_id="O-1", anomaly_type="waived"))
     alone = digests_of(told)[OFFICE]
     assert (alone["told"], alone["cases"]) == (True, 0), "a waiver that ends is told also where all else is told of"
+
+
+def test_the_office_is_told_of_standing_waivers_that_end(told: NightLake) -> None:
+    night_before = DAY - timedelta(days=1)
+    told.write_anomalies(many(1, owner_id="O-1"), day=night_before)
+    told.update_cases(night_before)
+    for until in (DAY + timedelta(days=2), DAY + timedelta(days=90)):
+        conditions = {"support_group_id": "G-1", "policy_id": f"until {until}"}
+        grant_waiver(told.lake, rules(told), person(), conditions, "a reason of 王伟", until)
+    told.write_anomalies(many(1, owner_id="O-1"))
+    told.update_cases()
+    office = digests_of(told)[OFFICE]
+    assert office["told"]
+    assert office["description_en"].splitlines()[1:4] == [
+        "", "1 waiver ends soon:", "- 2026-11-22: whatever comes of G-1, until 2026-11-22; omgov cases waivers",
+    ]  # fmt: skip
+    assert "王伟" not in str(office)
 
 
 def test_a_night_whose_anomalies_are_in_no_case_is_not_told_of(told: NightLake) -> None:

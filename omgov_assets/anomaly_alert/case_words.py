@@ -74,6 +74,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "show": "omgov cases show {case}",
         "show_more": " (and {cases} of this cause: {names})",
         "more": "{cases} with {anomalies}",
+        "no_cause": "{what}, in {scope} without a common cause",
         "waivers": "{waivers} soon:",
         "waiver": "- {day}: {what}; omgov cases show {case}",
         "more_waivers": "- {n:,} more: omgov cases list --status waived",
@@ -82,9 +83,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "what_to_do": (
             "What to do:\n"
             "- see what is wrong: omgov cases show CASE\n"
-            "- list the records with their place in the source: omgov cases export CASE --out FILE.xlsx\n"
+            "- list the records with their place in the source: omgov cases export CASE{whose} --out FILE.xlsx\n"
             "- once the source is fixed: omgov cases claim-fix CASE --as YOU; a night verifies it and closes the case\n"
-            "- not yours: omgov cases assign CASE --group GROUP --as YOU"
+            "- not yours: omgov cases assign CASE --to-group GROUP --as YOU"
         ),
     },
     "zh": {
@@ -123,6 +124,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "show": "omgov cases show {case}",
         "show_more": "（同一根因{cases}：{names}）",
         "more": "{cases}，共 {anomalies}",
+        "no_cause": "{what}，位于 {scope}，无共同根因",
         "waivers": "{waivers}即将到期：",
         "waiver": "- {day}：{what}；omgov cases show {case}",
         "more_waivers": "- 另有 {n:,} 个：omgov cases list --status waived",
@@ -131,9 +133,9 @@ _WORDS: dict[str, dict[str, str]] = {
         "what_to_do": (
             "下一步：\n"
             "- 查看问题：omgov cases show CASE\n"
-            "- 导出记录及其在源系统中的位置：omgov cases export CASE --out FILE.xlsx\n"
+            "- 导出记录及其在源系统中的位置：omgov cases export CASE{whose} --out FILE.xlsx\n"
             "- 源头修复后：omgov cases claim-fix CASE --as 您的账号；夜间验证通过即关闭工单\n"
-            "- 不属于您：omgov cases assign CASE --group 运维组 --as 您的账号"
+            "- 不属于您：omgov cases assign CASE --to-group 运维组 --as 您的账号"
         ),
     },
 }  # fmt: skip
@@ -163,19 +165,21 @@ def new_of(code: str, counts: Mapping[str, Any]) -> str:
     return words(code, "all_new") if new == counts["anomalies"] else words(code, "new", n=new)
 
 
-def what_is_wrong(code: str, wording: Wording, cause: str | None, anomaly_types: Sequence[str]) -> str:
-    """Titles of anomaly types, and the place of their cause where there is one.
+def what_is_wrong(code: str, wording: Wording, case: Mapping[str, Any], anomaly_types: Sequence[str]) -> str:
+    """Titles of anomaly types, and the place of their cause, or whose they are without one.
 
     Args:
         code: language.
         wording: what anomaly types are called.
-        cause: conditions of the root cause, JSON object of attribute to key.
+        case: with cause, the conditions of the root cause as a JSON object of attribute to key, and scope.
         anomaly_types: anomaly types; of many the first few are named.
     """
     title = titles(wording, code)
     named = [title(name) for name in anomaly_types[:MOST_TYPES]]
     kinds = joined(code, [*named, *(["…"] if len(anomaly_types) > MOST_TYPES else [])])
-    conditions: Mapping[str, Any] = json.loads(cause) if cause else {}
+    if case["cause"] is None:
+        return words(code, "no_cause", what=kinds, scope=case["scope"]) if case["scope"] else kinds
+    conditions: Mapping[str, Any] = json.loads(case["cause"])
     place = joined(
         code,
         (
@@ -198,7 +202,7 @@ def line_of(code: str, wording: Wording, number: int, line: Mapping[str, Any], o
         of_recipient: whether the anomalies are the recipient's own.
     """
     severity = language(code).text(line["severity"]).upper()
-    what = what_is_wrong(code, wording, line["cause"], line["anomaly_types"])
+    what = what_is_wrong(code, wording, line, line["anomaly_types"])
     counted = numbered(code, "anomalies", line["anomalies"])
     if of_recipient:
         counted = words(code, "yours", anomalies=counted)

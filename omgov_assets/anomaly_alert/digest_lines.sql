@@ -38,6 +38,7 @@ lines AS (
         line,
         list(case_id ORDER BY anomalies DESC, case_id) AS case_ids,
         any_value(cause ORDER BY case_id) AS cause,
+        any_value(scope ORDER BY case_id) AS scope,
         list_sort(list_distinct(flatten(list(anomaly_types)))) AS anomaly_types,
         ['critical', 'warning', 'info'][min(by_case.severity)] AS severity,
         sum(anomalies)::BIGINT AS anomalies,

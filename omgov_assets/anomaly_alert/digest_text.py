@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from shlex import quote as quote_for_shell
 from typing import Any
 from urllib.parse import quote
 
@@ -116,7 +117,9 @@ class Author:
             cases = numbered(code, "more_cases", counts["cases"] - named)
             text.append(words(code, "more", cases=cases, anomalies=numbered(code, "anomalies", rest)))
         if any(not line["is_waived"] and not line["is_claimed"] for line in lines):
-            text += ["", words(code, "what_to_do")]
+            option = _OPTIONS.get(counts["recipient_kind"])
+            whose = f" --{option} {quote_for_shell(counts['recipient'])}" if option else ""
+            text += ["", words(code, "what_to_do", whose=whose)]
         return text or [words(code, "nothing_open")]
 
     def _of_firm(self, code: str, counts: Mapping[str, Any]) -> list[str]:
@@ -147,7 +150,7 @@ class Author:
         if len(standing) > top:
             text.append(words(code, "more_standing_waivers", n=len(standing) - top))
         for waiver in waivers[:top]:
-            what = what_is_wrong(code, self.wording, waiver["cause"], [waiver["anomaly_type"]])
+            what = what_is_wrong(code, self.wording, waiver, [waiver["anomaly_type"]])
             text.append(words(code, "waiver", day=waiver["waived_until"], what=what, case=waiver["case_id"]))
         if len(waivers) > top:
             text.append(words(code, "more_waivers", n=len(waivers) - top))

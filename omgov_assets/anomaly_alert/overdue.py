@@ -50,7 +50,7 @@ def overdue_cases(lake: Lake, day: date, wording: Wording, most_recipients: int)
         kind, key = GOVERNANCE_OFFICE, GOVERNANCE_OFFICE
         if row["support_group_id"] in told:
             kind, key = "support_group", row["support_group_id"]
-        what = {code: what_is_wrong(code, wording, row["cause"], [row["anomaly_type"]]) for code in LANGUAGES}
+        what = {code: what_is_wrong(code, wording, row, [row["anomaly_type"]]) for code in LANGUAGES}
         case = OverdueCase(
             row["case_id"],
             what,

@@ -37,6 +37,8 @@ class FileFormat(StrEnum):
 def export(
     case: Annotated[str, typer.Argument(help="Case, or the beginning of its name.")],
     out: Annotated[Path, typer.Option("--out", help="File to write; .csv, .xlsx or .json says the format.")],
+    group: Annotated[str | None, typer.Option(help="Only what a support group answers for.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only what an owner owns.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Members that are resolved or withdrawn as well.")] = False,
     home: Home = None,
     project: Project = None,
@@ -52,9 +54,11 @@ def export(
         found = show_case(lake, case)
     except UnknownCaseError as error:
         fail(str(error))
-    rows = export_members(lake, settings.project, found["case_id"], found["day"], only_open=not every)
+    rows = export_members(
+        lake, settings.project, found["case_id"], found["day"], only_open=not every, group=group, owner_id=owner
+    )
     if not rows:
-        fail(f"case {found['case_id']} has no open members; --all writes the others")
+        fail(f"case {found['case_id']} has no open members of that; --all writes those that are not open any more")
     match file_format:
         case FileFormat.CSV:
             _write_csv(out, rows)

@@ -24,7 +24,15 @@ ORDER BY system, dataset, batch_id, received_at, file_name
 """
 
 
-def export_members(lake: Lake, project: Path, case_id: str, day: date, only_open: bool = True) -> list[dict[str, Any]]:
+def export_members(
+    lake: Lake,
+    project: Path,
+    case_id: str,
+    day: date,
+    only_open: bool = True,
+    group: str | None = None,
+    owner_id: str | None = None,
+) -> list[dict[str, Any]]:
     """Members of a case on a day.
 
     Args:
@@ -33,12 +41,14 @@ def export_members(lake: Lake, project: Path, case_id: str, day: date, only_open
         case_id: the case.
         day: a day that holds it.
         only_open: leave out members that are resolved or withdrawn.
+        group: only those that a support group answers for.
+        owner_id: only those of an owner.
 
     Returns:
         One flat dictionary per member: case_id, state, anomaly_type, severity, system, dataset, source_file and
         source_record (where it was delivered), subject_kind, subject_key, source_metric, metric, ci_id, observed,
-        expected (both as last seen), policy_ids, recovery (what the policies say to do), is_unverified, since,
-        last_seen (ISO days), anomaly_id. Ordered by place in the source.
+        expected (both as last seen), responsible, owner_id, policy_ids, recovery (what the policies say to do),
+        is_unverified, since, last_seen (ISO days), anomaly_id. Ordered by place in the source.
     """
     with lake.connect() as con:
         lake.register(con, "members", CASE_MEMBERS, day)
@@ -53,7 +63,8 @@ def export_members(lake: Lake, project: Path, case_id: str, day: date, only_open
         create_view(con, "seen", " UNION ALL ".join(parts))
         lake.register(con, "ledger", "admission/ledger", None)
         create_view(con, "batches", _BATCHES_SQL)
-        found = con.sql(_EXPORT_SQL, params={"case": case_id, "only_open": only_open})
+        wanted = {"case": case_id, "only_open": only_open, "group": group, "owner_id": owner_id}
+        found = con.sql(_EXPORT_SQL, params=wanted)
         rows: list[dict[str, Any]] = found.to_arrow_table().to_pylist()
     recovery = _recovery(project, {(row["system"], row["dataset"]) for row in rows})
     return [

@@ -61,7 +61,14 @@ class NightLake:
     def write_anomalies(self, anomalies: Iterable[Row], day: date = DAY) -> None:
         """Anomalies with the fields that a test is about; ``cause_id`` among them where there is one."""
         rows = [
-            {"anomaly_id": f"a{number}", "severity": "warning", "first_seen_day": day, "policy_ids": ["p"]} | row
+            {
+                "anomaly_id": f"a{number}",
+                "system": "trading",
+                "severity": "warning",
+                "first_seen_day": day,
+                "policy_ids": ["p"],
+            }
+            | row
             for number, row in enumerate(anomalies)
         ]
         self.write("quality/anomalies", [{k: v for k, v in row.items() if k != "cause_id"} for row in rows], day)

@@ -102,7 +102,7 @@ def test_a_cause_is_one_line_however_many_symptoms_it_has(told: NightLake) -> No
     assert (row["cases"], row["critical"]) == (3, 2)
     lines = row["description_en"].splitlines()
     assert lines[:6] == [
-        "1. CRITICAL: CI without owner",
+        "1. CRITICAL: CI without owner, in trading without a common cause",
         "   2 anomalies of yours, all new, since 2026-11-20",
         f"   due 2026-11-25; omgov cases show {ids['ci_owner_missing']}",
         "2. WARNING: value does not vary, fell silent, at site S-7, collector K-1",
@@ -121,9 +121,9 @@ def test_what_a_digest_does_not_name_it_counts(told: NightLake) -> None:
     told = told.with_routes(routed(told, cases=3))
     lines = digests_of(told)["owner", "O-1"]["description_en"].splitlines()
     assert [line for line in lines if line[0:1].isdigit()] == [
-        "1. WARNING: type 8",
-        "2. WARNING: type 7",
-        "3. WARNING: type 6",
+        "1. WARNING: type 8, in trading without a common cause",
+        "2. WARNING: type 7, in trading without a common cause",
+        "3. WARNING: type 6, in trading without a common cause",
         "5 more cases with 15 anomalies",
     ]
 
@@ -144,7 +144,7 @@ def test_the_worst_come_first_then_the_overdue_then_the_largest_and_the_waived_l
     acts.waive(told.lake, rules(told), seen(told, "waived", LATE), person(LATE), "old", date(2027, 1, 15))
     row = digests_of(told, LATE)["owner", "O-1"]
     lines = row["description_en"].splitlines()
-    assert [line.rpartition(": ")[2] for line in lines if line[0:1].isdigit()] == [
+    assert [line.rpartition(": ")[2].partition(",")[0] for line in lines if line[0:1].isdigit()] == [
         "worst", "late", "large", "small", "waived",
     ]  # fmt: skip
     assert "   2 anomalies of yours, since 2026-11-20" in lines
@@ -179,7 +179,7 @@ def judged(rooms: NightLake, day: date, verdict: str, *anomaly_types: str) -> No
     """Verdicts by which what is gone is resolved."""
     rooms.write(
         "quality/check_results",
-        [{"system": "-", "dataset": "-", "policy_id": "p", "anomaly_type": kind, "verdict": verdict}
+        [{"system": "trading", "dataset": "-", "policy_id": "p", "anomaly_type": kind, "verdict": verdict}
          for kind in anomaly_types],
         day,
     )  # fmt: skip
@@ -245,7 +245,7 @@ def test_the_office_is_told_of_the_whole_firm_and_of_waivers_that_end(told: Nigh
         "Whole firm: 2 open cases, 1 waived, 7 anomalies.",
         "",
         "1 waiver ends soon:",
-        f"- 2026-11-25: waived; omgov cases show {case}",
+        f"- 2026-11-25: waived, in trading without a common cause; omgov cases show {case}",
         "",
         "In no digest of an owner or a support group: 1 case with 2 anomalies.",
     ]

@@ -94,22 +94,22 @@ def test_the_mails_of_an_owner_and_of_the_office_say_what_to_do_by_when(rooms: N
     first, *others = sorted(("flat_line", "stale_instance"), key=lambda kind: kind != "flat_line")
     english, _, chinese = text_in(owner).replace("\r\n", "\n").partition("\n4 个未关闭工单")
     assert english.splitlines()[1:] == [
-        "1. CRITICAL: CI without owner",
+        "1. CRITICAL: CI without owner, in trading without a common cause",
         "   3 anomalies of yours, since 2026-11-20",
         "   OVERDUE since 2026-11-25; escalated to the governance office; claimed as fixed, but found again tonight; "
         f"omgov cases show {ids['ci_owner_missing']}",
         "2. WARNING: value does not vary, fell silent, at site S-7, collector K-1",
         "   49 anomalies of yours, since 2026-11-20",
         f"   OVERDUE since 2026-12-04; omgov cases show {ids[first]} (and 1 more case of this cause: {ids[others[0]]})",
-        "3. WARNING: missing unit",
+        "3. WARNING: missing unit, in trading without a common cause",
         "   12 anomalies of yours, since 2026-11-20",
         f"   waived until 2026-12-09: nothing to do before; omgov cases show {ids['missing_unit']}",
         "",
         "What to do:",
         "- see what is wrong: omgov cases show CASE",
-        "- list the records with their place in the source: omgov cases export CASE --out FILE.xlsx",
+        "- list the records with their place in the source: omgov cases export CASE --owner O-1 --out FILE.xlsx",
         "- once the source is fixed: omgov cases claim-fix CASE --as YOU; a night verifies it and closes the case",
-        "- not yours: omgov cases assign CASE --group GROUP --as YOU",
+        "- not yours: omgov cases assign CASE --to-group GROUP --as YOU",
     ]
     assert f"已逾期，到期日 2026-12-04；omgov cases show {ids[first]}（同一根因另有 1 个工单：" in chinese
     assert "Report / 报告: report/2026-12-05/index.html" in chinese
@@ -119,7 +119,7 @@ def test_the_mails_of_an_owner_and_of_the_office_say_what_to_do_by_when(rooms: N
         "Whole firm: 5 open cases, 4 overdue, 1 waived, 1 escalated, 69 anomalies.",
         "",
         "1 waiver ends soon:",
-        f"- 2026-12-09: missing unit; omgov cases show {ids['missing_unit']}",
+        f"- 2026-12-09: missing unit, in trading without a common cause; omgov cases show {ids['missing_unit']}",
         "",
     ]
     told = "".join(text_in(mail) + mail["Subject"] for mail in mails.values())

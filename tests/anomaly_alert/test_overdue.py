@@ -129,7 +129,9 @@ def test_an_overdue_message_says_what_is_wrong_since_when_and_what_to_do(firm: N
     tell(firm, outbox, OVERDUE, wrong(9, "a", "G-1"))
     ((alert,), _) = overdue_cases(firm.lake, OVERDUE, firm.governance.wording, 9)
     case = firm.cases(OVERDUE)["a"]["case_id"]
-    assert alert.text("summary", "en") == f"Case {case} is overdue since 2026-12-04: a"
+    assert (
+        alert.text("summary", "en") == f"Case {case} is overdue since 2026-12-04: a, in trading without a common cause"
+    )
     assert alert.text("description", "en").startswith(
         "9 anomalies are open, the first since 2026-11-20. Once the source"
     )

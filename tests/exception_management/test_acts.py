@@ -323,6 +323,9 @@ def test_an_export_says_where_in_the_source_and_runs_no_formula(exported: Desk, 
     exported.done("export", case["case_id"], "--out", str(every), "--all")
     rows = json.loads(every.read_text(encoding="utf-8"))
     assert [(row["subject_key"], row["state"]) for row in rows] == [("i0", "open"), ("i1", "resolved")]
+    assert exported.run("export", case["case_id"], "--out", str(every), "--group", "SG-9").exit_code == 1
+    exported.done("export", case["case_id"], "--out", str(every), "--all", "--group", "SG-1", "--owner", "OWN-1")
+    assert len(json.loads(every.read_text(encoding="utf-8"))) == 2
     # JSON is not opened by a spreadsheet: it says what was observed.
     assert rows[0]["observed"] == FORMULA
 

@@ -59,6 +59,14 @@ def sample_firm(
     days: Annotated[int, typer.Option(help="Consecutive business days.")] = 1,
     day: Annotated[str, typer.Option(help="First business day, YYYY-MM-DD.")] = "2026-11-20",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+    incidents: Annotated[
+        bool,
+        typer.Option(
+            "--incidents",
+            help="Over the days, deliveries are missing, owners leave, series leave the inventory and come back, and "
+            "defects are fixed and recur; truth/members/ says what became of each anomaly.",
+        ),
+    ] = False,
 ) -> None:
     """Write the landing files of a simulated firm with known defects, and the truth about them."""
     from omgov_assets.sample_firm.generate import generate_firm
@@ -70,6 +78,7 @@ def sample_firm(
         days=days,
         first_day=parsed_day(day),
         seed=seed,
+        incidents=incidents,
         progress=notice,
     )
 

@@ -14,16 +14,19 @@ SYSTEMS = tuple(dialect.system for dialect in DIALECTS)
 NOT_DELIVERED, DERIVATION_BLOCKED, REFUSED = "not_delivered", "derivation_blocked", "refused_record"
 DERIVED = "derived"
 
-# Metrics that the firm derives from what all systems deliver: a number over a part of the firm would be wrong.
+# Metrics that the firm derives from what all systems deliver: a number over a part of the firm would be wrong. The
+# inventory says in which unit points are.
 DERIVED_FROM = {
-    "metric_instances": ("db.transaction.rollback.utilization",),
-    "metric_samples": ("system.saturation", "trading.order.latency.p99"),
+    "db.transaction.rollback.utilization": ("metric_instances",),
+    "system.saturation": ("metric_samples", "metric_instances"),
+    "trading.order.latency.p99": ("metric_samples", "metric_instances"),
 }
 
 _ITEMS, _OWNERS, _GROUPS = "cmdb/configuration_items", "cmdb/owners", "cmdb/support_groups"
 _OWN_DEFINITIONS, _ALL_INSTANCES = "own/metric_definitions", "all/metric_instances"
-# Beside the delivery that the subject is in.
+# Beside the delivery that the subject is in. Whether systems agree is known only where all of them say something.
 _NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("metric_definitions", "definition_type_conflict"): ("all/metric_definitions",),
     ("metric_instances", "undefined_metric"): (_OWN_DEFINITIONS,),
     ("metric_instances", "interval_mismatch"): (_OWN_DEFINITIONS,),
     ("metric_instances", "unit_mismatch"): (_OWN_DEFINITIONS,),
@@ -32,7 +35,6 @@ _NEEDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("metric_instances", "ci_class_mismatch"): (_ITEMS,),
     ("metric_instances", "owner_missing"): (_ITEMS,),
     ("metric_instances", "owner_inactive"): (_ITEMS, _OWNERS),
-    # Whether two systems agree is known of the two only.
     ("metric_instances", "unit_conflict"): (_ALL_INSTANCES,),
     ("metric_instances", "interval_conflict"): (_ALL_INSTANCES,),
     ("metric_instances", "attribute_conflict"): (_ALL_INSTANCES,),
@@ -74,7 +76,7 @@ class Deliveries:
             for each in {"own": (system,), "all": SYSTEMS}.get(owner, (owner,))
         )
 
-    def blocked_metrics(self, dataset: str) -> tuple[str, ...]:
-        """Metrics that cannot be derived from a dataset."""
-        whole = all(self.has(system, dataset) for system in SYSTEMS)
-        return () if whole else DERIVED_FROM.get(dataset, ())
+    def blocked_metrics(self) -> tuple[tuple[str, str], ...]:
+        """Metrics that cannot be derived, each with the dataset that it would be a part of."""
+        lacking = {dataset for system, dataset in self.missing if system in SYSTEMS}
+        return tuple((name, needed[0]) for name, needed in DERIVED_FROM.items() if lacking & set(needed))

@@ -27,7 +27,7 @@ from omgov_assets.sample_firm.consequences import (
 )
 from omgov_assets.sample_firm.estate import Estate
 from omgov_assets.sample_firm.inventory import Inventory
-from omgov_assets.sample_firm.judgeable import DERIVATION_BLOCKED, DERIVED, DERIVED_FROM, NOT_DELIVERED, Deliveries
+from omgov_assets.sample_firm.judgeable import DERIVATION_BLOCKED, DERIVED, NOT_DELIVERED, Deliveries
 from omgov_assets.sample_firm.landing import Delivery
 from omgov_assets.sample_firm.profiles import Profiles
 from omgov_assets.sample_firm.records import Identities
@@ -144,11 +144,8 @@ class Truth:
         """Add the deliveries that are missing, and what cannot be derived without them."""
         for system, dataset in sorted(self.deliveries.missing):
             self.add(system, dataset, [(NOT_DELIVERED, dataset, "export_failed")], "dataset")
-        for dataset in DERIVED_FROM:
-            blocked = self.deliveries.blocked_metrics(dataset)
-            self.add(
-                DERIVED, dataset, ((DERIVATION_BLOCKED, name, "export_failed") for name in blocked), "processing_model"
-            )
+        for name, dataset in self.deliveries.blocked_metrics():
+            self.add(DERIVED, dataset, [(DERIVATION_BLOCKED, name, "export_failed")], "processing_model")
 
     def add_inventory(
         self, con: duckdb.DuckDBPyConnection, system: str, identities: Identities, profiles: Profiles

@@ -1,7 +1,7 @@
 """Ten nights of a firm with incidents, governed in one process: nothing of what is tested depends on starting anew.
 
 Run as a script it governs nights (``YYYY-MM-DD``), people working on cases after each, and then some of them again
-(``again:YYYY-MM-DD``); it prints a line of JSON per night: day, exit code, seconds, and the rows that it added to the log
+(``again:YYYY-MM-DD``); it prints a line of JSON per night: day, exit code, seconds, and the rows it added to the log
 of cases and to the outbox.
 """
 

@@ -14,6 +14,7 @@ from omgov_assets.cli.case_export import export
 from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
+from omgov_assets.cli.evaluation import evaluate
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.models import check_models
 from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
@@ -44,6 +45,7 @@ app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(admission_app, name="admission")
 app.add_typer(alerts_app, name="alerts")
 app.registered_commands += analysis_app.registered_commands
+app.command("evaluate")(evaluate)
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)

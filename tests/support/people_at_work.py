@@ -65,10 +65,9 @@ class Morning:
         """Move the smallest case of the anomaly type that has most cases into the next one."""
         cases = self._legal("merged")
         (kind, number), *_ = sorted(Counter(case["anomaly_type"] for case in cases).items(), key=lambda n: (-n[1], n))
-        if number > 1:
-            mine = [case for case in cases if case["anomaly_type"] == kind]
-            small, large = sorted(mine, key=lambda case: (case["open_members"], case["case_id"]))[:2]
-            acts.merge(self.lake, self.rules, _seen(small) | _seen(large), self._person(), large["case_id"], "the same")
+        alike = [case for case in cases if case["anomaly_type"] == kind] if number > 1 else cases
+        small, large = sorted(alike, key=lambda case: (case["open_members"], case["case_id"]))[:2]
+        acts.merge(self.lake, self.rules, _seen(small) | _seen(large), self._person(), large["case_id"], "the same")
 
     def _in_turn(self) -> list[Case]:
         """Cases that are worked on, from another place each time."""

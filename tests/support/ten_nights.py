@@ -71,7 +71,10 @@ def govern_ten_nights(home: Home) -> GovernedNights:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return GovernedNights(home, [json.loads(line) for line in done.stdout.splitlines()])
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    for night in told:
+        print(night)
+    return GovernedNights(home, told)
 
 
 def _govern(nights: list[str]) -> None:

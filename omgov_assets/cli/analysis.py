@@ -6,7 +6,6 @@ import csv
 import json
 import sys
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -254,37 +253,6 @@ def explain(
         return
     for row in rows:
         emit([{"field": name, "value": value} for name, value in row.items() if value is not None], output)
-
-
-@analysis_app.command()
-def evaluate(
-    day: Day = None,
-    truth: Annotated[Path | None, typer.Option(help="Folder of <day>.parquet. Default the home's truth/.")] = None,
-    root_causes: Annotated[bool, typer.Option("--root-causes", help="The causes instead of the anomalies.")] = False,
-    output: Output = Format.TABLE,
-    home: Home = None,
-    project: Project = None,
-) -> None:
-    """Compare the anomalies found with a ground truth, per anomaly type; or the root causes, one by one."""
-    from omgov_assets.quality_analysis.evaluate import NoGroundTruthError, evaluate_causes
-    from omgov_assets.quality_analysis.evaluate import evaluate as compare
-
-    settings = Settings.from_environment(home, project)
-    lake = Lake(settings.lake, settings.dataset_contracts)
-    chosen = day_or_last(lake, ANALYSED, day)
-    folder = truth or settings.truth
-    try:
-        rows = (evaluate_causes if root_causes else compare)(lake, chosen, folder)
-    except NoGroundTruthError as error:
-        fail(str(error))
-    if not root_causes:
-        emit(rows, output, f"Found of planted, {chosen}")
-        return
-    shown = rows[:SHOWN_ON_A_TERMINAL] if output is Format.TABLE else rows
-    emit(shown, output, f"Causes found of those planted, {chosen}")
-    found, explained = sum(row["is_found"] for row in rows), sum(row["explained"] for row in rows)
-    anomalies = sum(row["anomalies"] for row in rows)
-    notice(f"{found:,} of {len(rows):,} causes found; {explained:,} of their {anomalies:,} anomalies rightly assigned")
 
 
 @analysis_app.command()

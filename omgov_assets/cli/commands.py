@@ -14,6 +14,7 @@ from omgov_assets.cli.case_export import export
 from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
+from omgov_assets.cli.evaluation import evaluate
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.models import check_models
 from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
@@ -44,6 +45,7 @@ app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(admission_app, name="admission")
 app.add_typer(alerts_app, name="alerts")
 app.registered_commands += analysis_app.registered_commands
+app.command("evaluate")(evaluate)
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
@@ -59,6 +61,14 @@ def sample_firm(
     days: Annotated[int, typer.Option(help="Consecutive business days.")] = 1,
     day: Annotated[str, typer.Option(help="First business day, YYYY-MM-DD.")] = "2026-11-20",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+    incidents: Annotated[
+        bool,
+        typer.Option(
+            "--incidents",
+            help="Over the days, deliveries are missing, owners leave, series leave the inventory and come back, and "
+            "defects are fixed and recur; truth/members/ says what became of each anomaly.",
+        ),
+    ] = False,
 ) -> None:
     """Write the landing files of a simulated firm with known defects, and the truth about them."""
     from omgov_assets.sample_firm.generate import generate_firm
@@ -70,6 +80,7 @@ def sample_firm(
         days=days,
         first_day=parsed_day(day),
         seed=seed,
+        incidents=incidents,
         progress=notice,
     )
 

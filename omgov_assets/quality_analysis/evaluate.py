@@ -1,6 +1,7 @@
 """Evaluation: the anomalies of a simulated firm against what was planted in it.
 
-The one module that reads a ground truth; nothing else may, or the numbers would say nothing.
+Only evaluations read a ground truth (this one, and that of members in ``exception_management``); nothing else may, or
+the numbers would say nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def evaluate(lake: Lake, day: date, truth_folder: Path) -> list[dict[str, Any]]:
     Raises:
         NoGroundTruthError: there is no file for the day.
     """
-    truth = _truth_of(truth_folder, day)
+    truth = truth_of(truth_folder, day)
     with lake.connect() as con:
         lake.register(con, "anomalies", ANOMALIES, day)
         con.read_parquet(str(truth)).create_view("truth")
@@ -70,7 +71,7 @@ def evaluate_causes(lake: Lake, day: date, truth_folder: Path) -> list[dict[str,
     Raises:
         NoGroundTruthError: there is no file for the day.
     """
-    truth, causes = _truth_of(truth_folder, day), _truth_of(truth_folder / "causes", day)
+    truth, causes = truth_of(truth_folder, day), truth_of(truth_folder / "causes", day)
     with lake.connect() as con:
         register_explained(lake, con, day)
         lake.register(con, "root_causes", ROOT_CAUSES, day)
@@ -81,8 +82,8 @@ def evaluate_causes(lake: Lake, day: date, truth_folder: Path) -> list[dict[str,
     return rows
 
 
-def _truth_of(folder: Path, day: date) -> Path:
-    """The file of a day."""
+def truth_of(folder: Path, day: date) -> Path:
+    """The file of a day in a folder of the truth. Raises ``NoGroundTruthError``."""
     truth = folder / f"{day.isoformat()}.parquet"
     if not truth.is_file():
         raise NoGroundTruthError(

@@ -118,9 +118,30 @@ def _entered_owners(estate: Estate, in_use: Bools, owned: Bools) -> _EnteredOwne
     eligible = in_use & owned & ~estate.owner_left & ~estate.never_registered & ~estate.unknown_group
     deleted = one_in(_ONE_IN["owner_deleted"], estate, eligible)
     moved = one_in(_ONE_IN["owner_moved"], estate, eligible & ~deleted & ~_disagreeing(estate))
-    # The third member of another group works for the firm.
-    elsewhere = (1 + estate.group % (GROUPS - 1)) * MEMBERS + 3
-    return _EnteredOwners(np.where(owned, np.where(moved, elsewhere, estate.owner), -1), deleted, moved)
+    return _EnteredOwners(np.where(owned, np.where(moved, _elsewhere(estate), estate.owner), -1), deleted, moved)
+
+
+def named_for_others(estate: Estate) -> Bools:
+    """Owners, among the firm's people, whom entries name for CIs that are not theirs, on any day: these never leave."""
+    twice = estate.entered_twice & (estate.owner >= 0)
+    named = np.zeros(OWNERS, dtype=bool)
+    named[_elsewhere(estate)] = True
+    for first in (estate.owner[twice], _elsewhere(estate)[twice]):
+        named[_colleague(first)] = True
+    return named
+
+
+def _elsewhere(estate: Estate) -> Ints:
+    """For each CI the third member of another group."""
+    third: Ints = (1 + estate.group % (GROUPS - 1)) * MEMBERS + 3
+    return third
+
+
+def _colleague(owner: Ints) -> Ints:
+    """Another of the members of an owner's group who are not inactive."""
+    member = 1 + owner % MEMBERS % (MEMBERS - 2)
+    colleague: Ints = owner // MEMBERS * MEMBERS + member
+    return colleague
 
 
 def _disagreeing(estate: Estate) -> Bools:
@@ -138,9 +159,7 @@ def _entered_again(estate: Estate, items: pa.Table, owners: _EnteredOwners) -> p
     """The second entries."""
     other = np.char.add("SG-", np.char.zfill((2 + estate.group % (GROUPS - 1)).astype(str), 2))
     groups = np.where(_disagreeing(estate), other, np.array(items["support_group_id"].to_pylist()))
-    # Another of the members who are never inactive.
-    member = 1 + owners.owner % MEMBERS % (MEMBERS - 2)
-    colleague = _owner_ids(owners.owner // MEMBERS * MEMBERS + member)
+    colleague = _owner_ids(_colleague(owners.owner))
     named = np.where(_with_two_owners(estate, owners), colleague, np.array(items["owner_id"].to_pylist()))
     for column, values in (("support_group_id", groups), ("owner_id", named)):
         items = items.set_column(items.column_names.index(column), column, pa.array(values.tolist(), pa.string()))

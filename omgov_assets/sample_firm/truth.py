@@ -27,6 +27,7 @@ from omgov_assets.sample_firm.consequences import (
 )
 from omgov_assets.sample_firm.estate import Estate
 from omgov_assets.sample_firm.inventory import Inventory
+from omgov_assets.sample_firm.judgeable import DERIVATION_BLOCKED, DERIVED, NOT_DELIVERED, Deliveries
 from omgov_assets.sample_firm.landing import Delivery
 from omgov_assets.sample_firm.profiles import Profiles
 from omgov_assets.sample_firm.records import Identities
@@ -38,12 +39,17 @@ _LOOK_ALIKE_COLUMNS = ("system", "dataset", "kind", "resembles", "subject_kind",
 
 @dataclass
 class Truth:
-    """Collects a day's anomalies, their causes and the look-alikes and writes them as Parquet."""
+    """Collects a day's anomalies, their causes and the look-alikes and writes them as Parquet.
+
+    What cannot be judged, since a delivery is missing, is not told.
+    """
 
     day: BusinessDay
     causes: CausesOfDay
+    deliveries: Deliveries = field(default_factory=Deliveries)
     anomalies: list[pa.Table] = field(default_factory=list)
     look_alikes: list[pa.Table] = field(default_factory=list)
+    _inventories: list[pa.Table] = field(default_factory=list)
 
     def add(self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]], subject_kind: str = "row") -> None:
         """Add (anomaly type, subject key, defect) of subjects, mostly rows."""
@@ -58,6 +64,7 @@ class Truth:
                 self.causes.of_subject(system, dataset, kind, key, defect),
             )
             for kind, key, defect in rows
+            if self.deliveries.can_judge(system, dataset, kind, defect)
         ]
         self.anomalies.append(_table(_COLUMNS, listed))
 
@@ -65,7 +72,11 @@ class Truth:
         self, system: str, dataset: str, rows: Iterable[tuple[str, str, str]], subject_kind: str = "row"
     ) -> None:
         """Add (kind, anomaly type resembled, subject key) of subjects, mostly rows."""
-        listed = [(system, dataset, kind, like, subject_kind, key) for kind, like, key in rows]
+        listed = [
+            (system, dataset, kind, like, subject_kind, key)
+            for kind, like, key in rows
+            if self.deliveries.can_judge(system, dataset, like)
+        ]
         self.look_alikes.append(_table(_LOOK_ALIKE_COLUMNS, listed))
 
     def add_instances(
@@ -80,10 +91,18 @@ class Truth:
         """Add everything wrong with a system's instances; returns how many instances have something wrong."""
         system = inventory.definitions.dialect.system
         dataset = "metric_instances"
-        wrong = list(anomalies_of_instances(estate, inventory, profiles, self.day))
+        wrong = [
+            (kind, defect, where)
+            for kind, defect, where in anomalies_of_instances(estate, inventory, profiles, self.day)
+            if self.deliveries.can_judge(system, dataset, kind, defect)
+        ]
         anomalous = np.logical_or.reduce([where for _, _, where in wrong])
         sound = ~anomalous & ~refused(profiles)
-        alike = list(look_alikes_of_instances(inventory, profiles, self.day, sound))
+        alike = [
+            (kind, like, where)
+            for kind, like, where in look_alikes_of_instances(inventory, profiles, self.day, sound)
+            if self.deliveries.can_judge(system, dataset, like)
+        ]
         named = np.flatnonzero(np.logical_or.reduce([anomalous, *(where for _, _, where in alike)]))
         keys = instance_ids(con, system, identities, named)
         causes = self.causes.of_instances(inventory, ~refused(profiles), wrong)
@@ -121,14 +140,37 @@ class Truth:
         for kind, points in samples.look_alikes.items():
             self.add_look_alikes(system, dataset, ((kind, samples.resembled(kind), key) for key in subjects(points)))
 
+    def add_missing(self) -> None:
+        """Add the deliveries that are missing, and what cannot be derived without them."""
+        for system, dataset in sorted(self.deliveries.missing):
+            self.add(system, dataset, [(NOT_DELIVERED, dataset, "export_failed")], "dataset")
+        for name, dataset in self.deliveries.blocked_metrics():
+            self.add(DERIVED, dataset, [(DERIVATION_BLOCKED, name, "export_failed")], "processing_model")
+
+    def add_inventory(
+        self, con: duckdb.DuckDBPyConnection, system: str, identities: Identities, profiles: Profiles
+    ) -> None:
+        """Take in which series a system has in its inventory."""
+        ids = instance_ids(con, system, identities, np.flatnonzero(~refused(profiles)))
+        self._inventories.append(pa.table({"system": pa.repeat(system, len(ids)), "instance_id": ids}))
+
+    def inventory(self) -> pa.Table:
+        """Series of all inventories that were taken in: system, instance_id."""
+        none = pa.schema([("system", pa.string()), ("instance_id", pa.string())]).empty_table()
+        return pa.concat_tables([none, *self._inventories])
+
+    def table(self) -> pa.Table:
+        """The anomalies so far: day, system, dataset, anomaly_type, subject_kind, subject_key, defect, cause_id."""
+        return self._of_day(self.anomalies)
+
     def write(self, out: Path) -> dict[str, int]:
         """Write ``truth/<day>.parquet``, the causes and the look-alikes; returns the number of anomalies by type."""
         name = f"{self.day.day.isoformat()}.parquet"
         causes = self.causes.table()
-        _write(self._of_day([causes]), out / "truth" / "causes" / name)
-        anomalies = _with_known_causes(self._of_day(self.anomalies), causes["cause_id"])
-        _write(anomalies, out / "truth" / name)
-        _write(self._of_day(self.look_alikes), out / "truth" / "look_alikes" / name)
+        write_table(self._of_day([causes]), out / "truth" / "causes" / name)
+        anomalies = _with_known_causes(self.table(), causes["cause_id"])
+        write_table(anomalies, out / "truth" / name)
+        write_table(self._of_day(self.look_alikes), out / "truth" / "look_alikes" / name)
         counted = anomalies.group_by("anomaly_type").aggregate([([], "count_all")]).sort_by("anomaly_type")
         return dict(zip(counted["anomaly_type"].to_pylist(), counted["count_all"].to_pylist(), strict=True))
 
@@ -192,7 +234,8 @@ def _utc(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}+00"
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table of the truth, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.part")
     pq.write_table(table, partial, compression="zstd")

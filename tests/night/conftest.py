@@ -1,4 +1,4 @@
-"""A night of a small sample firm, run once by the real command line and shared by the tests that look at it."""
+"""Nights of small sample firms, run once and shared by the tests that look at them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from nights import DAY, Home, make_firm
+from ten_nights import GovernedNights, govern_ten_nights
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,9 @@ def night(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Home:
     make_firm(home, seed)
     home.omgov("run", "--day", DAY, expected=(2,))
     return home
+
+
+@pytest.fixture(scope="session")
+def governed(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> GovernedNights:
+    """Ten nights of a firm with incidents, people at work in between: long, so made once for all that looks at them."""
+    return govern_ten_nights(Home(tmp_path_factory.mktemp("ten_nights"), project_root))

@@ -14,6 +14,7 @@ from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, list_cases
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.exception_management.state import CASE_MEMBERS
+from omgov_assets.exception_management.waivers import grant_waiver
 
 Case = dict[str, Any]
 
@@ -39,6 +40,7 @@ class Morning:
             self._do(act, many)
         self._split()
         self._merge()
+        self._waive_whatever_comes(until)
 
     def _do(self, act: Callable[[Person, dict[str, str]], None], many: int) -> None:
         """Let an act happen to some cases, one after the other; others than the act allows are left alone."""
@@ -55,7 +57,7 @@ class Morning:
     def _split(self) -> None:
         """Make the members of one CI a case of their own, in the largest case that has members of several."""
         for case in sorted(self._legal("split"), key=lambda case: (-case["open_members"], case["case_id"])):
-            cis = self._cis(case["case_id"])
+            cis = self._of_members(case["case_id"], "ci_id")
             if len(cis) > 1:
                 which = {"ci_id": [min(cis, key=lambda ci: (-cis[ci], ci))]}
                 acts.split(self.lake, self.rules, _seen(case), self._person(), which, "another team's")
@@ -69,6 +71,11 @@ class Morning:
         small, large = sorted(alike, key=lambda case: (case["open_members"], case["case_id"]))[:2]
         acts.merge(self.lake, self.rules, _seen(small) | _seen(large), self._person(), large["case_id"], "the same")
 
+    def _waive_whatever_comes(self, until: date) -> None:
+        """A standing waiver for the policy of a case that is worked on."""
+        (policy, *_) = self._of_members(self._in_turn()[0]["case_id"], "unnest(policy_ids::JSON::VARCHAR[])")
+        grant_waiver(self.lake, self.rules, self._person(), {"policy_id": policy}, "replaced next month", until)
+
     def _in_turn(self) -> list[Case]:
         """Cases that are worked on, from another place each time."""
         cases = sorted(list_cases(self.lake, self.day, CaseFilter()), key=lambda case: case["case_id"])
@@ -78,15 +85,16 @@ class Morning:
     def _legal(self, kind: str) -> list[Case]:
         return [case for case in self._in_turn() if case["status"] in OF_PEOPLE[kind].legal_in]
 
-    def _cis(self, case_id: str) -> dict[str, int]:
+    def _of_members(self, case_id: str, what: str) -> dict[str, int]:
+        """How many open members of a case have each value of an expression."""
         with self.lake.connect() as con:
             self.lake.register(con, "members", CASE_MEMBERS, self.day)
             rows = con.execute(
-                "SELECT ci_id, count(*) FROM members "
-                "WHERE case_id = ? AND state = 'open' AND ci_id IS NOT NULL GROUP BY ALL",
+                f"SELECT * FROM (SELECT {what} AS value FROM members WHERE case_id = ? AND state = 'open') "
+                "WHERE value IS NOT NULL ORDER BY 1",
                 [case_id],
             ).fetchall()
-        return dict(rows)
+        return Counter(value for (value,) in rows)
 
     def _person(self) -> Person:
         self.minute += 1

@@ -46,10 +46,11 @@ def _group_of(file: str) -> str | None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep the tests of a group on one worker, so that they share one night.
+    """Keep the tests of a group, and those of a file, on one worker, so that they share one night.
 
     pytest-xdist writes the group into each test's identifier, which pytest 9.2 does not let it change: every group
-    would be spread over all workers, and each of them would run the night again.
+    would be spread over all workers, and each of them would run the night again. Files are kept together as well, since
+    each worker would make their fixtures.
     """
     if config.getvalue("dist") != "loadgroup":
         return None
@@ -57,6 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class GroupScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return _group_of(nodeid.partition("::")[0]) or nodeid
+            file = nodeid.partition("::")[0]
+            return _group_of(file) or file
 
     return GroupScheduling(config, log)

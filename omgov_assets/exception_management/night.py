@@ -39,12 +39,12 @@ from omgov_assets.exception_management.state import (
 )
 from omgov_assets.exception_management.waivers import Waiver, mark_members, waivers_in_force
 from omgov_assets.model_management.business_day import day_bounds
-from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.cmdb import SYSTEM, create_ci_dimensions, register_cmdb
 from omgov_assets.quality_analysis.inventory import register_inventory
 from omgov_assets.quality_analysis.outcomes import judge_what_is_gone
-from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
+from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import register_explained
+from omgov_assets.quality_analysis.statistics import judged_versions
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 _ROUTING_SQL, _HELD_SQL, _MEMBER_CHANGES_SQL, _ARRIVING_SQL, _OPENED_SQL, _MEMBERS_AFTER_SQL = (
@@ -187,10 +187,9 @@ def _register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rules: 
     versions.update(register_cmdb(lake, con, known or day))
     create_ci_dimensions(con)
     register_explained(lake, con, day)
-    versions[ANOMALIES] = lake.register(con, "identified", ANOMALIES, day)
-    versions[ANOMALY_CAUSES] = lake.register(con, "anomaly_causes", ANOMALY_CAUSES, day)
-    versions[ROOT_CAUSES] = lake.register(con, "root_causes", ROOT_CAUSES, day)
-    versions[CHECK_RESULTS] = lake.register(con, "check_results", CHECK_RESULTS, day)
+    lake.register(con, "root_causes", ROOT_CAUSES, day)
+    lake.register(con, "check_results", CHECK_RESULTS, day)
+    versions |= judged_versions(con)
     engineers = {"system": list(rules.data_engineers), "email": list(rules.data_engineers.values())}
     con.register("engineers", pa.table(engineers, schema=pa.schema([("system", pa.string()), ("email", pa.string())])))
     routing = {"office": rules.exceptions.governance_office, "unexplained_by": rules.exceptions.unexplained_by}

@@ -130,7 +130,7 @@ def compute_statistics(lake: Lake, day: date, rules: AnalysisRules) -> Statistic
         create_ci_dimensions(con)
         versions |= register_inventory(lake, con, day, rules.systems, last_known=True)
         create_outcomes(lake, con, day)
-        versions |= _judged_versions(con)
+        versions |= judged_versions(con)
         con.execute(f"CREATE TEMP TABLE instance_counts AS {_INSTANCE_COUNTS_SQL}")
         register_weights(con, rules.scores)
         con.execute("SET VARIABLE wilson_z = $1", [WILSON_Z])
@@ -151,8 +151,11 @@ def compute_statistics(lake: Lake, day: date, rules: AnalysisRules) -> Statistic
     return StatisticsSummary(**(measures | {"day": day, "cells": cell_count, "version": version}))
 
 
-def _judged_versions(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Delta versions of the datasets that the day's policies judged."""
+def judged_versions(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Delta versions of the datasets that the day's policies judged, by the view check_results.
+
+    Tables of analysis are written anew by each run of a night; these stay the same.
+    """
     rows = con.execute(
         "SELECT system || '/' || dataset, max(data_version) FROM check_results "
         "WHERE data_version IS NOT NULL GROUP BY ALL"

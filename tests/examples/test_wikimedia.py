@@ -161,6 +161,7 @@ def test_anomalies_of_a_host_are_ranked_under_the_team_that_owns_it(estate: Esta
     assert {"Data Persistence", "Search Platform", "WMCS"} <= owners
 
 
+@pytest.mark.long
 def test_the_same_sources_on_another_day_are_judged_by_its_calendar(estate: Estate, real_data: Path) -> None:
     estate.govern(LATER_DAY)
     expected = expected_on(real_data, LATER_DAY)

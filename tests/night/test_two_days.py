@@ -9,7 +9,7 @@ import pytest
 from lake_content import lake_content, rows_of
 from nights import Home, make_firm
 
-pytestmark = [pytest.mark.xdist_group("two_days"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("two_days"), pytest.mark.long]
 
 FIRST, SECOND = "2026-11-20", "2026-11-21"
 

@@ -13,6 +13,7 @@ from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.state import CASE_MEMBERS
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.history import register_days
 from omgov_assets.quality_policy.policies import load_policy_set
 
 _EXPORT_SQL = read_sql(Path(__file__).with_name("export.sql"))
@@ -55,12 +56,7 @@ def export_members(
         days = con.execute(
             "SELECT DISTINCT last_seen_day FROM members WHERE case_id = ? ORDER BY 1", [case_id]
         ).fetchall()
-        lake.register(con, "seen_0", ANOMALIES, date.max)
-        parts = ["FROM seen_0"]
-        for number, (seen,) in enumerate(days, 1):
-            lake.register(con, f"seen_{number}", ANOMALIES, seen)
-            parts.append(f"FROM seen_{number}")
-        create_view(con, "seen", " UNION ALL ".join(parts))
+        register_days(lake, con, "seen", ANOMALIES, (seen for (seen,) in days))
         lake.register(con, "ledger", "admission/ledger", None)
         create_view(con, "batches", _BATCHES_SQL)
         wanted = {"case": case_id, "only_open": only_open, "group": group, "owner_id": owner_id}

@@ -40,6 +40,7 @@ from omgov_assets.exception_management.state import (
 from omgov_assets.exception_management.waivers import Waiver, mark_members, waivers_in_force
 from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.quality_analysis.cmdb import SYSTEM, create_ci_dimensions, register_cmdb
+from omgov_assets.quality_analysis.history import register_days
 from omgov_assets.quality_analysis.inventory import register_inventory
 from omgov_assets.quality_analysis.outcomes import judge_what_is_gone
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
@@ -197,12 +198,7 @@ def _register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, rules: 
     versions.update(register_inventory(lake, con, day, tuple(rules.data_engineers)))
     create_view(con, "previous_anomalies", _GONE_SQL)
     days = con.execute("SELECT DISTINCT last_seen_day FROM members_before WHERE state = 'open' ORDER BY 1").fetchall()
-    lake.register(con, "checked_0", CHECK_RESULTS, date.max)
-    parts = ["FROM checked_0"]
-    for number, (seen,) in enumerate(days, 1):
-        lake.register(con, f"checked_{number}", CHECK_RESULTS, seen)
-        parts.append(f"FROM checked_{number}")
-    create_view(con, "previous_check_results", " UNION ALL ".join(parts))
+    register_days(lake, con, "previous_check_results", CHECK_RESULTS, (seen for (seen,) in days))
     # Of a day that a table does not hold, its version says nothing.
     return {table: version for table, version in versions.items() if version is not None and lake.has_day(table, day)}
 

@@ -10,18 +10,17 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from alert_cases import DAY, NIGHT, alert, routes
 from night_lake import NightLake
+from webhook import posted_to
 
 from omgov_assets.anomaly_alert.delivery import DeliveryError, deliver_due
 from omgov_assets.anomaly_alert.night import tell_of_night
@@ -223,30 +222,14 @@ def failing_webhook(drawn: random.Random) -> Iterator[tuple[str, list[str]]]:
     """A webhook that fails 30 % of the calls; its URL for apprise, and the texts that it took."""
     taken: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            fails = drawn.random() < 0.3
-            if not fails:
-                taken.append(json.loads(body)["message"])
-            try:
-                self.send_response(503 if fails else 200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-            except ConnectionError:
-                return  # who asked is dead
+    def answer(_path: str, body: bytes) -> tuple[int, dict[str, str]]:
+        if drawn.random() < 0.3:
+            return 503, {}
+        taken.append(json.loads(body)["message"])
+        return 200, {}
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"json://127.0.0.1:{server.server_address[1]}", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with posted_to(answer) as place:
+        yield f"json://{place}", taken
 
 
 @pytest.mark.slow

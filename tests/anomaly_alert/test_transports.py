@@ -7,7 +7,6 @@ import logging
 import shutil
 import socket
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message as MessageHandler
 from alert_cases import DAY, NIGHT, alert
+from webhook import posted_to
 
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.delivery import DeliveryError
@@ -74,26 +73,12 @@ def mail_server(port: int) -> Iterator[Mailbox]:
 def web_server(status: int = 200, location: str | None = None) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     taken: list[tuple[str, bytes]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(path: str, body: bytes) -> tuple[int, dict[str, str]]:
+        taken.append((path, body))
+        return status, {"Location": location} if location else {}
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{server.server_address[1]}", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with posted_to(answer) as place:
+        yield place, taken
 
 
 def text_in(mail: EmailMessage) -> str:

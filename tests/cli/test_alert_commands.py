@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from webhook import posted_to
 
 from omgov_assets.anomaly_alert.immediate import failed_run
 from omgov_assets.anomaly_alert.outbox import Outbox
@@ -61,24 +60,12 @@ def desk(tmp_path: Path, project_root: Path, monkeypatch: pytest.MonkeyPatch) ->
 def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     taken: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(_path: str, body: bytes) -> tuple[int, dict[str, str]]:
+        taken.append(json.loads(body))
+        return 200, {}
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"json://127.0.0.1:{server.server_address[1]}", taken
-        finally:
-            server.shutdown()
-            thread.join()
+    with posted_to(answer) as place:
+        yield f"json://{place}", taken
 
 
 def test_a_message_that_waits_is_sent_once_its_receiver_is_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

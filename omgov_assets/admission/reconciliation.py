@@ -36,7 +36,8 @@ def examine_lake(lake: Lake) -> list[dict[str, Any]]:
 def _torn(text: str) -> str | None:
     if not text.strip():
         return "empty"
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Statistics hold values of columns, and among those are other characters that end a line of text.
+    for number, line in enumerate(text.rstrip("\n").split("\n"), start=1):
         try:
             json.loads(line)
         except json.JSONDecodeError:

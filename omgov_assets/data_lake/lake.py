@@ -416,7 +416,8 @@ def _sync_commit(path: Path, version: int) -> None:
     log = path / "_delta_log"
     commit = log / f"{version:020d}.json"
     folders = {log}
-    for line in commit.read_text(encoding="utf-8").splitlines():
+    # Lines of bytes: statistics hold values of columns, and among those are characters that end a line of text.
+    for line in commit.read_bytes().splitlines():
         added = json.loads(line).get("add")
         if added:
             file = path / unquote(added["path"])

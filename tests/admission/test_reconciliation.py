@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,15 @@ def test_a_commit_that_is_cut_off_is_found(governed: SmallFirm) -> None:
     finding = only(examine_lake(governed.lake))
     assert finding["table"] == TABLE
     assert "is cut off" in finding["detail"]
+
+
+def test_a_commit_with_characters_that_end_lines_of_text_is_not_cut_off(governed: SmallFirm) -> None:
+    event = {"day": DAY, "event_id": "a\u2028b", "seq": 1, "case_id": "c", "kind": "commented", "acted_by": "x"}
+    schema = governed.lake.schema("exceptions/case_events").arrow
+    rows = pa.Table.from_pylist([event | {"payload": "{}", "happened_at": datetime(2026, 11, 20, tzinfo=UTC)}], schema)
+    governed.lake.append("exceptions/case_events", DAY, rows)
+    assert "\u2028" in last_commit(governed, "exceptions/case_events").read_text(encoding="utf-8")
+    assert examine_lake(governed.lake) == []
 
 
 def test_the_remedy_of_a_torn_commit_heals_it(governed: SmallFirm) -> None:

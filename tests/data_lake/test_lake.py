@@ -282,6 +282,14 @@ def test_rows_are_appended_beside_those_that_a_day_holds_from_arrow_and_from_duc
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("character", ["\x85", "\u2028", "\x1c"])
+def test_a_value_with_a_character_that_ends_lines_of_text_is_written_as_any_other(lake: Lake, character: str) -> None:
+    lake.append(EVENTS, DAY, events_of(lake, DAY, f"a{character}b"))
+    with lake.connect() as con:
+        lake.register(con, "found", EVENTS, None)
+        assert con.execute("SELECT event_id FROM found").fetchall() == [(f"a{character}b",)]
+
+
 def test_of_an_append_only_table_no_row_is_replaced_or_deleted(lake: Lake) -> None:
     lake.append(EVENTS, DAY, events_of(lake, DAY, "a"))
     with pytest.raises(DeltaError, match="append"):

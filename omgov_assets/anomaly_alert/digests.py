@@ -8,7 +8,7 @@ gets the message (``routing``), alerts that do not wait for the morning (``immed
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -134,7 +134,7 @@ def read_digests(lake: Lake, governance: Governance, report: Path, day: date, ot
         versions |= dict(con.execute(_JUDGED_VERSIONS).fetchall())
         anomalies, new = one_row(con, "SELECT count(*), count(*) FILTER (first_seen_day = day) FROM identified")
         con.execute(_RECIPIENTS_SQL, {"day": day})
-        ranked: list[tuple[str, str]] = con.execute(_RANKING_SQL).fetchall()
+        ranked = _with_the_same_first(con.execute(_RANKING_SQL).fetchall(), _told_before(lake, con, day))
         room = most_messages(anomalies, routes.digests.most_messages_share) - other_messages
         told = {*_within(room, ranked, routes, day), (GOVERNANCE_OFFICE, GOVERNANCE_OFFICE)}
         _register_told(con, told)
@@ -198,6 +198,24 @@ def _register(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str
             {"kind": kind},
         )
     return versions
+
+
+def _told_before(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[tuple[str, str], bool]:
+    """Recipients of an earlier run of the night, and whether they were told."""
+    lake.register(con, "digests_before", DIGESTS, day)
+    rows = con.execute("SELECT recipient_kind, recipient, told FROM digests_before").fetchall()
+    return {(kind, recipient): told for kind, recipient, told in rows}
+
+
+def _with_the_same_first(
+    ranked: Sequence[tuple[str, str]], before: Mapping[tuple[str, str], bool]
+) -> list[tuple[str, str]]:
+    """Recipients in the order in which they are told; a night that is run again tells the same ones.
+
+    Whoever was told of in the office's digest stays there, whatever people have done since; whoever had nothing before
+    is new.
+    """
+    return sorted((each for each in ranked if before.get(each, True)), key=lambda each: each not in before)
 
 
 def _within(room: int, ranked: Sequence[tuple[str, str]], routes: AlertRoutes, day: date) -> list[tuple[str, str]]:

@@ -259,6 +259,26 @@ def test_the_office_is_told_of_the_whole_firm_and_of_waivers_that_end(told: Nigh
     assert (alone["told"], alone["cases"]) == (True, 0), "a waiver that ends is told also where all else is told of"
 
 
+def test_a_night_that_is_run_again_tells_the_same_and_such_as_had_nothing_before(told: NightLake) -> None:
+    anomalies = many(6, owner_id="O-1", anomaly_type="first") + many(4, owner_id="O-2", anomaly_type="second")
+
+    def run(room: int) -> set[str]:
+        rows = digests_of(told, others=len(anomalies) - room)
+        night = read_digests(told.lake, told.governance, told.report, DAY, len(anomalies) - room)
+        write_digests(told.lake, night, told.governance.alerts)
+        return {key[1] for key, row in rows.items() if row["told"] and key != OFFICE}
+
+    told.write_anomalies(anomalies)
+    assert run(room=1) == {"O-1"}
+    # Nothing is left to do for the first; the second is told of in the office's digest.
+    acts.waive(told.lake, rules(told), seen(told, "first"), person(), "old", date(2027, 1, 15))
+    assert run(room=1) == {"O-1"}
+    assert run(room=5) == {"O-1"}
+    anomalies += many(1, support_group_id="G-2", anomaly_type="late")
+    told.write_anomalies(anomalies)
+    assert run(room=5) == {"O-1", "G-2"}
+
+
 def test_the_office_is_told_of_standing_waivers_that_end(told: NightLake) -> None:
     night_before = DAY - timedelta(days=1)
     told.write_anomalies(many(1, owner_id="O-1"), day=night_before)

@@ -138,6 +138,9 @@ def test_a_night_killed_again_and_again_loses_no_message(tmp_path: Path) -> None
     assert_nothing_is_lost(tmp_path, most_copies=kills)
 
 
+# What a process of its own imports from.
+FOLDERS = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+
 CHILD = """
 import sys
 from pathlib import Path
@@ -156,7 +159,7 @@ def test_a_night_whose_process_is_killed_from_outside_loses_no_message(tmp_path:
     drawn = random.Random(seed)  # noqa: S311 - draws when to kill
     kills = 0
     for _ in range(4):
-        paths = [str(Path(__file__).parent), str(project_root)]
+        paths = [*FOLDERS, str(project_root)]
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path), *paths], stdout=subprocess.PIPE)
         assert child.stdout is not None
         assert child.stdout.readline() == b"ready\n"
@@ -173,7 +176,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = sys.argv[5:]
 from test_outbox_faults import whole_night
-whole_night(Path(sys.argv[1]), Path(sys.argv[6]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+whole_night(Path(sys.argv[1]), Path(sys.argv[-1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
 """
 ROUNDS = 3
 
@@ -248,7 +251,7 @@ def test_a_whole_night_killed_between_any_two_steps_loses_no_digest(
 
     def run(home: Path, url: str, number: int, last_step: int) -> list[int] | None:
         """Steps of the run, until all was in the outbox and in all; None where it was killed."""
-        arguments = [str(home), url, str(number), str(last_step), str(Path(__file__).parent), str(project_root)]
+        arguments = [str(home), url, str(number), str(last_step), *FOLDERS, str(project_root)]
         command = [sys.executable, "-c", WHOLE_NIGHT, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == -signal.SIGKILL:

@@ -43,7 +43,7 @@ def _filter(
         str | None, typer.Option(help="Support group or e-mail address that answers for the case.")
     ] = None,
     group: Annotated[str | None, typer.Option(help="Support group that answers for an open member.")] = None,
-    owner: Annotated[str | None, typer.Option(help="Owner, or who it is assigned to.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Owner of an open member, or who it is assigned to.")] = None,
     anomaly_type: Annotated[str | None, typer.Option("--type", help="Anomaly type.")] = None,
     cause: Annotated[str | None, typer.Option(help="Root cause, by cause_id.")] = None,
     system: Annotated[str | None, typer.Option(help="Business system of a member.")] = None,

@@ -21,7 +21,11 @@ WHERE (len($case_ids::VARCHAR[]) = 0 OR list_contains($case_ids::VARCHAR[], case
     END
     AND (len($severities::VARCHAR[]) = 0 OR list_contains($severities::VARCHAR[], severity))
     AND ($responsible::VARCHAR IS NULL OR responsible = $responsible)
-    AND ($owner_id::VARCHAR IS NULL OR owner_id = $owner_id OR assigned_to = $owner_id)
+    AND (
+        $owner_id::VARCHAR IS NULL
+        OR assigned_to = $owner_id
+        OR case_id IN (SELECT case_id FROM members WHERE owner_id = $owner_id AND state = 'open')
+    )
     AND ($anomaly_type::VARCHAR IS NULL OR anomaly_type = $anomaly_type)
     AND ($cause_id::VARCHAR IS NULL OR cause_id = $cause_id)
     AND ($is_overdue::BOOLEAN IS NULL OR is_overdue = $is_overdue)

@@ -34,7 +34,7 @@ class CaseFilter:
         severities: severities.
         responsible: who answers for the case, a support group or an e-mail address.
         group: support group (or e-mail address) that answers for an open member.
-        owner_id: active owner, or person it is assigned to.
+        owner_id: owner of an open member, or person it is assigned to.
         anomaly_type: anomaly type.
         cause_id: root cause by which it was opened.
         system: business system of a member.

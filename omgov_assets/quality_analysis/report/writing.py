@@ -5,6 +5,7 @@ Does not belong here: what the pages show (``morning``, ``pages``) or how (``tem
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from omgov_assets.quality_analysis.drill_down import OPTION_OF, drill_down_comma
 from omgov_assets.quality_analysis.report import charts, morning
 from omgov_assets.quality_analysis.report.languages import environment, language, titles
 from omgov_assets.quality_analysis.report.morning import Morning, morning_of, register_day
-from omgov_assets.quality_analysis.report.pages import KINDS, MOST_PAGES, PagesOfKind, file_name, read_pages
+from omgov_assets.quality_analysis.report.pages import KINDS, MOST_PAGES, Page, PagesOfKind, file_name, read_pages
 
 _STYLE = Path(__file__).with_name("style.css")
 
@@ -145,6 +146,7 @@ def _render(shown: Morning, pages: list[PagesOfKind], edition: Edition, code: st
                         "page": page,
                         "twins": _twins(edition, code, relative, 1),
                         "home": "../index.html",
+                        "cases_command": _cases_command(shown.day, page),
                         "href": lambda kind, key: _href("../", links, kind, key),
                         "command": lambda page=page, **values: _command(
                             shown.day, {KINDS[page.kind][1]: page.key} | values
@@ -184,6 +186,11 @@ def _twins(edition: Edition, code: str, relative: Path, depth: int) -> dict[str,
 def _command(day: date, values: dict[str, str]) -> str:
     """The command that lists the anomalies of a cell, by dimensions or options."""
     return drill_down_command({OPTION_OF.get(name, name): value for name, value in values.items()}, day)
+
+
+def _cases_command(day: date, page: Page) -> str:
+    """The command that lists the cases in which a page's key has open members."""
+    return shlex.join(["omgov", "cases", "list", f"--{KINDS[page.kind][1]}", page.key, "--day", day.isoformat()])
 
 
 def _put_in_place(unfinished: Path, target: Path) -> None:

@@ -145,11 +145,12 @@ def test_hosts_are_of_the_estate_and_have_an_owner(weeks: Weeks, real_data: Path
 
 
 def test_weekday_and_time_of_day_are_the_recorded_ones(weeks: Weeks) -> None:
-    landed = duckdb.sql(
-        f"SELECT source_time, (observed_at AT TIME ZONE 'UTC') FROM "
-        f"read_parquet('{weeks.home}/landing/{SYSTEM}/{DATASET}/2024-10-0*/series.parquet') "
-        "WHERE source_time IS NOT NULL AND source_time NOT SIMILAR TO '[0-9]+'"
-    ).fetchall()
+    with duckdb.connect() as con:
+        landed = con.execute(
+            f"SELECT source_time, (observed_at AT TIME ZONE 'UTC') FROM "
+            f"read_parquet('{weeks.home}/landing/{SYSTEM}/{DATASET}/2024-10-0*/series.parquet') "
+            "WHERE source_time IS NOT NULL AND source_time NOT SIMILAR TO '[0-9]+'"
+        ).fetchall()
     assert len(landed) > 10_000
     for written, moved in landed:
         recorded = datetime.fromisoformat(written).replace(tzinfo=None)

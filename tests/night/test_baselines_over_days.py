@@ -47,12 +47,13 @@ def test_every_night_finds_what_befell_the_series_and_nothing_else(tmp_path: Pat
                 "SELECT DISTINCT anomaly_type, system, subject_key FROM violations WHERE anomaly_type LIKE 'sample%'"
             )
             found = set(con.execute(query).fetchall())
-        truth = set(
-            duckdb.sql(
-                f"SELECT anomaly_type, system, subject_key FROM '{tmp_path}/truth/{day}.parquet' "
-                f"WHERE dataset = '{DATASET}'"
-            ).fetchall()
-        )
+        with duckdb.connect() as own:
+            truth = set(
+                own.execute(
+                    f"SELECT anomaly_type, system, subject_key FROM '{tmp_path}/truth/{day}.parquet' "
+                    f"WHERE dataset = '{DATASET}'"
+                ).fetchall()
+            )
         assert (sorted(found - truth), sorted(truth - found)) == ([], []), day
         found_at_all |= {kind for kind, *_ in found}
     assert found_at_all >= NEED_HISTORY | {

@@ -32,9 +32,10 @@ def test_no_look_alike_is_taken_for_an_anomaly(night: Home) -> None:
     import duckdb
 
     found = set(rows_of(night.path / "lake", "quality/anomalies", "system, dataset, anomaly_type, subject_key"))
-    look_alikes = duckdb.sql(
-        f"SELECT system, dataset, resembles, subject_key, kind FROM '{night.path}/truth/look_alikes/{DAY}.parquet'"
-    ).fetchall()
+    with duckdb.connect() as con:
+        look_alikes = con.execute(
+            f"SELECT system, dataset, resembles, subject_key, kind FROM '{night.path}/truth/look_alikes/{DAY}.parquet'"
+        ).fetchall()
     assert len({kind for *_, kind in look_alikes}) >= 10
     assert [row for row in look_alikes if row[:4] in found] == []
 

@@ -22,14 +22,14 @@ from omgov_assets.anomaly_alert.budget import cost_of, most_messages
 from omgov_assets.anomaly_alert.case_words import GOVERNANCE_OFFICE
 from omgov_assets.anomaly_alert.digest_text import Author, Office
 from omgov_assets.data_lake.lake import Lake, create_view, one_row
-from omgov_assets.data_lake.sql import columns_or_null, read_sql
+from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.events import register_log
-from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.exception_management.waivers import Waiver, waivers_in_force
 from omgov_assets.model_management.alert_routes import AlertRoutes
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
 
 DIGESTS = "alerts/digests"
@@ -42,13 +42,11 @@ _RECIPIENTS_SQL, _RANKING_SQL, _ADDRESSED_SQL, _COUNTS_SQL, _LINES_SQL, _OFFICE_
     read_sql(_HERE / f"digest_{name}.sql")
     for name in ("recipients", "ranking", "addressed", "counts", "lines", "office", "waivers")
 )
-_MEMBER_COLUMNS = {
-    "case_id": "VARCHAR", "anomaly_id": "VARCHAR", "state": "VARCHAR", "state_day": "DATE", "added_day": "DATE",
-    "is_unverified": "BOOLEAN", "anomaly_type": "VARCHAR", "severity": "VARCHAR", "ci_id": "VARCHAR",
-    "owner_id": "VARCHAR",
-    # The standing waiver of a member; null where the lake keeps none.
-    "waiver_id": "VARCHAR",
-}  # fmt: skip
+_MEMBERS = """
+SELECT
+    case_id, anomaly_id, state, state_day, added_day, is_unverified, anomaly_type, severity, ci_id, owner_id, waiver_id
+FROM all_members
+"""
 _JUDGED_VERSIONS = """
 SELECT system || '/' || dataset, max(data_version) FROM identified WHERE data_version IS NOT NULL GROUP BY 1 ORDER BY 1
 """
@@ -182,8 +180,7 @@ def _register(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> dict[str
     lake.register(con, "identified", ANOMALIES, day)
     lake.register(con, "cases", CASES, day)
     lake.register(con, "all_members", CASE_MEMBERS, day)
-    there = {column.name for column in lake.schema(CASE_MEMBERS).columns}
-    create_view(con, "members", f"SELECT {columns_or_null(_MEMBER_COLUMNS, there)} FROM all_members")  # noqa: S608 - own columns
+    create_view(con, "members", _MEMBERS)
     (without,) = one_row(con, _WITHOUT_CASE)
     if without:
         raise NoCasesError(

@@ -17,8 +17,8 @@ from omgov_assets.anomaly_alert.immediate import OverdueCase, escalated_case, ov
 from omgov_assets.anomaly_alert.raising import Scope
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.exception_management.state import CASES
 from omgov_assets.model_management.wording import Wording
+from omgov_assets.quality_analysis.case_tables import CASES
 
 _OVERDUE_SQL = read_sql(Path(__file__).with_name("overdue.sql"))
 

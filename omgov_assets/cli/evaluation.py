@@ -60,8 +60,8 @@ def evaluate(
 def _evaluate_members(lake: Lake, settings: Settings, day: date, folder: Path, output: Format) -> None:
     from omgov_assets.exception_management.member_evaluation import evaluate_members
     from omgov_assets.exception_management.rules import CaseRules
-    from omgov_assets.exception_management.state import CASES
     from omgov_assets.model_management.governance import load_governance
+    from omgov_assets.quality_analysis.case_tables import CASES
     from omgov_assets.quality_analysis.evaluate import NoGroundTruthError
 
     if day not in lake.days(CASES):

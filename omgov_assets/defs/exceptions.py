@@ -10,12 +10,11 @@ from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.defs.analysis_metadata import table
-from omgov_assets.exception_management.events import CASE_EVENTS
 from omgov_assets.exception_management.night import CasesSummary, update_cases
 from omgov_assets.exception_management.reading import CaseFilter, list_cases, list_waivers
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES
 
 GROUP = "exceptions"
 SHOWN = 50

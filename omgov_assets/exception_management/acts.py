@@ -20,14 +20,8 @@ from omgov_assets.exception_management.deadlines import require_possible_end
 from omgov_assets.exception_management.events import Act, case_events_of, log_acts, register_log
 from omgov_assets.exception_management.lifecycle import Case, IllegalActError, require_legal
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import (
-    CASES,
-    cases_held,
-    cases_of,
-    go_through,
-    write_cases,
-    write_members,
-)
+from omgov_assets.exception_management.state import cases_held, cases_of, go_through, write_cases, write_members
+from omgov_assets.quality_analysis.case_tables import CASES
 
 # By what members of a case can be told apart when it is split.
 MEMBER_FILTERS = ("anomaly_id", "system", "dataset", "ci_id", "metric", "responsible", "owner_id", "severity")

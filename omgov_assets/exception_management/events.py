@@ -20,8 +20,7 @@ import pyarrow as pa
 from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.lifecycle import NIGHT, Event
-
-CASE_EVENTS = "exceptions/case_events"
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS
 
 _NIGHT_SQL = read_sql(Path(__file__).with_name("night_events.sql"))
 # What counts of a day's log, in the order in which it counts.

@@ -11,8 +11,8 @@ from typing import Any
 
 from omgov_assets.data_lake.lake import Lake, create_view
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.exception_management.state import CASE_MEMBERS
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
 from omgov_assets.quality_analysis.history import register_days
 from omgov_assets.quality_policy.policies import load_policy_set
 

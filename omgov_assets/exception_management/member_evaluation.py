@@ -13,7 +13,7 @@ from typing import Any
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import CASE_MEMBERS
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
 from omgov_assets.quality_analysis.evaluate import truth_of
 
 _MEMBER_EVALUATION_SQL = read_sql(Path(__file__).with_name("member_evaluation.sql"))

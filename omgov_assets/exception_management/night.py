@@ -18,17 +18,10 @@ import pyarrow as pa
 from omgov_assets.data_lake.lake import Lake, create_view, one_row
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.case_night import CaseNight
-from omgov_assets.exception_management.events import (
-    CASE_EVENTS,
-    case_events_of,
-    create_expected_events,
-    log_night,
-    payload_text,
-)
+from omgov_assets.exception_management.events import case_events_of, create_expected_events, log_night, payload_text
 from omgov_assets.exception_management.lifecycle import Case
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.exception_management.state import (
-    CASES,
     NO_MEMBERS,
     cases_held,
     cases_of,
@@ -39,6 +32,7 @@ from omgov_assets.exception_management.state import (
 )
 from omgov_assets.exception_management.waivers import Waiver, mark_members, waivers_in_force
 from omgov_assets.model_management.business_day import day_bounds
+from omgov_assets.quality_analysis.case_tables import CASES
 from omgov_assets.quality_analysis.cmdb import SYSTEM, create_ci_dimensions, register_cmdb
 from omgov_assets.quality_analysis.history import register_days
 from omgov_assets.quality_analysis.inventory import register_inventory
@@ -260,5 +254,3 @@ _CASES_BEFORE = pa.schema(
 _EXPECTED = pa.schema(
     [("case_id", pa.string()), ("anomaly_id", pa.string()), ("kind", pa.string()), ("payload", pa.string())]
 )
-
-__all__ = ["CASES", "CASE_EVENTS", "CasesSummary", "update_cases"]

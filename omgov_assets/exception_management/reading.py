@@ -16,10 +16,10 @@ from typing import Any
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.acts import UnknownCaseError
-from omgov_assets.exception_management.events import CASE_EVENTS, register_log
+from omgov_assets.exception_management.events import register_log
 from omgov_assets.exception_management.lifecycle import legal_commands
-from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.exception_management.waivers import CONDITIONS, known_waivers
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
 
 _CASE_LIST_SQL = read_sql(Path(__file__).with_name("case_list.sql"))
 
@@ -73,22 +73,12 @@ def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]
         lake.register(con, "cases", CASES, day)
         lake.register(con, "members", CASE_MEMBERS, day)
         known = [row[0] for row in con.execute("SELECT case_id FROM cases ORDER BY 1").fetchall()]
-        named = [_identified(case_id, known, day) for case_id in wanted.case_ids]
-        values = {
-            "case_ids": named,
+        lists = {
+            "case_ids": [_identified(case_id, known, day) for case_id in wanted.case_ids],
             "statuses": list(wanted.statuses),
             "severities": list(wanted.severities),
-            "responsible": wanted.responsible,
-            "group": wanted.group,
-            "owner_id": wanted.owner_id,
-            "anomaly_type": wanted.anomaly_type,
-            "cause_id": wanted.cause_id,
-            "system": wanted.system,
-            "ci_id": wanted.ci_id,
-            "application_id": wanted.application_id,
-            "policy_id": wanted.policy_id,
-            "is_overdue": wanted.is_overdue,
         }
+        values = dataclasses.asdict(wanted) | lists
         rows: list[dict[str, Any]] = con.sql(_CASE_LIST_SQL, params=values).to_arrow_table().to_pylist()
     return [row | {"place": place_of(row["cause"], row["scope"])} for row in rows]
 
@@ -193,6 +183,3 @@ def _identified(given: str, known: Sequence[str], day: date | None) -> str:
     if not matching:
         raise UnknownCaseError(f"{when} no case {given!r}; `omgov cases list` names them")
     raise UnknownCaseError(f"{given!r} begins {len(matching)} cases: {', '.join(matching[:3])}; give more of it")
-
-
-__all__ = ["CASE_EVENTS", "CaseFilter", "list_cases", "list_waivers", "show_case"]

@@ -21,7 +21,7 @@ from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.deadlines import due_day
-from omgov_assets.exception_management.events import CASE_EVENTS, case_events_of, register_log
+from omgov_assets.exception_management.events import case_events_of, register_log
 from omgov_assets.exception_management.lifecycle import (
     BEGINNINGS,
     NIGHT,
@@ -32,9 +32,7 @@ from omgov_assets.exception_management.lifecycle import (
     begun_by,
 )
 from omgov_assets.exception_management.rules import CaseRules
-
-CASES = "exceptions/cases"
-CASE_MEMBERS = "exceptions/case_members"
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES
 
 _CASE_COUNTS_SQL = read_sql(Path(__file__).with_name("case_counts.sql"))
 _CASE_FIELDS = [field.name for field in dataclasses.fields(Case)]

@@ -22,9 +22,8 @@ from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.exception_management.acts import Person, last_day
 from omgov_assets.exception_management.deadlines import require_possible_end
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import CASE_MEMBERS, cases_held
-
-WAIVERS = "exceptions/waivers"
+from omgov_assets.exception_management.state import cases_held
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, WAIVERS
 
 # What a standing waiver can be for.
 CONDITIONS = ("ci_id", "application_id", "support_group_id", "policy_id")

@@ -21,7 +21,8 @@ from omgov_assets.exception_management.acts import Person
 from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.night import update_cases
 from omgov_assets.exception_management.reading import CaseFilter, list_cases, list_waivers
-from omgov_assets.exception_management.waivers import WAIVERS, UnknownWaiverError, end_waiver, grant_waiver
+from omgov_assets.exception_management.waivers import UnknownWaiverError, end_waiver, grant_waiver
+from omgov_assets.quality_analysis.case_tables import WAIVERS
 
 FLAT = {"flat_line"}
 WANG = Person("wang", datetime(2026, 11, 10, 9, tzinfo=UTC))

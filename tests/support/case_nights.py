@@ -14,13 +14,13 @@ from typing import Any
 
 from lower_rooms import RULES, Rooms, Row, instance, violation
 
-from omgov_assets.exception_management.events import CASE_EVENTS, case_events_of, register_log
+from omgov_assets.exception_management.events import case_events_of, register_log
 from omgov_assets.exception_management.lifecycle import BEGINNINGS, NIGHT, WORKED_ON, after, begun_by
 from omgov_assets.exception_management.night import CasesSummary, update_cases
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import CASE_MEMBERS, CASES
 from omgov_assets.model_management.exception_rules import ExceptionRules
 from omgov_assets.quality_analysis.anomalies import ANOMALIES, identify_anomalies
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 

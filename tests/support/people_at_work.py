@@ -13,8 +13,8 @@ from omgov_assets.exception_management.acts import Person
 from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, list_cases
 from omgov_assets.exception_management.rules import CaseRules
-from omgov_assets.exception_management.state import CASE_MEMBERS
 from omgov_assets.exception_management.waivers import grant_waiver
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
 
 Case = dict[str, Any]
 

@@ -84,9 +84,9 @@ def _govern(nights: list[str]) -> None:
     from omgov_assets.cli.night import govern
     from omgov_assets.data_lake.lake import Lake
     from omgov_assets.data_lake.settings import Settings
-    from omgov_assets.exception_management.events import CASE_EVENTS
     from omgov_assets.exception_management.rules import CaseRules
     from omgov_assets.model_management.governance import load_governance
+    from omgov_assets.quality_analysis.case_tables import CASE_EVENTS
 
     settings = Settings.from_environment()
     lake = Lake(settings.lake, settings.dataset_contracts)

@@ -5,22 +5,19 @@ WITH counted AS (
     JOIN case_members USING (anomaly_id)
     GROUP BY key, case_id
 )
-SELECT counted.*, cases.* EXCLUDE (case_id)
+SELECT
+    counted.*,
+    cases.* EXCLUDE (case_id),
+    row_number() OVER (
+        PARTITION BY key
+        ORDER BY
+            status = 'waived',
+            is_overdue DESC,
+            list_position(['critical', 'warning', 'info'], severity),
+            anomalies DESC,
+            case_id
+    ) AS turn
 FROM counted
 JOIN cases USING (case_id)
-QUALIFY row_number() OVER (
-    PARTITION BY key
-    ORDER BY
-        status = 'waived',
-        is_overdue DESC,
-        list_position(['critical', 'warning', 'info'], severity),
-        anomalies DESC,
-        case_id
-) <= $top
-ORDER BY
-    key,
-    status = 'waived',
-    is_overdue DESC,
-    list_position(['critical', 'warning', 'info'], severity),
-    anomalies DESC,
-    case_id
+QUALIFY turn <= $top
+ORDER BY key, turn

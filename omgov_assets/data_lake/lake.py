@@ -146,16 +146,26 @@ class Lake:
         Raises:
             SchemaMismatchError: the table was written by another contract, which its rows cannot be read without.
         """
-        create_view(con, view, self.query(table, day, partition))
-        delta = self.open(table)
-        if delta is None:
-            return None
-        return _last_version_of(self._path(table), delta.version(), day) if day else delta.version()
+        query, version = self.pinned(table, day, partition)
+        create_view(con, view, query)
+        return version
 
     def query(self, table: str, day: date | None = None, partition: Mapping[str, str] | None = None) -> str:
         """The SELECT over data files that ``register`` makes a view of. Raises ``SchemaMismatchError``."""
-        schema = self.schema(table)
+        return self._scan(self.open(table), table, day, partition)
+
+    def pinned(
+        self, table: str, day: date | None = None, partition: Mapping[str, str] | None = None
+    ) -> tuple[str, int | None]:
+        """The SELECT of ``query`` and the version that ``register`` returns. Raises ``SchemaMismatchError``."""
         delta = self.open(table)
+        query = self._scan(delta, table, day, partition)
+        if delta is None or day is None:
+            return query, delta.version() if delta else None
+        return query, _last_version_of(self._path(table), delta.version(), day)
+
+    def _scan(self, delta: DeltaTable | None, table: str, day: date | None, partition: Mapping[str, str] | None) -> str:
+        schema = self.schema(table)
         files = self._files(delta, table, day, partition) if delta is not None else []
         drift = drift_of(delta, schema, self._path(table)) if delta is not None and files else None
         return scan(schema, files, drift)

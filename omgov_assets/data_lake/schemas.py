@@ -36,7 +36,12 @@ class UnknownTableError(LookupError):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: DuckDB type as stored, whether it may be null, its classification level."""
+    """One column of a table: DuckDB type as stored, whether it may be null, its classification level.
+
+    Attributes:
+        mask: how it is shown to whom its grade is too high, where the contract says so (custom property ``mask``).
+        made_of: columns that it is derived from, as ``<table>.<column>`` (ODCS ``transformSourceObjects``).
+    """
 
     name: str
     sql_type: str
@@ -45,6 +50,8 @@ class Column:
     partition: bool
     grade: int
     description: str
+    mask: str | None = None
+    made_of: tuple[str, ...] = ()
 
     @property
     def arrow(self) -> pa.Field:
@@ -120,6 +127,7 @@ def _read_contract(path: Path, _modified_ns: int) -> TableSchema:
 
 def _column(entry: dict[str, Any]) -> Column:
     sql_type = entry["physicalType"]
+    said = {custom["property"]: custom["value"] for custom in entry.get("customProperties", ())}
     return Column(
         name=entry["name"],
         sql_type="VARCHAR" if sql_type.startswith("MAP(") else sql_type,
@@ -129,4 +137,6 @@ def _column(entry: dict[str, Any]) -> Column:
         # An ungraded column is treated as the highest level: nobody sees by omission.
         grade=int(entry.get("classification", 4)),
         description=entry.get("description", ""),
+        mask=str(said["mask"]) if "mask" in said else None,
+        made_of=tuple(map(str, entry.get("transformSourceObjects", ()))),
     )

@@ -56,6 +56,11 @@ class Settings:
         return self.home / "alerts" / "outbox.db"
 
     @property
+    def governed(self) -> Path:
+        """Governed snapshots: what principals may see of tables, made by access decisions."""
+        return self.home / "governed"
+
+    @property
     def views(self) -> Path:
         """A DuckDB file of views on the lake, for BI tools."""
         return self.home / "omgov.duckdb"

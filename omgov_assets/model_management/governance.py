@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from omgov_assets.model_management.access_rules import AccessRules, load_access_rules, readable_tables
 from omgov_assets.model_management.admission_rules import ADMISSION_DOCUMENT, RuleBook, load_admission_rules
 from omgov_assets.model_management.alert_routes import AlertRoutes, load_alert_routes
 from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
@@ -72,7 +73,8 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, dynamic-baseline rules, root cause rules, exception rules, trading calendar, wording.
+    rules, dynamic-baseline rules, root cause rules, exception rules, alert routes, access rules, trading calendar,
+    wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -92,6 +94,7 @@ class Governance(BaseModel):
     root_causes: RootCauseRules = RootCauseRules()
     exceptions: ExceptionRules = ExceptionRules()
     alerts: AlertRoutes = AlertRoutes()
+    access: AccessRules = AccessRules()
     wording: Wording = Wording()
 
     @cached_property
@@ -161,6 +164,7 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         root_causes=load_root_cause_rules(project, _ci_columns(contracts)),
         exceptions=load_exception_rules(project),
         alerts=load_alert_routes(project),
+        access=load_access_rules(project, readable_tables(contracts, systems, folder / "standard" / "data_contracts")),
         wording=load_wording(project),
     )
 

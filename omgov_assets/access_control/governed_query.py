@@ -1,0 +1,195 @@
+"""What a decision leaves of a dataset, as SQL: filter the rows, then mask the columns, then answer the question.
+
+Owns one rule: nothing that a principal asks is evaluated before masks, and nothing it asks can fail because of what it
+may not see. So a ``Query`` compares columns with values of their own type and no more; SQL of a principal's own belongs
+on a snapshot (``snapshot``). Does not belong here: deciding (``decision``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal
+
+from omgov_assets.access_control.decision import ColumnDecision, Decision, RowScope
+from omgov_assets.access_control.mask_key import MaskKey
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.masks import hmac_parameters, masked_column
+from omgov_assets.data_lake.sql import identifier
+from omgov_assets.model_management.access_rules import GroupThrough
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "is null", "is not null"]
+_COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
+_NULL_TESTS = frozenset({"is null", "is not null"})
+
+
+class AccessDeniedError(Exception):
+    """A principal may not see what it asked for."""
+
+
+class QueryError(ValueError):
+    """A question that cannot be asked of what the principal sees."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A column compared with a value of its type; without a value for ``is null`` and ``is not null``."""
+
+    column: str
+    operator: Operator
+    value: str | int | float | bool | date | None = None
+
+
+@dataclass(frozen=True)
+class Query:
+    """A question to a dataset: columns (all where None), conditions that all must hold, and how many rows at most."""
+
+    columns: tuple[str, ...] | None = None
+    conditions: tuple[Condition, ...] = ()
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class GovernedSelect:
+    """A SELECT with named parameters.
+
+    Attributes:
+        sql: the statement; of the tables' values and of the principal's grants it holds none.
+        parameters: values by parameter. They hold the key of masks: never log them.
+        versions: Delta version read by table, None where the table was never written.
+    """
+
+    sql: str
+    parameters: dict[str, Any]
+    versions: dict[str, int | None]
+
+
+def governed_select(lake: Lake, decision: Decision, day: date | None, key: MaskKey | None = None) -> GovernedSelect:
+    """The rows and columns that a decision leaves of a day of a dataset (of all days where ``day`` is None).
+
+    Columns are those of ``decision.shown``, in order and with their types; a masked one may be null.
+
+    Raises:
+        AccessDeniedError: the decision is a denial, or it was made with another key of masks.
+        SchemaMismatchError: the table was written by another contract.
+    """
+    if not decision.allowed:
+        raise AccessDeniedError(f"{decision.principal} may not read {decision.dataset}: {decision.reason}")
+    if decision.mask_key != (key.fingerprint if key is not None and decision.mask_key else None):
+        raise AccessDeniedError(f"{decision.dataset}: the decision was made with another key of masks; decide again")
+    source, version = lake.pinned(decision.dataset, day)
+    parameters: dict[str, Any] = {}
+    versions = {decision.dataset: version}
+    rows = f"FROM ({source}) AS governed"
+    if decision.metric is not None:
+        flag = _unused_name(decision)
+        parameters["metrics_within"] = list(decision.metrics_within)
+        shown = f"coalesce({identifier(decision.metric)} IN (SELECT unnest($metrics_within::VARCHAR[])), false)"
+        rows = f"FROM (SELECT *, {shown} AS {identifier(flag)} {rows}) AS governed"
+    else:
+        flag = ""
+    if decision.rows is not None:
+        rows += f" WHERE {_row_condition(lake, decision.rows, day, parameters, versions)}"
+    columns = ", ".join(f"{_column(column, flag)} AS {identifier(column.name)}" for column in decision.shown)
+    if decision.mask_key is not None and key is not None:
+        parameters |= hmac_parameters(key.secret)
+    return GovernedSelect(f"SELECT {columns} {rows}", parameters, versions)
+
+
+def governed_rows(
+    lake: Lake, decision: Decision, day: date | None, query: Query, key: MaskKey | None = None
+) -> list[dict[str, Any]]:
+    """Answer a question with what the principal sees, in the order of the columns asked for, the first one first.
+
+    Raises:
+        AccessDeniedError: as ``governed_select``.
+        QueryError: the question names a column that there is not for the principal, or compares one with a value of
+            another type. The error is the same for a column that exists and one that does not.
+    """
+    select = governed_select(lake, decision, day, key)
+    types = {column.name: column.sql_type for column in decision.shown}
+    wanted = query.columns if query.columns is not None else tuple(types)
+    for name in (*wanted, *(condition.column for condition in query.conditions)):
+        if name not in types:
+            raise QueryError(f"{decision.dataset} has no column {name!r}")
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise QueryError("ask for at least one column, and for each column once")
+    parameters = dict(select.parameters)
+    conditions = [_asked(number, one, types, parameters) for number, one in enumerate(query.conditions)]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    limit = ""
+    if query.limit is not None:
+        if query.limit < 0:
+            raise QueryError("a limit is 0 or more")
+        parameters["limit"] = query.limit
+        limit = " LIMIT $limit"
+    columns = ", ".join(identifier(name) for name in wanted)
+    statement = f"SELECT {columns} FROM ({select.sql}){where} ORDER BY ALL NULLS LAST{limit}"  # noqa: S608
+    with lake.connect() as con:
+        rows: list[dict[str, Any]] = con.sql(statement, params=parameters).to_arrow_table().to_pylist()
+    return rows
+
+
+def _column(column: ColumnDecision, flag: str) -> str:
+    value = identifier(column.name) if column.mask is None else masked_column(column.name, column.sql_type, column.mask)
+    return f"CASE WHEN {identifier(flag)} THEN {value} END" if column.by_metric else value
+
+
+def _unused_name(decision: Decision) -> str:
+    name = "metric is within clearance"
+    while any(column.name == name for column in decision.columns):
+        name += "_"
+    return name
+
+
+def _row_condition(
+    lake: Lake, scope: RowScope, day: date | None, parameters: dict[str, Any], versions: dict[str, int | None]
+) -> str:
+    conditions = []
+    if scope.system is not None:
+        parameters["systems"] = list(scope.systems)
+        conditions.append(f"governed.{identifier(scope.system)} IN (SELECT unnest($systems::VARCHAR[]))")
+    if scope.support_group is not None:
+        parameters["support_groups"] = list(scope.support_groups)
+        own = "(SELECT unnest($support_groups::VARCHAR[]))"
+        if isinstance(scope.support_group, GroupThrough):
+            way = scope.support_group
+            source, versions[way.dataset] = lake.pinned(way.dataset, day)
+            conditions.append(
+                f"EXISTS (SELECT 1 FROM ({source}) AS known "  # noqa: S608 - identifiers are quoted
+                f"WHERE known.day = governed.day AND known.{identifier(way.key)} = governed.{identifier(way.column)} "
+                f"AND known.{identifier(way.group)} IN {own})"
+            )
+        else:
+            conditions.append(f"governed.{identifier(scope.support_group)} IN {own}")
+    if not conditions:
+        return "false"
+    return "(" + (" AND " if scope.match == "all" else " OR ").join(conditions) + ")"
+
+
+def _asked(number: int, condition: Condition, types: dict[str, str], parameters: dict[str, Any]) -> str:
+    column, sql_type = identifier(condition.column), types[condition.column]
+    if condition.operator in _NULL_TESTS and condition.value is None:
+        return f"{column} {condition.operator.upper()}"
+    if condition.operator not in _COMPARISONS or not _is_of_type(condition.value, sql_type):
+        # The value is the principal's own; still it is not repeated, as it may stand in a log.
+        raise QueryError(f"{condition.column} is {sql_type}: compare it by {condition.operator!r} with a value of that")
+    parameters[f"value_{number}"] = condition.value
+    return f"{column} {condition.operator} $value_{number}::{sql_type}"
+
+
+def _is_of_type(value: object, sql_type: str) -> bool:
+    match sql_type:
+        case "VARCHAR":
+            return isinstance(value, str)
+        case "BIGINT":
+            return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+        case "DOUBLE":
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case "BOOLEAN":
+            return isinstance(value, bool)
+        case "DATE":
+            return isinstance(value, date) and not isinstance(value, datetime)
+        case "TIMESTAMPTZ":
+            return isinstance(value, datetime) and value.tzinfo is not None
+    return False

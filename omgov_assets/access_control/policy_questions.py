@@ -1,0 +1,94 @@
+"""Asking Cedar: which questions of a principal and a dataset are answered with Allow, and by which policies.
+
+Owns one rule: whatever is not a plain Allow is a denial, and an error anywhere is an error of the whole, since Cedar
+skips a ``forbid`` that errs. Does not belong here: what follows from the answers (``decision``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from omgov_assets.access_control.principals import Principal
+from omgov_assets.model_management.access_policies import (
+    AccessPolicies,
+    dataset_entities,
+    principal_entity,
+    request,
+)
+
+if TYPE_CHECKING:
+    import cedarpy
+
+
+class PolicyError(Exception):
+    """Cedar could not answer; nothing is permitted."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whether something is permitted, and the names of the policies that made it so or otherwise."""
+
+    allowed: bool
+    policies: tuple[str, ...]
+
+
+class PolicyQuestions:
+    """The access policies, parsed once, and the datasets that they were asked of."""
+
+    def __init__(self, policies: AccessPolicies) -> None:
+        import cedarpy
+
+        self._policies = cedarpy.PolicySet.from_str(policies.text)
+        self._schema = cedarpy.Schema.from_str(policies.schema) if policies.schema else None
+        self._datasets: dict[str, cedarpy.Entities] = {}
+
+    def add_dataset(self, dataset: str, grades: Mapping[str, int]) -> None:
+        """Let policies know a dataset and its columns' grades. Raises ``ValueError`` where the schema does not."""
+        import cedarpy
+
+        entities = json.dumps(dataset_entities(dataset, grades))
+        self._datasets[dataset] = cedarpy.Entities.from_json_str(entities, self._schema)
+
+    def ask(
+        self, principal: Principal, dataset: str, asked: Iterable[tuple[str, str | None]]
+    ) -> dict[tuple[str, str | None], Answer]:
+        """Answers to actions on a dataset (column None) or on its columns.
+
+        Raises:
+            PolicyError: an answer came with an error, or none came.
+        """
+        import cedarpy
+
+        questions = list(asked)
+        if not questions:
+            return {}
+        if self._schema is None:  # a firm without policies
+            return {question: Answer(False, ()) for question in questions}
+        who = principal_entity(
+            principal.name, principal.roles, principal.clearance, principal.systems, principal.support_groups
+        )
+        try:
+            entities = self._datasets[dataset].with_added_json_str(json.dumps([who]))
+            requests = [
+                request(principal.name, action, "Dataset", dataset, principal.purpose)
+                if column is None
+                else request(principal.name, action, "Column", f"{dataset}.{column}", principal.purpose)
+                for action, column in questions
+            ]
+            results = cedarpy.is_authorized_batch(requests, self._policies, entities, self._schema)
+        except (ValueError, KeyError) as error:
+            raise PolicyError(f"the policies cannot be asked: {error}") from error
+        return {question: _answer(result) for question, result in zip(questions, results, strict=True)}
+
+
+def _answer(result: cedarpy.AuthzResult) -> Answer:
+    import cedarpy
+
+    if result.diagnostics.errors or result.decision not in (cedarpy.Decision.Allow, cedarpy.Decision.Deny):
+        raise PolicyError(f"a policy could not be evaluated: {'; '.join(result.diagnostics.errors) or 'no decision'}")
+    names = result.diagnostics.id_annotations_by_reason
+    policies = tuple(sorted(names.get(policy, policy) for policy in result.diagnostics.reasons))
+    return Answer(result.decision is cedarpy.Decision.Allow, policies)

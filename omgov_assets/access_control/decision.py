@@ -12,11 +12,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
 from omgov_assets.access_control.grades import column_grades
 from omgov_assets.access_control.mask_key import MaskKey
-from omgov_assets.access_control.policy_questions import Answer, PolicyError, PolicyQuestions
+from omgov_assets.access_control.policy_questions import Answer, Asking, PolicyError, PolicyQuestions
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.data_lake.masks import Mask, mask_fits
 from omgov_assets.data_lake.schemas import TableSchema
@@ -31,6 +32,8 @@ from omgov_assets.model_management.governance import Governance
 
 # Stands for a rule of the platform itself among deciding policies.
 CLEARANCE = "omgov: clearance"
+
+_KEPT_DECISIONS = 1024
 
 Shown = Literal["visible", "masked", "dropped"]
 
@@ -159,6 +162,8 @@ class DecisionPoint:
         self._metric_grades = metric_grades
         self._questions = PolicyQuestions(rules.policies)
         self._datasets: dict[str, _Dataset] = {}
+        # What does not depend on the time is the same every time it is asked.
+        self._decided = lru_cache(maxsize=_KEPT_DECISIONS)(self._decide)
 
     @classmethod
     def of(cls, governance: Governance, key: MaskKey | None = None) -> DecisionPoint:
@@ -178,14 +183,15 @@ class DecisionPoint:
             now: the time (aware).
             last_decision_at: time of the last decision on record, than which now cannot be earlier.
         """
-        denied = Decision(
-            principal.name, principal.purpose, dataset, False, "", None, None, (), (), (), self._rules.policy_hash
-        )
+        denied = self._denied(principal, dataset)
         try:
             reason = self._objection(principal, now, last_decision_at)
             if reason is None and dataset not in self._tables:
                 reason = f"there is no dataset {dataset}"
-            return replace(denied, reason=reason) if reason else self._decide(denied, principal, dataset, now)
+            if reason:
+                return replace(denied, reason=reason)
+            has_key = self.key is not None and now < self.key.expires_at
+            return self._decided(replace(principal, authenticated_at=None, expires_at=None), dataset, has_key)
         except PolicyError as error:
             return replace(denied, reason=str(error))
         # Whatever else goes wrong must not open anything; what it was is named, values it may quote are not.
@@ -202,7 +208,7 @@ class DecisionPoint:
             return "the principal has no role"
         if principal.purpose not in rules.purposes:
             return f"unknown purpose: {principal.purpose}"
-        if isinstance(principal.clearance, bool) or principal.clearance not in range(1, HIGHEST_GRADE + 1):
+        if type(principal.clearance) is not int or not 1 <= principal.clearance <= HIGHEST_GRADE:
             return f"clearance {principal.clearance!r} is none of 1 to {HIGHEST_GRADE}"
         highest = max(rules.roles[role].clearance for role in principal.roles)
         if principal.clearance > highest:
@@ -217,10 +223,16 @@ class DecisionPoint:
                 return f"the clock was set back: {event} at {earlier.isoformat()}, later than now"
         return None
 
-    def _decide(self, denied: Decision, principal: Principal, dataset: str, now: datetime) -> Decision:
+    def _denied(self, principal: Principal, dataset: str) -> Decision:
+        return Decision(
+            principal.name, principal.purpose, dataset, False, "", None, None, (), (), (), self._rules.policy_hash
+        )
+
+    def _decide(self, principal: Principal, dataset: str, has_key: bool) -> Decision:
+        denied = self._denied(principal, dataset)
         facts = self._facts(dataset)
-        answers = self._questions.ask(principal, dataset, [(READ, None), (READ_ALL_ROWS, None)])
-        read, all_rows = answers[(READ, None)], answers[(READ_ALL_ROWS, None)]
+        asking = self._questions.of(principal, dataset)
+        (read,), (all_rows,) = asking.ask(READ), asking.ask(READ_ALL_ROWS)
         if not read.allowed:
             reason = f"forbidden by {', '.join(read.policies)}" if read.policies else "no policy permits it"
             return replace(denied, reason=reason, policies=read.policies)
@@ -228,7 +240,7 @@ class DecisionPoint:
         if not all_rows.allowed and rows is None:
             reason = "no row filter says which rows are the principal's"
             return replace(denied, reason=reason, policies=read.policies)
-        columns = self._columns(principal, dataset, facts, now)
+        columns = self._columns(asking, facts, has_key)
         if all(column.shown == "dropped" for column in columns):
             return replace(denied, reason="no column is left", policies=read.policies, columns=columns)
         values = self._rules.values_by_metric(dataset)
@@ -266,20 +278,19 @@ class DecisionPoint:
     def _metrics_within(self, clearance: int) -> tuple[str, ...]:
         return tuple(sorted(metric for metric, grade in self._metric_grades.items() if grade <= clearance))
 
-    def _columns(
-        self, principal: Principal, dataset: str, facts: _Dataset, now: datetime
-    ) -> tuple[ColumnDecision, ...]:
+    def _columns(self, asking: Asking, facts: _Dataset, has_key: bool) -> tuple[ColumnDecision, ...]:
+        principal, dataset = asking.principal, asking.dataset
         # What is above the clearance is not even asked for: no policy can open it.
         within = [name for name, grade in facts.grades.items() if grade <= principal.clearance]
-        seen = self._questions.ask(principal, dataset, [(SEE, name) for name in within])
-        hidden = [name for name in facts.grades if not (answer := seen.get((SEE, name))) or not answer.allowed]
-        masked = self._questions.ask(principal, dataset, [(SEE_MASKED, name) for name in hidden])
+        seen = dict(zip(within, asking.ask(SEE, within), strict=True))
+        hidden = [name for name in facts.grades if name not in seen or not seen[name].allowed]
+        masked = dict(zip(hidden, asking.ask(SEE_MASKED, hidden), strict=True))
         values = self._rules.values_by_metric(dataset)
         graded_by_metric = frozenset(values.columns if values is not None else ())
         columns = []
         for column in facts.schema.columns:
             grade, name = facts.grades[column.name], column.name
-            see, see_masked = seen.get((SEE, name)), masked.get((SEE_MASKED, name))
+            see, see_masked = seen.get(name), masked.get(name)
             # A mask may let something through, which a metric's grade would not.
             by_metric = name in graded_by_metric and principal.clearance < HIGHEST_GRADE
             if see is not None and see.allowed:
@@ -290,7 +301,7 @@ class DecisionPoint:
                 )
                 continue
             mask = column.mask or self._rules.mask(dataset, name)
-            objection = self._mask_objection(mask, column.sql_type, see_masked, now)
+            objection = _mask_objection(mask, column.sql_type, see_masked, has_key)
             why = _why_hidden(see, grade, principal.clearance)
             policies = (*(see.policies if see else (CLEARANCE,)), *(see_masked.policies if see_masked else ()))
             columns.append(
@@ -307,20 +318,19 @@ class DecisionPoint:
             )
         return tuple(columns)
 
-    def _mask_objection(self, mask: str | None, sql_type: str, answer: Answer | None, now: datetime) -> str | None:
-        """Why a column is not shown masked, either; None where it is."""
-        if answer is None or not answer.allowed:
-            forbidding = ", ".join(answer.policies) if answer is not None else ""
-            return f"masked it is forbidden by {forbidding}" if forbidding else "no policy permits it masked"
-        if mask is None:
-            return "no mask is declared"
-        if mask == "drop" or not mask_fits(mask, sql_type):
-            return "it is declared to be left out" if mask == "drop" else f"{mask} does not fit {sql_type}"
-        if mask == "hmac" and self.key is None:
-            return "there is no key to mask it with"
-        if mask == "hmac" and self.key is not None and now >= self.key.expires_at:
-            return f"the key to mask it with ended at {self.key.expires_at.isoformat()}"
-        return None
+
+def _mask_objection(mask: str | None, sql_type: str, answer: Answer | None, has_key: bool) -> str | None:
+    """Why a column is not shown masked, either; None where it is."""
+    if answer is None or not answer.allowed:
+        forbidding = ", ".join(answer.policies) if answer is not None else ""
+        return f"masked it is forbidden by {forbidding}" if forbidding else "no policy permits it masked"
+    if mask is None:
+        return "no mask is declared"
+    if mask == "drop" or not mask_fits(mask, sql_type):
+        return "it is declared to be left out" if mask == "drop" else f"{mask} does not fit {sql_type}"
+    if mask == "hmac" and not has_key:
+        return "there is no key to mask it with, or it has expired"
+    return None
 
 
 def _why_hidden(answer: Answer | None, grade: int, clearance: int) -> str:

@@ -7,7 +7,7 @@ skips a ``forbid`` that errs. Does not belong here: what follows from the answer
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -52,36 +52,59 @@ class PolicyQuestions:
         entities = json.dumps(dataset_entities(dataset, grades))
         self._datasets[dataset] = cedarpy.Entities.from_json_str(entities, self._schema)
 
-    def ask(
-        self, principal: Principal, dataset: str, asked: Iterable[tuple[str, str | None]]
-    ) -> dict[tuple[str, str | None], Answer]:
-        """Answers to actions on a dataset (column None) or on its columns.
+    def of(self, principal: Principal, dataset: str) -> Asking:
+        """The questions of one principal about one dataset.
+
+        Raises:
+            PolicyError: the principal is not as the schema says.
+        """
+        who = principal_entity(
+            principal.name, principal.roles, principal.clearance, principal.systems, principal.support_groups
+        )
+        entities = None
+        if self._schema is not None:
+            try:
+                # By the schema as well: a forbid that asks for a grant of another type would not find it.
+                entities = self._datasets[dataset].with_added_json_str(json.dumps([who]), self._schema)
+            except (ValueError, KeyError) as error:
+                raise PolicyError(f"the policies cannot be asked: {error}") from error
+        return Asking(self._policies, self._schema, entities, principal, dataset)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Policies, and what they need to know of one principal and one dataset; no entities in a firm without policies."""
+
+    policies: cedarpy.PolicySet
+    schema: cedarpy.Schema | None
+    entities: cedarpy.Entities | None
+    principal: Principal
+    dataset: str
+
+    def ask(self, action: str, columns: Sequence[str] | None = None) -> list[Answer]:
+        """Answers to an action on columns in their order, or on the dataset where None are given.
 
         Raises:
             PolicyError: an answer came with an error, or none came.
         """
         import cedarpy
 
-        questions = list(asked)
-        if not questions:
-            return {}
-        if self._schema is None:  # a firm without policies
-            return {question: Answer(False, ()) for question in questions}
-        who = principal_entity(
-            principal.name, principal.roles, principal.clearance, principal.systems, principal.support_groups
-        )
+        who, purpose = self.principal.name, self.principal.purpose
+        if columns is None:
+            requests = [request(who, action, "Dataset", self.dataset, purpose)]
+        else:
+            requests = [request(who, action, "Column", f"{self.dataset}.{name}", purpose) for name in columns]
+        if self.entities is None:
+            return [Answer(False, ())] * len(requests)
+        if not requests:
+            return []
         try:
-            entities = self._datasets[dataset].with_added_json_str(json.dumps([who]))
-            requests = [
-                request(principal.name, action, "Dataset", dataset, principal.purpose)
-                if column is None
-                else request(principal.name, action, "Column", f"{dataset}.{column}", principal.purpose)
-                for action, column in questions
-            ]
-            results = cedarpy.is_authorized_batch(requests, self._policies, entities, self._schema)
-        except (ValueError, KeyError) as error:
+            results = cedarpy.is_authorized_batch(requests, self.policies, self.entities, self.schema)
+        except ValueError as error:
             raise PolicyError(f"the policies cannot be asked: {error}") from error
-        return {question: _answer(result) for question, result in zip(questions, results, strict=True)}
+        if len(results) != len(requests):
+            raise PolicyError(f"{len(results)} answers came to {len(requests)} questions")
+        return [_answer(result) for result in results]
 
 
 def _answer(result: cedarpy.AuthzResult) -> Answer:

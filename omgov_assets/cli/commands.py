@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from omgov_assets.cli.access import access_app
 from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.alerts import alerts_app
 from omgov_assets.cli.analysis import analysis_app
@@ -42,6 +43,7 @@ app.add_typer(standard_app, name="standard")
 app.add_typer(mappings_app, name="mappings")
 app.add_typer(policies_app, name="policies")
 app.add_typer(catalogue_app, name="catalogue")
+app.add_typer(access_app, name="access")
 app.add_typer(admission_app, name="admission")
 app.add_typer(alerts_app, name="alerts")
 app.registered_commands += analysis_app.registered_commands

@@ -1,0 +1,155 @@
+"""Access control: a decision about a table of 100 columns, and a governed snapshot of 2,000,000 rows.
+
+`make bench` runs it. ROWS in the environment changes the size. One JSON object for each thing measured:
+
+- ``decision``: milliseconds for a principal that is asked about for the first time, with clearance 2 and 100 columns of
+  which half are above it: median and 99th percentile by the clock, mean of the processor; and for one that was asked
+  about before. Beside it asking Cedar about the same columns one by one with policies and schema as text, which is what
+  the plainest use of the library would cost, and the ratio of the two.
+- ``snapshot``: from the decision to the file, all rows, with a keyed mask: seconds by the clock and of the processors,
+  peak memory. Beside it copying the table to Parquet by DuckDB as it is, unfiltered, unmasked and unsorted, and the
+  ratio of the two.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import cedarpy
+
+from omgov_assets.access_control.decision import DecisionPoint
+from omgov_assets.access_control.mask_key import MaskKey
+from omgov_assets.access_control.principals import Principal
+from omgov_assets.access_control.snapshot import governed_snapshot
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.schemas import Column, TableSchema
+from omgov_assets.data_lake.sql import identifier, literal
+from omgov_assets.model_management.access_policies import SEE, dataset_entities, principal_entity, request
+from omgov_assets.model_management.governance import Governance, load_governance
+
+ROWS = int(os.environ.get("ROWS", "2000000"))
+PROJECT = Path(__file__).resolve().parents[1]
+DAY = date(2026, 11, 20)
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+KEY = MaskKey(b"k" * 32, NOW + timedelta(days=1))
+STEWARD = Principal("steward", frozenset({"data_steward"}), 2, "quality")
+WIDE = "quality/wide"
+ASKED = 200
+
+# Values of a column by its type where the table below names no other; `i` is the number of the row.
+_BY_TYPE = {
+    "VARCHAR": "(i % 1000)::VARCHAR",
+    "BIGINT": "i % 100",
+    "DOUBLE": "(hash(i) % 100000) / 7.0",
+    "DATE": literal(DAY) + "::DATE",
+    "TIMESTAMPTZ": "TIMESTAMPTZ '2026-11-20 00:00:00+00' + to_seconds(i % 86400)",
+}
+_VALUES = {
+    "instance_id": "md5(i::VARCHAR)",
+    "ci_id": "'ci-' || (i % 20000)",
+    "metric": "CASE WHEN i % 10 > 0 THEN 'host.cpu.utilization' END",
+    "attributes": "'{\"disk\":\"' || (i % 50) || '\"}'",
+    "_record_no": "i",
+}
+
+
+def main() -> None:
+    """Measure both."""
+    governance = load_governance(PROJECT)
+    measure_decisions(governance)
+    with tempfile.TemporaryDirectory() as folder:
+        measure_snapshot(governance, Path(folder))
+
+
+def measure_decisions(governance: Governance) -> None:
+    """Decide about 100 columns, again and again."""
+    columns = tuple(Column(f"c{n}", "VARCHAR", False, False, False, 1 + n % 4, "", "hmac") for n in range(100))
+    point = DecisionPoint(governance.access, {WIDE: TableSchema(WIDE, columns)}, {}, KEY)
+    assert point.decide(STEWARD, WIDE, NOW).allowed  # noqa: S101
+    milliseconds = []
+    processor = time.process_time()
+    for number in range(ASKED):
+        somebody = replace(STEWARD, name=f"steward-{number}")
+        started = time.perf_counter()
+        point.decide(somebody, WIDE, NOW)
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    processor = (time.process_time() - processor) * 1000 / ASKED
+    started = time.perf_counter()
+    for _ in range(ASKED):
+        point.decide(STEWARD, WIDE, NOW)
+    again = (time.perf_counter() - started) * 1000 / ASKED
+    policies = governance.access.policies
+    entities = [
+        principal_entity(STEWARD.name, STEWARD.roles, STEWARD.clearance, (), ()),
+        *dataset_entities(WIDE, {column.name: column.grade for column in columns}),
+    ]
+    started = time.perf_counter()
+    for column in columns:
+        asked = request(STEWARD.name, SEE, "Column", f"{WIDE}.{column.name}", STEWARD.purpose)
+        cedarpy.is_authorized(asked, policies.text, entities, policies.schema)
+    plain = (time.perf_counter() - started) * 1000
+    median = statistics.median(milliseconds)
+    report(
+        "decision",
+        columns=len(columns),
+        median_ms=round(median, 2),
+        processor_ms=round(processor, 2),
+        p99_ms=round(statistics.quantiles(milliseconds, n=100)[98], 2),
+        again_ms=round(again, 3),
+        one_by_one_ms=round(plain, 1),
+        ratio=round(plain / median, 1),
+    )
+
+
+def measure_snapshot(governance: Governance, folder: Path) -> None:
+    """Make a snapshot of an inventory in which CIs are masked by the key."""
+    table = "securities_trading/metric_instances"
+    lake = Lake(folder / "lake", PROJECT / "governance" / "standard" / "data_contracts")
+    schema = lake.schema(table)
+    with lake.connect() as con:
+        values = ", ".join(
+            f"({_VALUES.get(column.name, _BY_TYPE[column.sql_type])})::{column.sql_type} AS {identifier(column.name)}"
+            for column in schema.columns
+        )
+        lake.replace(table, DAY, con.sql(f"SELECT {values} FROM range({ROWS}) numbers(i)"))
+    graded = tuple(replace(one, grade=3, mask="hmac") if one.name == "ci_id" else one for one in schema.columns)
+    grades = {metric.metric: metric.grade for metric in governance.metrics}
+    point = DecisionPoint(governance.access, {table: TableSchema(table, graded)}, grades, KEY)
+    started = time.monotonic()
+    with lake.connect() as con:
+        con.execute(f"COPY ({lake.query(table, DAY)}) TO {literal(str(folder / 'copy.parquet'))} (FORMAT parquet)")
+    copied = time.monotonic() - started
+    started, processor = time.monotonic(), time.process_time()
+    snapshot = governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    seconds, processor = time.monotonic() - started, time.process_time() - processor
+    started = time.monotonic()
+    governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    report(
+        "snapshot",
+        rows=snapshot.rows,
+        columns=len(graded),
+        seconds=round(seconds, 2),
+        processor_seconds=round(processor, 2),
+        again_ms=round((time.monotonic() - started) * 1000, 1),
+        plain_copy_seconds=round(copied, 2),
+        ratio=round(seconds / copied, 1),
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        memory_limit=lake.memory_limit,
+    )
+
+
+def report(stage: str, **measured: object) -> None:
+    """Print one measurement."""
+    print(json.dumps({"stage": stage, **measured}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

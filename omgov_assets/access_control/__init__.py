@@ -1,5 +1,5 @@
-"""Floor 2: who may see what, and how. Everything that hands data out asks the one decision function here.
+"""Floor 2: access control. Who may see which rows and columns, how masked, and what is on record of it.
 
-Belongs here: decisions, and what a principal is given by one. Does not belong here: reading ``governance/access``
-(``model_management``), serving over HTTP (``interface_service``).
+Belongs here: the decision, governed snapshots, tokens and the audit of decisions. Does not belong here: serving what
+was decided (``interface_service``), and admission, which judges what arrives.
 """

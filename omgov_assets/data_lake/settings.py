@@ -61,6 +61,16 @@ class Settings:
         return self.home / "governed"
 
     @property
+    def audit(self) -> Path:
+        """Access decisions that are not in the lake yet: a folder with an SQLite file."""
+        return self.home / "audit"
+
+    @property
+    def tokens(self) -> Path:
+        """Tokens of those who may ask for data, as hashes: an SQLite file."""
+        return self.home / "access" / "tokens.db"
+
+    @property
     def views(self) -> Path:
         """A DuckDB file of views on the lake, for BI tools."""
         return self.home / "omgov.duckdb"

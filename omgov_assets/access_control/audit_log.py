@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import GENESIS, Decision, Entry, chained, stamp
-from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sql import read_sql, statements
 
 # Decisions overtake each other on their way here; a clock that is further back than this was set back.
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -110,7 +110,7 @@ class AuditLog:
         with self._transaction():
             if self._version() == 0:
                 self._require_new(continues)
-                for statement in _statements(_SCHEMA):
+                for statement in statements(_SCHEMA):
                     self.con.execute(statement)
                 first = continues or Stored(0, GENESIS, None)
                 self.con.execute("INSERT INTO stored VALUES (1, ?, ?, ?)", (first.seq, first.hash, first.lake_version))
@@ -319,16 +319,6 @@ def _unavailable(path: Path, error: Exception) -> AuditUnavailableError:
     return AuditUnavailableError(
         f"{path} cannot be used ({error}), and without the audit no data leaves; make room, or see `omgov audit verify`"
     )
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: ``executescript`` would end the transaction."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 def _fsync(path: Path) -> None:

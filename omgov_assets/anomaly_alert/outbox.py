@@ -18,7 +18,7 @@ from typing import Any
 
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.silences import Silence
-from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sql import read_sql, statements
 from omgov_assets.model_management.alert_routes import Delivery
 from omgov_assets.model_management.documents import content_hash
 
@@ -101,7 +101,7 @@ class Outbox:
             with self.transaction():
                 # Of two that come first, one has made the tables by now.
                 if self._version() == 0:
-                    for statement in _statements(_SCHEMA):
+                    for statement in statements(_SCHEMA):
                         self.con.execute(statement)
                     self.con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         if self._version() != _SCHEMA_VERSION:
@@ -305,16 +305,6 @@ def silence_text(silence: Silence) -> str:
     """A silence as the outbox keeps it, its matchers as they are written."""
     document = silence.model_dump(mode="json") | {"matchers": [str(matcher) for matcher in silence.matchers]}
     return json.dumps(document, ensure_ascii=False, sort_keys=True)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """The statements of a script one by one: ``executescript`` would end the transaction."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""
 
 
 def _message(row: tuple[Any, ...]) -> Message:

@@ -136,6 +136,16 @@ def _require_chain(stored: Stored, entries: list[Entry]) -> None:
             raise AuditUnavailableError(f"log of the audit: {finding.explanation}; see `omgov audit verify`")
 
 
+def table_of(lake: Lake, stored: Stored, entries: list[Entry]) -> pa.Table:
+    """Entries of the log, which follow what is stored, as rows of ``audit/access``.
+
+    Raises:
+        AuditUnavailableError: they do not follow each other.
+    """
+    _require_chain(stored, entries)
+    return _table(lake, entries)
+
+
 def _table(lake: Lake, entries: list[Entry]) -> pa.Table:
     return pa.Table.from_pylist([_row(entry) for entry in entries], lake.schema(AUDIT).arrow)
 

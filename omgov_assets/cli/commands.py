@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from omgov_assets.cli.access import access_app
+from omgov_assets.cli.access_tokens import token_app
 from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.alerts import alerts_app
 from omgov_assets.cli.analysis import analysis_app
+from omgov_assets.cli.audit import audit_app
 from omgov_assets.cli.case_export import export
 from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
@@ -46,6 +48,8 @@ app.add_typer(catalogue_app, name="catalogue")
 app.add_typer(access_app, name="access")
 app.add_typer(admission_app, name="admission")
 app.add_typer(alerts_app, name="alerts")
+access_app.add_typer(token_app, name="token")
+app.add_typer(audit_app, name="audit")
 app.registered_commands += analysis_app.registered_commands
 app.command("evaluate")(evaluate)
 app.command("replay")(replay)

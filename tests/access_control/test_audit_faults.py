@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from audit_cases import Home, decision
 from killed import killed_at
 
 from omgov_assets.access_control.audit_lake import store_entries
+from omgov_assets.access_control.audit_verify import verify
 
 
 def record_some(home: Home, left: Path, step: Callable[[], None]) -> None:
@@ -73,6 +76,39 @@ def store(home: Home, project: Path, last_step: int) -> int | None:
     return int(done.stdout) if done.returncode == 0 else None
 
 
+def test_verifying_finds_nothing_wrong_while_decisions_are_recorded_and_moved(home: Home) -> None:
+    home.record(0, 0)
+    failures: list[BaseException] = []
+    is_over = threading.Event()
+
+    def work() -> None:
+        try:
+            with home.log() as log:
+                for number in range(300):
+                    log.record(decision(number))
+                    if number % 40 == 39:
+                        store_entries(home.lake, log, batch_entries=15)
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            is_over.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    seen = []
+    while not is_over.is_set():
+        verification = verify(home.lake, home.audit)
+        assert verification.findings == ()
+        seen.append(verification.seq)
+    thread.join()
+    assert failures == []
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2
+    assert home.verify().seq == 301
+
+
+@pytest.mark.slow
 def test_a_move_that_was_killed_is_the_move_it_would_have_been(home: Home, project_root: Path, tmp_path: Path) -> None:
     recorded = home.record(0, 6)
     shutil.copytree(home.settings.home, tmp_path / "before")

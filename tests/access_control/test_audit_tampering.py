@@ -206,6 +206,7 @@ def home_again(home: Home) -> None:
         (home.audit / name).unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["log", "data", "commit", "head"])
 def test_a_flipped_bit_is_found_or_harmless(audited: Home, which: str) -> None:
     expected, head = audited.entries(), audited.verify()
@@ -215,8 +216,8 @@ def test_a_flipped_bit_is_found_or_harmless(audited: Home, which: str) -> None:
         "commit": max((audited.lake.root / "audit" / "access" / "_delta_log").glob("*.json")),
         "head": audited.audit / "head",
     }[which]
-    found = assert_found_or_harmless(audited, path, 250, expected, {head.seq: head.hash})
-    assert found > 20
+    found = assert_found_or_harmless(audited, path, 150, expected, {head.seq: head.hash})
+    assert found > 10
 
 
 def test_a_flipped_bit_in_what_a_crash_left_is_found_or_harmless(home: Home, tmp_path: Path) -> None:

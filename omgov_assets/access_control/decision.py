@@ -11,14 +11,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Literal
 
 from omgov_assets.access_control.grades import column_grades
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.policy_questions import Answer, Asking, PolicyError, PolicyQuestions
-from omgov_assets.access_control.principals import Principal
+from omgov_assets.access_control.principals import Principal, UnknownPrincipalError, known_principal
+from omgov_assets.access_control.tokens import in_scope
 from omgov_assets.data_lake.masks import Mask, mask_fits
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.model_management.access_policies import READ, READ_ALL_ROWS, SEE, SEE_MASKED
@@ -36,6 +37,7 @@ CLEARANCE = "omgov: clearance"
 _KEPT_DECISIONS = 1024
 
 Shown = Literal["visible", "masked", "dropped"]
+Action = Literal["read", "share", "export"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,18 @@ class RowScope:
     match: Literal["all", "any"]
     systems: tuple[str, ...]
     support_groups: tuple[str, ...]
+
+    @property
+    def in_words(self) -> str:
+        """The filter as a sentence."""
+        parts = []
+        if self.system is not None:
+            parts.append(f"{self.system} is one of {', '.join(self.systems) or 'none'}")
+        if self.support_group is not None:
+            way = self.support_group
+            column = way if isinstance(way, str) else f"{way.group} of {way.column} in {way.dataset}"
+            parts.append(f"{column} is one of {', '.join(self.support_groups) or 'none'}")
+        return (" and " if self.match == "all" else " or ").join(parts)
 
 
 @dataclass(frozen=True)
@@ -126,6 +140,18 @@ class Decision:
         text = json.dumps(content, sort_keys=True, default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """All policies that the decision rests on, those about columns among them."""
+        return tuple(sorted({*self.policies, *(policy for column in self.columns for policy in column.policies)}))
+
+    @property
+    def rows_in_words(self) -> str:
+        """Which rows: all, none, or the row filter as a sentence."""
+        if not self.allowed:
+            return "none"
+        return "all" if self.rows is None else self.rows.in_words
+
 
 def _plain(part: RowScope | GroupThrough) -> dict[str, object]:
     return part.model_dump() if isinstance(part, GroupThrough) else dict(vars(part))
@@ -147,6 +173,8 @@ class DecisionPoint:
         tables: schemas of the tables that can be asked for.
         metric_grades: classification level by standard metric.
         key: key of ``hmac`` masks, where there is one.
+        closed: why nothing is permitted, whatever the rules say.
+        zone: that of business days, in which grants end.
     """
 
     def __init__(
@@ -155,8 +183,11 @@ class DecisionPoint:
         tables: Mapping[str, TableSchema],
         metric_grades: Mapping[str, int],
         key: MaskKey | None = None,
+        closed: str = "",
+        zone: tzinfo = UTC,
     ) -> None:
         self.key = key
+        self.closed, self._zone = closed, zone
         self._rules = rules
         self._tables = tables
         self._metric_grades = metric_grades
@@ -170,35 +201,49 @@ class DecisionPoint:
         """By all control information of a firm."""
         folder = governance.project / "governance" / "standard" / "data_contracts"
         tables = readable_tables(governance.contracts, governance.systems, folder)
-        return cls(governance.access, tables, {one.metric: one.grade for one in governance.metrics}, key)
+        grades = {one.metric: one.grade for one in governance.metrics}
+        return cls(governance.access, tables, grades, key, zone=governance.firm.zone)
 
-    def decide(
-        self, principal: Principal, dataset: str, now: datetime, last_decision_at: datetime | None = None
-    ) -> Decision:
+    @classmethod
+    def nobody(cls, reason: str) -> DecisionPoint:
+        """Permits nothing to anybody: what is left where the firm's rules cannot be read."""
+        return cls(AccessRules(), {}, {}, closed=reason)
+
+    def principal(self, name: str, purpose: str | None = None) -> Principal:
+        """A principal by name, as ``known_principal``; of a name that the rules do not know, one who is denied."""
+        try:
+            return known_principal(self._rules, name, self._zone, purpose)
+        except UnknownPrincipalError:
+            return Principal(name, frozenset(), 1, purpose or "none")
+
+    def decide(self, principal: Principal, dataset: str, now: datetime, action: Action = "read") -> Decision:
         """What the principal sees of the dataset; never raises.
 
         Args:
             principal: who asks, for which purpose.
             dataset: ``<folder>/<table>``.
             now: the time (aware).
-            last_decision_at: time of the last decision on record, than which now cannot be earlier.
+            action: what it is asked for through; only a token's scope tells one from another.
         """
         denied = self._denied(principal, dataset)
         try:
-            reason = self._objection(principal, now, last_decision_at)
-            if reason is None and dataset not in self._tables:
+            reason = self.closed or self._objection(principal, now)
+            if not reason and principal.scope is not None and not in_scope(principal.scope, action, dataset):
+                reason = f"the token's scope does not cover {action} of {dataset}"
+            if not reason and dataset not in self._tables:
                 reason = f"there is no dataset {dataset}"
             if reason:
                 return replace(denied, reason=reason)
             has_key = self.key is not None and now < self.key.expires_at
-            return self._decided(replace(principal, authenticated_at=None, expires_at=None), dataset, has_key)
+            asked = replace(principal, authenticated_at=None, expires_at=None, scope=None)
+            return self._decided(asked, dataset, has_key)
         except PolicyError as error:
             return replace(denied, reason=str(error))
         # Whatever else goes wrong must not open anything; what it was is named, values it may quote are not.
         except Exception as error:
             return replace(denied, reason=f"the decision failed: {type(error).__name__}")
 
-    def _objection(self, principal: Principal, now: datetime, last_decision_at: datetime | None) -> str | None:
+    def _objection(self, principal: Principal, now: datetime) -> str:
         """What speaks against the principal itself, whatever it asks for."""
         rules = self._rules
         unknown = sorted(principal.roles - rules.roles.keys())
@@ -215,13 +260,11 @@ class DecisionPoint:
             return f"clearance {principal.clearance} contradicts the roles, which are cleared for {highest} at most"
         if principal.expires_at is not None and now >= principal.expires_at:
             return f"the grant ended at {principal.expires_at.isoformat()}"
-        for earlier, event in (
-            (principal.authenticated_at, "the principal was authenticated"),
-            (last_decision_at, "the last decision was made"),
-        ):
-            if earlier is not None and now < earlier:
-                return f"the clock was set back: {event} at {earlier.isoformat()}, later than now"
-        return None
+        # A clock before the last decision on record is found by the audit.
+        if principal.authenticated_at is not None and now < principal.authenticated_at:
+            earlier = principal.authenticated_at.isoformat()
+            return f"the clock was set back: the principal was authenticated at {earlier}, later than now"
+        return ""
 
     def _denied(self, principal: Principal, dataset: str) -> Decision:
         return Decision(

@@ -64,22 +64,26 @@ class GovernedSelect:
     versions: dict[str, int | None]
 
 
-def governed_select(lake: Lake, decision: Decision, day: date | None, key: MaskKey | None = None) -> GovernedSelect:
+def governed_select(
+    lake: Lake, decision: Decision, day: date | None, key: MaskKey | None = None, version: int | None = None
+) -> GovernedSelect:
     """The rows and columns that a decision leaves of a day of a dataset (of all days where ``day`` is None).
 
-    Columns are those of ``decision.shown``, in order and with their types; a masked one may be null.
+    Columns are those of ``decision.shown``, in order and with their types; a masked one may be null. Of an earlier
+    ``version`` the rows are shown that are the principal's today: who may see what is never a thing of the past.
 
     Raises:
         AccessDeniedError: the decision is a denial, or it was made with another key of masks.
         SchemaMismatchError: the table was written by another contract.
+        UnknownVersionError: the dataset has no such version, or none that can be read any more.
     """
     if not decision.allowed:
         raise AccessDeniedError(f"{decision.principal} may not read {decision.dataset}: {decision.reason}")
     if decision.mask_key != (key.fingerprint if key is not None and decision.mask_key else None):
         raise AccessDeniedError(f"{decision.dataset}: the decision was made with another key of masks; decide again")
-    source, version = lake.pinned(decision.dataset, day)
+    source, read = lake.pinned(decision.dataset, day, version=version)
     parameters: dict[str, Any] = {}
-    versions = {decision.dataset: version}
+    versions = {decision.dataset: read}
     rows = f"FROM ({source}) AS governed"
     if decision.metric is not None:
         flag = _unused_name(decision)
@@ -107,6 +111,24 @@ def governed_rows(
             another type. The error is the same for a column that exists and one that does not.
     """
     select = governed_select(lake, decision, day, key)
+    statement, parameters = question(decision, query, select.sql)
+    with lake.connect() as con:
+        answer = con.sql(statement, params=select.parameters | parameters)
+        rows: list[dict[str, Any]] = answer.to_arrow_table().to_pylist()
+    return rows
+
+
+def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[str, Any]]:
+    """A question to what the principal sees, as SQL with its parameters.
+
+    Args:
+        decision: says which columns there are.
+        query: the question.
+        source: a SELECT with those columns, of a decision's rows.
+
+    Raises:
+        QueryError: as ``governed_rows``.
+    """
     types = {column.name: column.sql_type for column in decision.shown}
     wanted = query.columns if query.columns is not None else tuple(types)
     for name in (*wanted, *(condition.column for condition in query.conditions)):
@@ -114,7 +136,7 @@ def governed_rows(
             raise QueryError(f"{decision.dataset} has no column {name!r}")
     if not wanted or len(set(wanted)) < len(wanted):
         raise QueryError("ask for at least one column, and for each column once")
-    parameters = dict(select.parameters)
+    parameters: dict[str, Any] = {}
     conditions = [_asked(number, one, types, parameters) for number, one in enumerate(query.conditions)]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     limit = ""
@@ -124,10 +146,7 @@ def governed_rows(
         parameters["limit"] = query.limit
         limit = " LIMIT $limit"
     columns = ", ".join(identifier(name) for name in wanted)
-    statement = f"SELECT {columns} FROM ({select.sql}){where} ORDER BY ALL NULLS LAST{limit}"  # noqa: S608
-    with lake.connect() as con:
-        rows: list[dict[str, Any]] = con.sql(statement, params=parameters).to_arrow_table().to_pylist()
-    return rows
+    return f"SELECT {columns} FROM ({source}){where} ORDER BY ALL NULLS LAST{limit}", parameters  # noqa: S608
 
 
 def _column(column: ColumnDecision, flag: str) -> str:

@@ -6,8 +6,7 @@ Does not belong here: proving that somebody is who they say (tokens), and what t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, time, timedelta, tzinfo
 
 from omgov_assets.model_management.access_rules import AccessRules
 
@@ -29,6 +28,7 @@ class Principal:
         systems: business systems it answers for.
         authenticated_at: when it proved who it is (aware), where it did.
         expires_at: when the grant ends (aware); None only where nothing ends it.
+        scope: what the token that it came with narrows its rights to, as ``Token.scope``; None for no such bounds.
     """
 
     name: str
@@ -39,9 +39,10 @@ class Principal:
     systems: frozenset[str] = frozenset()
     authenticated_at: datetime | None = None
     expires_at: datetime | None = None
+    scope: tuple[str, ...] | None = None
 
 
-def known_principal(rules: AccessRules, name: str, zone: ZoneInfo, purpose: str | None = None) -> Principal:
+def known_principal(rules: AccessRules, name: str, zone: tzinfo, purpose: str | None = None) -> Principal:
     """A principal by the name that the access rules give it; for its first purpose where none is given.
 
     ``zone`` is that of business days: a grant ends with its last one. A purpose that is not granted becomes the

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -46,13 +46,23 @@ class Snapshot:
     versions: dict[str, int | None]
     was_there: bool
 
+    @property
+    def scan(self) -> str:
+        """The snapshot as what stands behind FROM."""
+        return f"read_parquet({literal(str(self.path))}, hive_partitioning = false)"
+
     def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """The snapshot as a relation of a connection."""
-        return con.sql(f"FROM read_parquet({literal(str(self.path))}, hive_partitioning = false)")
+        return con.sql(f"FROM {self.scan}")
 
 
 def governed_snapshot(
-    lake: Lake, decision: Decision, day: date | None, folder: Path, key: MaskKey | None = None
+    lake: Lake,
+    decision: Decision,
+    day: date | None,
+    folder: Path,
+    key: MaskKey | None = None,
+    version: int | None = None,
 ) -> Snapshot:
     """The snapshot of a day of a dataset (of all days where ``day`` is None), made where it is not there yet.
 
@@ -62,18 +72,37 @@ def governed_snapshot(
         day: business day.
         folder: where snapshots are kept; ``Settings.governed``.
         key: key of ``hmac`` masks that was decided with.
+        version: the dataset as of a version; None for the last one.
 
     Raises:
         AccessDeniedError: the decision is a denial, or it was made with another key of masks.
         SchemaMismatchError: the table was written by another contract.
+        UnknownVersionError: the dataset has no such version.
     """
-    select = governed_select(lake, decision, day, key)
+    select = governed_select(lake, decision, day, key, version)
     name = _cache_name(decision, select)
     path = folder / decision.dataset / (day.isoformat() if day else "all") / f"{name}.parquet"
-    was_there = path.is_file()
-    if not was_there:
+    try:
+        # Says that it is in use; see ``prune_snapshots``.
+        os.utime(path)
+        was_there = True
+    except FileNotFoundError:
         _write(lake, decision, select, path)
+        was_there = False
     return Snapshot(path, pq.read_metadata(path).num_rows, select.versions, was_there)
+
+
+def prune_snapshots(folder: Path, unused_since: datetime) -> int:
+    """Delete the snapshots that nobody has asked for since a time, and what a killed process left; returns how many.
+
+    Nothing but time is lost with a snapshot: it is made anew when somebody asks.
+    """
+    pruned = 0
+    for path in folder.rglob("*"):
+        if path.suffix in (".parquet", ".part") and path.stat().st_mtime < unused_since.timestamp():
+            path.unlink()
+            pruned += 1
+    return pruned
 
 
 def _cache_name(decision: Decision, select: GovernedSelect) -> str:

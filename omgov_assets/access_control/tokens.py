@@ -93,11 +93,7 @@ class Token:
 
     def permits(self, action: str, dataset: str) -> bool:
         """Whether the scope leaves an action on a dataset to the decision."""
-        for entry in self.scope:
-            named, _, pattern = entry.partition(":")
-            if named == action and fnmatchcase(dataset, pattern or "*"):
-                return True
-        return False
+        return in_scope(self.scope, action, dataset)
 
     def state(self, now: datetime) -> str:
         """Active, rotated, expired, revoked or unused."""
@@ -350,6 +346,15 @@ class TokenStore:
             if self.con.in_transaction:
                 self.con.execute("ROLLBACK")
             raise
+
+
+def in_scope(scope: Sequence[str], action: str, dataset: str) -> bool:
+    """Whether a scope leaves an action on a dataset to the decision."""
+    for entry in scope:
+        named, _, pattern = entry.partition(":")
+        if named == action and fnmatchcase(dataset, pattern or "*"):
+            return True
+    return False
 
 
 def _hash(text: str) -> str:

@@ -65,7 +65,7 @@ def _rows(decision: Decision) -> list[dict[str, Any]]:
         _row("dataset", decision.dataset, "allowed" if decision.allowed else "denied", decision, decision.reason)
     ]
     if decision.allowed:
-        rows.append(_row("rows", _scope(decision), "all" if decision.rows is None else "filtered", decision, ""))
+        rows.append(_row("rows", decision.rows_in_words, "all" if decision.rows is None else "filtered", decision, ""))
     for column in decision.columns:
         rows.append(
             {
@@ -93,18 +93,3 @@ def _row(part: str, name: str, shown: str, decision: Decision, reason: str) -> d
         "reason": reason,
         "policy_hash": decision.policy_hash,
     }
-
-
-def _scope(decision: Decision) -> str:
-    """The row filter in words."""
-    scope = decision.rows
-    if scope is None:
-        return "all"
-    parts = []
-    if scope.system is not None:
-        parts.append(f"{scope.system} is one of {', '.join(scope.systems) or 'none'}")
-    if scope.support_group is not None:
-        way = scope.support_group
-        column = way if isinstance(way, str) else f"{way.group} of {way.column} in {way.dataset}"
-        parts.append(f"{column} is one of {', '.join(scope.support_groups) or 'none'}")
-    return (" and " if scope.match == "all" else " or ").join(parts)

@@ -23,7 +23,7 @@ from urllib.parse import unquote
 import duckdb
 import pyarrow as pa
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from omgov_assets.data_lake import new_partition, sql
 from omgov_assets.data_lake.locks import sole_holder
@@ -52,6 +52,10 @@ class _Handle:
 
 # Opening a table replays its log: the handle is kept for as long as nothing is committed to it.
 _handles: dict[Path, _Handle] = {}
+
+
+class UnknownVersionError(LookupError):
+    """A version that a table does not have, or that cannot be read any more."""
 
 
 class Lake:
@@ -155,14 +159,41 @@ class Lake:
         return self._scan(self.open(table), table, day, partition)
 
     def pinned(
-        self, table: str, day: date | None = None, partition: Mapping[str, str] | None = None
+        self,
+        table: str,
+        day: date | None = None,
+        partition: Mapping[str, str] | None = None,
+        version: int | None = None,
     ) -> tuple[str, int | None]:
-        """The SELECT of ``query`` and the version that ``register`` returns. Raises ``SchemaMismatchError``."""
-        delta = self.open(table)
+        """The SELECT of ``query`` and the version that ``register`` returns, as of a version (None for the last one).
+
+        Raises:
+            SchemaMismatchError: as ``register``.
+            UnknownVersionError: the table has no such version, or none that can be read any more.
+        """
+        delta = self.open(table) if version is None else self._opened_at(table, version)
         query = self._scan(delta, table, day, partition)
         if delta is None or day is None:
             return query, delta.version() if delta else None
         return query, _last_version_of(self._path(table), delta.version(), day)
+
+    def days_changed(self, table: str, version: int) -> list[date]:
+        """Days of which the commit of a version added or removed rows, oldest first. Raises ``UnknownVersionError``."""
+        commit = _commit_path(self._path(table), version)
+        if not commit.is_file():
+            raise UnknownVersionError(f"{table} has no version {version} that can be read")
+        changes = [entry for action in _actions(commit) for kind, entry in action.items() if kind in ("add", "remove")]
+        return sorted({date.fromisoformat(entry["partitionValues"]["day"]) for entry in changes if entry["dataChange"]})
+
+    def _opened_at(self, table: str, version: int) -> DeltaTable:
+        """A table as of a version. Raises ``UnknownVersionError``."""
+        last = self.version(table)
+        if last is None or not 0 <= version <= last:
+            raise UnknownVersionError(f"{table} has no version {version}")
+        try:
+            return DeltaTable(self._path(table), version=version)
+        except (DeltaError, FileNotFoundError) as error:
+            raise UnknownVersionError(f"{table}: version {version} cannot be read any more") from error
 
     def _scan(self, delta: DeltaTable | None, table: str, day: date | None, partition: Mapping[str, str] | None) -> str:
         schema = self.schema(table)
@@ -405,7 +436,7 @@ def _last_version_of(path: Path, version: int, day: date) -> int:
     """The last version whose commit adds or removes a file of the day, looking back from ``version``."""
     mark = f'"day={day.isoformat()}/'
     for earlier in range(version, -1, -1):
-        commit = path / "_delta_log" / f"{earlier:020d}.json"
+        commit = _commit_path(path, earlier)
         if not commit.is_file():
             break  # cleaned up behind a checkpoint
         if mark in commit.read_text(encoding="utf-8"):
@@ -413,9 +444,18 @@ def _last_version_of(path: Path, version: int, day: date) -> int:
     return version
 
 
+def _commit_path(path: Path, version: int) -> Path:
+    return path / "_delta_log" / f"{version:020d}.json"
+
+
+def _actions(commit: Path) -> Iterator[dict[str, Any]]:
+    # Lines of bytes: statistics hold values of columns, and among those are characters that end a line of text.
+    return (json.loads(line) for line in commit.read_bytes().splitlines())
+
+
 def _commit_identity(path: Path, version: int) -> tuple[int, int] | None:
     try:
-        status = (path / "_delta_log" / f"{version:020d}.json").stat()
+        status = _commit_path(path, version).stat()
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_mtime_ns
@@ -423,12 +463,10 @@ def _commit_identity(path: Path, version: int) -> tuple[int, int] | None:
 
 def _sync_commit(path: Path, version: int) -> None:
     """Force a commit to disk, data files first: after a power cut delta-rs reads a torn commit as an empty version."""
-    log = path / "_delta_log"
-    commit = log / f"{version:020d}.json"
-    folders = {log}
-    # Lines of bytes: statistics hold values of columns, and among those are characters that end a line of text.
-    for line in commit.read_bytes().splitlines():
-        added = json.loads(line).get("add")
+    commit = _commit_path(path, version)
+    folders = {commit.parent}
+    for action in _actions(commit):
+        added = action.get("add")
         if added:
             file = path / unquote(added["path"])
             _fsync(file)

@@ -107,11 +107,30 @@ def test_something_wrong_with_the_principal_is_a_denial(change: dict[str, Any], 
     assert decision.columns == ()
 
 
-def test_a_clock_earlier_than_the_last_decision_is_a_denial() -> None:
-    decision = point().decide(STEWARD, "cmdb/people", NOW, NOW + timedelta(microseconds=1))
-    assert not decision.allowed
-    assert decision.reason.startswith("the clock was set back: the last decision was made at")
-    assert point().decide(STEWARD, "cmdb/people", NOW, NOW).allowed
+@pytest.mark.parametrize(
+    ("scope", "action", "allowed"),
+    [
+        (None, "export", True),
+        (("read:cmdb/*",), "read", True),
+        (("read",), "read", True),
+        (("read:cmdb/people",), "export", False),
+        (("read:quality/*",), "read", False),
+        ((), "read", False),
+    ],
+)
+def test_a_scope_only_narrows(scope: tuple[str, ...] | None, action: Any, allowed: bool) -> None:
+    decision = point().decide(replace(STEWARD, scope=scope), "cmdb/people", NOW, action)
+    assert decision.allowed == allowed
+    assert decision.reason == ("" if allowed else f"the token's scope does not cover {action} of cmdb/people")
+    nobody = replace(STEWARD, scope=("read",), roles=frozenset())
+    assert not point().decide(nobody, "cmdb/people", NOW).allowed
+
+
+def test_where_rules_cannot_be_read_everybody_is_denied_with_that_reason() -> None:
+    closed = DecisionPoint.nobody("the access rules cannot be read: a.cedar, line 3")
+    decision = closed.decide(STEWARD, "cmdb/people", NOW)
+    assert (decision.allowed, decision.reason) == (False, "the access rules cannot be read: a.cedar, line 3")
+    assert closed.principal("steward").roles == frozenset()
 
 
 @pytest.mark.parametrize("dataset", ["cmdb/robots", "people", "cmdb/people.name", "", "cmdb/people\n", "../people"])

@@ -9,7 +9,7 @@ use it and nothing else; in XACML's words it is the *policy enforcement point*. 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -95,6 +95,15 @@ class EnforcementPoint:
         """A principal by the name that the access rules give it; of any other name, one who is denied everything."""
         return self._decisions.principal(name, purpose)
 
+    def column_types(self, principal: Principal, dataset: str, action: Action = "read") -> dict[str, str]:
+        """Columns that there are for the principal, with their DuckDB types; a denial is on record.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError: as ``snapshot``.
+        """
+        decision = self._decided(principal, dataset, self._clock(), action)
+        return {column.name: column.sql_type for column in decision.shown}
+
     def snapshot(
         self,
         principal: Principal,
@@ -158,21 +167,21 @@ class EnforcementPoint:
     def extract(
         self, principal: Principal, dataset: str, query: Query, day: date | None = None
     ) -> Iterator[duckdb.DuckDBPyRelation]:
-        """The answer to a question as a relation, for answers that are too large for memory.
+        """The answer to a question as a relation, for what is too large for memory and not worth a snapshot.
 
         Raises:
             QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``rows``.
         """
 
         def give(decision: Decision) -> _Given[tuple[str, dict[str, Any]]]:
-            question(decision, query, "")
-            made = self._snapshot(decision, day, None)
-            statement, parameters = question(decision, query, f"FROM {made.scan}")
+            select = governed_select(self._lake, decision, day, self._decisions.key)
+            statement, parameters = question(decision, query, select.sql)
+            parameters |= select.parameters
             with self._lake.connect() as con:
                 answer = con.sql(f"SELECT count(*) FROM ({statement})", params=parameters)  # noqa: S608
                 ((rows,),) = answer.fetchall()
             columns = query.columns or tuple(column.name for column in decision.shown)
-            return _Given((statement, parameters), made.versions[dataset], rows, columns)
+            return _Given((statement, parameters), select.versions[dataset], rows, columns)
 
         statement, parameters = self._answer(principal, dataset, "export", give)
         with self._lake.connect() as con:
@@ -184,7 +193,7 @@ class EnforcementPoint:
         view: str,
         principal: Principal,
         dataset: str,
-        day: date | None = None,
+        days: Sequence[date | None],
         conditions: tuple[Condition, ...] = (),
         action: Action = "read",
     ) -> int:
@@ -197,7 +206,7 @@ class EnforcementPoint:
             view: name of the table.
             principal: who asks.
             dataset: ``<folder>/<table>``.
-            day: business day; None for all.
+            days: business days; None among them stands for all.
             conditions: that the rows must hold, of columns as they are shown.
             action: what it is asked for through.
 
@@ -209,22 +218,27 @@ class EnforcementPoint:
         """
 
         def give(decision: Decision) -> _Given[int]:
-            select = governed_select(self._lake, decision, day, self._decisions.key)
-            asked, parameters = question(decision, Query(None, conditions), select.sql)
+            # One day more, of which there is nothing: the table is there where no day is.
+            selects = [governed_select(self._lake, decision, day, self._decisions.key) for day in (date.max, *days)]
+            asked, parameters = question(
+                decision, Query(None, conditions), " UNION ALL ".join(select.sql for select in selects)
+            )
+            for select in selects:
+                parameters |= select.parameters
             shown = {column.name for column in decision.shown}
             columns = ", ".join(
                 f"{name if column.name in shown else f'NULL::{column.sql_type}'} AS {name}"
                 for column in decision.columns
                 for name in [identifier(column.name)]
             )
-            # A view cannot have parameters; what is loaded is what the conditions leave.
+            # A view cannot have parameters, so that what is asked for is copied.
             con.execute(
                 f"CREATE TEMP TABLE {identifier(view)} AS SELECT {columns} FROM ({asked})",  # noqa: S608
-                select.parameters | parameters,
+                parameters,
             )
             ((rows,),) = con.execute(f"SELECT count(*) FROM {identifier(view)}").fetchall()  # noqa: S608
             names = tuple(column.name for column in decision.shown)
-            return _Given(int(rows), select.versions[dataset], int(rows), names)
+            return _Given(int(rows), selects[-1].versions[dataset], int(rows), names)
 
         return self._answer(principal, dataset, action, give)
 
@@ -233,10 +247,7 @@ class EnforcementPoint:
 
     def _answer(self, principal: Principal, dataset: str, action: Action, give: Callable[[Decision], _Given[T]]) -> T:
         at = self._clock()
-        decision = self._decisions.decide(principal, dataset, at, action)
-        if not decision.allowed:
-            self._audit.record(on_record(decision, at))
-            raise _denied(decision)
+        decision = self._decided(principal, dataset, at, action)
         try:
             given = give(decision)
         except Exception as error:
@@ -249,6 +260,13 @@ class EnforcementPoint:
         except ClockSetBackError as error:
             raise _denied(decision) from error
         return given.handed
+
+    def _decided(self, principal: Principal, dataset: str, at: datetime, action: Action) -> Decision:
+        decision = self._decisions.decide(principal, dataset, at, action)
+        if not decision.allowed:
+            self._audit.record(on_record(decision, at))
+            raise _denied(decision)
+        return decision
 
 
 def _denied(decision: Decision) -> AccessDeniedError:

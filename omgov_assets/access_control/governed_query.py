@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from omgov_assets.access_control.decision import ColumnDecision, Decision, RowScope
 from omgov_assets.access_control.mask_key import MaskKey
@@ -18,7 +18,8 @@ from omgov_assets.data_lake.masks import hmac_parameters, masked_column
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.model_management.access_rules import GroupThrough
 
-Operator = Literal["=", "!=", "<", "<=", ">", ">=", "is null", "is not null"]
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "in", "is null", "is not null"]
+Value: TypeAlias = str | int | float | bool | date
 _COMPARISONS = frozenset({"=", "!=", "<", "<=", ">", ">="})
 _NULL_TESTS = frozenset({"is null", "is not null"})
 
@@ -33,11 +34,11 @@ class QueryError(ValueError):
 
 @dataclass(frozen=True)
 class Condition:
-    """A column compared with a value of its type; without a value for ``is null`` and ``is not null``."""
+    """A column compared with a value of its type: with several for ``in``, none for ``is null`` and ``is not null``."""
 
     column: str
     operator: Operator
-    value: str | int | float | bool | date | None = None
+    value: Value | tuple[Value, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -190,9 +191,17 @@ def _asked(number: int, condition: Condition, types: dict[str, str], parameters:
     column, sql_type = identifier(condition.column), types[condition.column]
     if condition.operator in _NULL_TESTS and condition.value is None:
         return f"{column} {condition.operator.upper()}"
-    if condition.operator not in _COMPARISONS or not _is_of_type(condition.value, sql_type):
+    values = condition.value if condition.operator == "in" else (condition.value,)
+    if (
+        condition.operator not in (*_COMPARISONS, "in")
+        or not isinstance(values, tuple)
+        or not all(_is_of_type(value, sql_type) for value in values)
+    ):
         # The value is the principal's own; still it is not repeated, as it may stand in a log.
         raise QueryError(f"{condition.column} is {sql_type}: compare it by {condition.operator!r} with a value of that")
+    if condition.operator == "in":
+        parameters[f"value_{number}"] = list(values)
+        return f"{column} IN (SELECT unnest($value_{number}::{sql_type}[]))"
     parameters[f"value_{number}"] = condition.value
     return f"{column} {condition.operator} $value_{number}::{sql_type}"
 

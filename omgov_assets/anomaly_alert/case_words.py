@@ -83,7 +83,8 @@ _WORDS: dict[str, dict[str, str]] = {
         "what_to_do": (
             "What to do:\n"
             "- see what is wrong: omgov cases show CASE\n"
-            "- list the records with their place in the source: omgov cases export CASE{whose} --out FILE.xlsx\n"
+            "- list the records with their place in the source: "
+            "omgov cases export CASE{whose} --as YOU --out FILE.xlsx\n"
             "- once the source is fixed: omgov cases claim-fix CASE --as YOU; a night verifies it and closes the case\n"
             "- not yours: omgov cases assign CASE --to-group GROUP --as YOU"
         ),
@@ -133,7 +134,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "what_to_do": (
             "下一步：\n"
             "- 查看问题：omgov cases show CASE\n"
-            "- 导出记录及其在源系统中的位置：omgov cases export CASE{whose} --out FILE.xlsx\n"
+            "- 导出记录及其在源系统中的位置：omgov cases export CASE{whose} --as 您的账号 --out FILE.xlsx\n"
             "- 源头修复后：omgov cases claim-fix CASE --as 您的账号；夜间验证通过即关闭工单\n"
             "- 不属于您：omgov cases assign CASE --to-group 运维组 --as 您的账号"
         ),

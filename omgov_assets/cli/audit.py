@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from omgov_assets.access_control.audit_anchor import AnchorKeyError, anchor_key, read_anchors, write_anchor
-from omgov_assets.access_control.audit_chain import OUTCOMES, Decision
-from omgov_assets.access_control.audit_export import Wanted, exported
-from omgov_assets.access_control.audit_lake import open_log, recover, store_entries
+from omgov_assets.access_control.audit_chain import OUTCOMES
+from omgov_assets.access_control.audit_lake import AUDIT, open_log, recover, store_entries
 from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.audit_verify import Verification, verify
+from omgov_assets.access_control.governed_query import Condition, Operator, Query, QueryError
+from omgov_assets.cli.export import AsPrincipal, Purpose, opened_door
+from omgov_assets.cli.files import require_known_ending, write_file
 from omgov_assets.cli.options import Home, Output, Project, lake_of, parsed_day
-from omgov_assets.cli.output import PLATFORM_FAILURE, Format, defused, emit, fail, notice
+from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 audit_app = typer.Typer(help="The record of every access decision.", no_args_is_help=True)
 
@@ -85,8 +81,11 @@ def store(home: Home = None, project: Project = None) -> None:
 
 @audit_app.command("export")
 def export(
-    out: Annotated[Path, typer.Option("--out", help="File to write; .csv, .json or .parquet says the format.")],
-    user: User,
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write; .csv, .xlsx, .json, .ndjson or .parquet says the format.")
+    ],
+    user: AsPrincipal,
+    purpose: Purpose = None,
     first: Annotated[str | None, typer.Option("--from", help="First UTC day, YYYY-MM-DD.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last UTC day, YYYY-MM-DD.")] = None,
     principal: Annotated[str | None, typer.Option("--principal", help="Only decisions about this principal.")] = None,
@@ -95,30 +94,36 @@ def export(
     home: Home = None,
     project: Project = None,
 ) -> None:
-    """Write entries of the audit. That they were exported, by whom, gets on record first."""
-    write = _WRITERS.get(out.suffix.lower())
-    if write is None:
-        fail(f"{out}: name a file that ends in {', '.join(_WRITERS)}")
+    """Write entries of the audit, in their order, as the principal may see them; what is in the log is stored first.
+
+    Exit code 2 where the principal may not read the audit. That it was exported is an entry of its own.
+    """
+    require_known_ending(out)
     if decision not in (None, *OUTCOMES):
         fail(f"--decision {decision}: no such decision; choose one of {', '.join(OUTCOMES)}")
     first_day, last_day = (parsed_day(text) if text else None for text in (first, last))
-    wanted = Wanted(first_day, last_day, principal, dataset, decision)
-    said = ", ".join(f"{name} {value}" for name, value in asdict(wanted).items() if value) or "all"
-    lake, folder = lake_of(home, project), Settings.from_environment(home, project).audit
-    part = out.with_name(f".{out.name}.part")
-    try:
-        with open_log(lake, folder) as log:
-            log.record(Decision(datetime.now(UTC), user, "audit/access", "notice", f"audit exported: {said}"))
-            with exported(lake, log, wanted) as reader, part.open("wb") as file:
-                rows = write(file, reader)
-        part.replace(out)
-    except AuditUnavailableError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{out} cannot be written ({error})")
-    finally:
-        part.unlink(missing_ok=True)
-    notice(f"{out}: {rows:,} entries")
+    asked: tuple[tuple[str, Operator, str | date | None], ...] = (
+        ("day", ">=", first_day),
+        ("day", "<=", last_day),
+        ("principal", "=", principal),
+        ("dataset", "=", dataset),
+        ("decision", "=", decision),
+    )
+    conditions = tuple(Condition(*one) for one in asked if one[2] is not None)
+    settings, lake = Settings.from_environment(home, project), lake_of(home, project)
+    with opened_door(settings) as door:
+        with open_log(lake, settings.audit) as log:
+            store_entries(lake, log)
+        who = door.principal(user, purpose)
+        seen = door.column_types(who, AUDIT, "export")
+        # By number first, which is the order of the entries; the day only says where they are kept.
+        columns = ("seq", *(name for name in seen if name not in ("seq", "day")))
+        try:
+            with door.extract(who, AUDIT, Query(columns, conditions)) as rows:
+                count = write_file(out, rows.to_arrow_reader(10_000))
+        except QueryError as error:
+            fail(str(error))
+    notice(f"{out}: {count:,} entries")
 
 
 @audit_app.command("recover")
@@ -165,59 +170,3 @@ def _verified(anchors: Path | None, home: Path | None, project: Path | None) -> 
         fail(f"anchors cannot be read: {error}")
     verification = verify(lake, folder, read.known)
     return Verification(**vars(verification) | {"findings": (*read.findings, *verification.findings)})
-
-
-def _write_csv(file: IO[bytes], reader: pa.RecordBatchReader) -> int:
-    rows = 0
-    # With a byte order mark, which spreadsheets need to read Chinese as such.
-    file.write(b"\xef\xbb\xbf")
-    writer = csv.writer(_Text(file), lineterminator="\r\n")
-    writer.writerow(reader.schema.names)
-    for batch in reader:
-        for row in batch.to_pylist():
-            writer.writerow([defused(value) for value in row.values()])
-            rows += 1
-    return rows
-
-
-def _write_json(file: IO[bytes], reader: pa.RecordBatchReader) -> int:
-    rows = 0
-    for batch in reader:
-        for row in batch.to_pylist():
-            text = json.dumps(row, ensure_ascii=False, default=_json_value)
-            file.write((",\n" if rows else "[\n").encode() + text.encode())
-            rows += 1
-    file.write(b"\n]\n" if rows else b"[]\n")
-    return rows
-
-
-def _write_parquet(file: IO[bytes], reader: pa.RecordBatchReader) -> int:
-    import pyarrow.parquet as pq
-
-    rows = 0
-    with pq.ParquetWriter(file, reader.schema) as writer:
-        for batch in reader:
-            writer.write_batch(batch)
-            rows += batch.num_rows
-    return rows
-
-
-class _Text:
-    """A file of bytes as one of text that stays open."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    def write(self, text: str) -> int:
-        return self._file.write(text.encode())
-
-
-def _json_value(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-_WRITERS: dict[str, Callable[[IO[bytes], pa.RecordBatchReader], int]] = {
-    ".csv": _write_csv,
-    ".json": _write_json,
-    ".parquet": _write_parquet,
-}

@@ -13,11 +13,12 @@ from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.alerts import alerts_app
 from omgov_assets.cli.analysis import analysis_app
 from omgov_assets.cli.audit import audit_app
-from omgov_assets.cli.case_export import export
+from omgov_assets.cli.case_export import export as export_case
 from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.evaluation import evaluate
+from omgov_assets.cli.export import export
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.models import check_models
 from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
@@ -39,7 +40,7 @@ app = typer.Typer(
 lake_app = typer.Typer(help="The lake itself.", no_args_is_help=True)
 app.add_typer(lake_app, name="lake")
 app.add_typer(cases_app, name="cases")
-cases_app.command("export")(export)
+cases_app.command("export")(export_case)
 app.add_typer(control_app, name="control")
 app.add_typer(standard_app, name="standard")
 app.add_typer(mappings_app, name="mappings")
@@ -51,6 +52,7 @@ app.add_typer(alerts_app, name="alerts")
 access_app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
 app.registered_commands += analysis_app.registered_commands
+app.command("export")(export)
 app.command("evaluate")(evaluate)
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)

@@ -26,8 +26,8 @@ FROM members
 LEFT JOIN seen ON seen.anomaly_id = members.anomaly_id AND seen.day = members.last_seen_day
 LEFT JOIN batches
     ON batches.system = members.system AND batches.dataset = members.dataset AND batches.batch_id = seen.batch_id
-WHERE members.case_id = $case
-    AND (members.state = 'open' OR NOT $only_open)
+WHERE
+    (members.state = 'open' OR NOT $only_open)
     AND ($group::VARCHAR IS NULL OR members.responsible = $group)
     AND ($owner_id::VARCHAR IS NULL OR members.owner_id = $owner_id)
 ORDER BY members.state, members.system, members.dataset, source_file, source_record, members.subject_key, members.anomaly_type

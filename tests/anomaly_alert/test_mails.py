@@ -107,7 +107,8 @@ def test_the_mails_of_an_owner_and_of_the_office_say_what_to_do_by_when(rooms: N
         "",
         "What to do:",
         "- see what is wrong: omgov cases show CASE",
-        "- list the records with their place in the source: omgov cases export CASE --owner O-1 --out FILE.xlsx",
+        "- list the records with their place in the source: "
+        "omgov cases export CASE --owner O-1 --as YOU --out FILE.xlsx",
         "- once the source is fixed: omgov cases claim-fix CASE --as YOU; a night verifies it and closes the case",
         "- not yours: omgov cases assign CASE --to-group GROUP --as YOU",
     ]

@@ -91,7 +91,9 @@ def test_what_was_tampered_with_is_listed_and_fails(desk: Desk) -> None:
     assert [(row["place"], row["seq"], row["fault"]) for row in rows] == [("log", 5, "altered")]
     assert "entry 5 is not what was written" in desk.run("audit", "anchor", "--to", "anchors", code=1)
     assert "verify" in desk.run("audit", "store", code=1)
-    assert "verify" in desk.run("audit", "export", "--as", "an", "--out", str(desk.settings.home / "x.csv"), code=1)
+    assert "verify" in desk.run(
+        "audit", "export", "--as", "auditor", "--out", str(desk.settings.home / "x.csv"), code=1
+    )
     assert not list(desk.settings.home.glob("*x.csv*"))
 
 
@@ -118,7 +120,7 @@ def test_anchors_find_a_chain_that_was_cut(desk: Desk, tmp_path: Path, monkeypat
 
 def exported(desk: Desk, suffix: str, *filters: str) -> list[dict[str, Any]]:
     out = desk.settings.home / f"audit{suffix}"
-    desk.run("audit", "export", "--as", "an", "--out", str(out), *filters)
+    desk.run("audit", "export", "--as", "auditor", "--out", str(out), *filters)
     if suffix == ".csv":
         with out.open(encoding="utf-8-sig", newline="") as file:
             return list(csv.DictReader(file))
@@ -132,12 +134,24 @@ def exported(desk: Desk, suffix: str, *filters: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
 def test_entries_of_lake_and_log_are_exported(desk: Desk, suffix: str) -> None:
     rows = exported(desk, suffix)
-    assert [int(row["seq"]) for row in rows] == [1, 2, 3, 4, 5, 6, 7], "the export itself is on record"
-    assert (rows[6]["principal"], rows[6]["reason"]) == ("an", "audit exported: all")
+    assert [int(row["seq"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert rows[0]["principal"] == ("'=wang()" if suffix == ".csv" else "=wang()")
     assert rows[0]["columns"] == ("day, owner_id" if suffix == ".csv" else ["day", "owner_id"])
     assert rows[0]["masks"] == '{"owner_id":"hmac"}'
+    with open_log(desk.lake, desk.settings.audit) as log:
+        (entry,) = (entry.fields for entry in log.entries())
+    assert (entry["principal"], entry["dataset"], entry["row_count"]) == ("auditor", "audit/access", 6)
     assert desk.rows("audit", "verify") == []
+
+
+def test_the_audit_leaves_for_those_alone_who_may_read_it(desk: Desk) -> None:
+    out = desk.settings.home / "x.csv"
+    assert "may not read audit/access" in desk.run("audit", "export", "--as", "steward", "--out", str(out), code=2)
+    assert not out.exists()
+    with open_log(desk.lake, desk.settings.audit) as log:
+        *_, last = (entry.fields for entry in log.entries())
+    assert (last["principal"], last["decision"]) == ("steward", "deny")
+    assert last["reason"] == "forbidden by audit-is-for-compliance"
 
 
 @pytest.mark.parametrize(
@@ -158,10 +172,10 @@ def test_an_export_holds_what_was_asked_for(desk: Desk, filters: list[str], numb
 
 
 def test_an_export_that_cannot_be_says_why(desk: Desk) -> None:
-    assert ".parquet" in desk.run("audit", "export", "--as", "an", "--out", "x.xlsx", code=1)
-    assert "maybe" in desk.run("audit", "export", "--as", "an", "--out", "x.csv", "--decision", "maybe", code=1)
+    assert ".parquet" in desk.run("audit", "export", "--as", "auditor", "--out", "x.pdf", code=1)
+    assert "maybe" in desk.run("audit", "export", "--as", "auditor", "--out", "x.csv", "--decision", "maybe", code=1)
     out = desk.settings.home / "nowhere" / "x.csv"
-    assert "cannot be written" in desk.run("audit", "export", "--as", "an", "--out", str(out), code=1)
+    assert "cannot be written" in desk.run("audit", "export", "--as", "auditor", "--out", str(out), code=1)
 
 
 def test_the_log_is_moved_into_the_lake(desk: Desk) -> None:

@@ -310,7 +310,7 @@ def exported(rooms: Rooms, project_root: Path) -> Desk:
 def test_an_export_says_where_in_the_source_and_runs_no_formula(exported: Desk, tmp_path: Path) -> None:
     (case,) = json.loads(exported.done("list", "--format", "json"))
     file = tmp_path / "case.csv"
-    exported.done("export", case["case_id"], "--out", str(file))
+    exported.done("export", case["case_id"], "--as", "steward", "--out", str(file))
     with file.open(encoding="utf-8-sig", newline="") as opened:
         (row,) = csv.DictReader(opened)
     assert (row["subject_key"], row["source_file"], row["source_record"]) == (
@@ -320,11 +320,26 @@ def test_an_export_says_where_in_the_source_and_runs_no_formula(exported: Desk, 
     )
     assert (row["observed"], row["expected"]) == ("'" + FORMULA, "between 0 and 1")
     every = tmp_path / "case.json"
-    exported.done("export", case["case_id"], "--out", str(every), "--all")
+    exported.done("export", case["case_id"], "--as", "steward", "--out", str(every), "--all")
     rows = json.loads(every.read_text(encoding="utf-8"))
     assert [(row["subject_key"], row["state"]) for row in rows] == [("i0", "open"), ("i1", "resolved")]
-    assert exported.run("export", case["case_id"], "--out", str(every), "--group", "SG-9").exit_code == 1
-    exported.done("export", case["case_id"], "--out", str(every), "--all", "--group", "SG-1", "--owner", "OWN-1")
+    assert (
+        exported.run("export", case["case_id"], "--as", "steward", "--out", str(every), "--group", "SG-9").exit_code
+        == 1
+    )
+    exported.done(
+        "export",
+        case["case_id"],
+        "--as",
+        "steward",
+        "--out",
+        str(every),
+        "--all",
+        "--group",
+        "SG-1",
+        "--owner",
+        "OWN-1",
+    )
     assert len(json.loads(every.read_text(encoding="utf-8"))) == 2
     # JSON is not opened by a spreadsheet: it says what was observed.
     assert rows[0]["observed"] == FORMULA
@@ -334,18 +349,30 @@ def test_a_spreadsheet_holds_texts_alone_and_is_the_same_each_time(exported: Des
     (case,) = json.loads(exported.done("list", "--format", "json"))
     files = [tmp_path / f"{name}.xlsx" for name in "ab"]
     for file in files:
-        exported.done("export", case["case_id"], "--out", str(file))
+        exported.done("export", case["case_id"], "--as", "steward", "--out", str(file))
     assert files[0].read_bytes() == files[1].read_bytes()
     with zipfile.ZipFile(files[0]) as book:
         sheet = book.read("xl/worksheets/sheet1.xml").decode()
-        texts = book.read("xl/sharedStrings.xml").decode()
     assert "<f>" not in sheet
-    assert "'=HYPERLINK" in texts
-    assert "inventory.csv" in texts
+    assert "'=HYPERLINK" in sheet
+    assert "inventory.csv" in sheet
+
+
+@pytest.mark.parametrize(
+    ("principal", "said"), [("trading_department", "may not read exceptions/case_members"), ("ghost", "may not read")]
+)
+def test_members_of_cases_leave_for_those_alone_who_may_read_them(
+    exported: Desk, tmp_path: Path, principal: str, said: str
+) -> None:
+    (case,) = json.loads(exported.done("list", "--format", "json"))
+    file = tmp_path / "case.csv"
+    result = exported.run("export", case["case_id"], "--as", principal, "--out", str(file))
+    assert (result.exit_code, said in result.stderr) == (2, True)
+    assert not file.exists()
 
 
 def test_an_export_of_another_kind_is_refused(exported: Desk, tmp_path: Path) -> None:
     (case,) = json.loads(exported.done("list", "--format", "json"))
-    result = exported.run("export", case["case_id"], "--out", str(tmp_path / "case.pdf"))
+    result = exported.run("export", case["case_id"], "--as", "steward", "--out", str(tmp_path / "case.pdf"))
     assert result.exit_code == 1
-    assert "ends in .csv, .xlsx or .json" in result.stderr
+    assert "ends in .csv, .xlsx, .json" in result.stderr

@@ -30,6 +30,7 @@ from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from oracle.access import Asker, Row, Rules, hides_cell, is_visible, masked, may_read, shown_columns
 
+from omgov_assets.access_control.governed_changes import governed_changes
 from omgov_assets.access_control.governed_query import Condition, Query, QueryError, governed_rows
 from omgov_assets.access_control.snapshot import governed_snapshot
 from omgov_assets.data_lake.lake import Lake
@@ -89,6 +90,27 @@ def test_two_lakes_that_differ_out_of_sight_give_the_same_bytes(
             answers = [_answer(lake, decision, query) for query in asked]
             given.append((snapshot.path.read_bytes(), snapshot.rows, answers))
     assert given[0] == given[1]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(drawn_rules(), askers, rows, rows, cis, st.data())
+def test_changes_out_of_sight_are_none(
+    rules: Rules, asker: Asker, before: list[Row], after: list[Row], group_of_ci: dict[str, str], data: st.DataObject
+) -> None:
+    assume(may_read(rules, asker, DATASET, KEY.secret))
+    groups = {(DAY, ci): group for ci, group in group_of_ci.items()}
+    decision = decision_point(rules).decide(principal(asker), DATASET, NOW)
+    others = [changed_out_of_sight(data, rules, asker, series, groups) for series in (before, after)]
+    given = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (first, second) in enumerate([(before, after), others, (before, others[0])]):
+            lake = guarded_lake(Path(folder) / str(number))
+            fill(lake, first, group_of_ci)
+            version = lake.version(DATASET) or 0
+            fill(lake, second, group_of_ci)
+            given.append(governed_changes(lake, decision, version + 1, version + 1, KEY))
+    assert given[0] == given[1]
+    assert given[2] == [], "what changed out of sight is no change"
 
 
 def _answer(lake: Lake, decision: Any, query: Query) -> Any:

@@ -99,7 +99,8 @@ def _condition(text: str, types: dict[str, str]) -> Condition:
     column, value = matched[1], matched[3]
     operator: Any = matched[2]
     try:
-        typed = _typed(value, types.get(column, "VARCHAR"))
+        sql_type = types.get(column, "VARCHAR")
+        typed = _typed(value if sql_type == "VARCHAR" else value.strip(), sql_type)
     except ValueError:
         fail(f"--where {text!r}: {column} is {types[column]}, which {value!r} is not")
     return Condition(column, operator, typed)

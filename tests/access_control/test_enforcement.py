@@ -270,27 +270,47 @@ def _hashable(row: Row, columns: list[str]) -> tuple[Any, ...]:
     return tuple(row[column] for column in columns)
 
 
+@pytest.mark.parametrize(
+    ("document", "before", "after", "reason"),
+    [
+        ("datasets.cedar", "permit (", "permit ((", "datasets.cedar"),
+        ("datasets.cedar", 'Role::"data_steward"', 'Role::"ghost"', "there is no role 'ghost'"),
+        ("datasets.cedar", 'Dataset::"cmdb/support_groups"', 'Dataset::"cmdb/gone"', "there is no dataset 'cmdb/gone'"),
+        ("columns.cedar", "resource.grade <=", "resource.degree <=", "degree"),
+        ("access.yaml", "roles: [data_steward]", "roles: [ghost]", "no role is called 'ghost'"),
+        ("access.yaml", "masks:\n", "masks:\n  cmdb/owners.fax: partial\n", "fax"),
+        (
+            "access.yaml",
+            "clearance: 2, purposes: [quality]",
+            "clearance: 3, purposes: [quality]",
+            "contradicts the roles",
+        ),
+        ("access.yaml", "masks:\n", "masks:\n  cmdb/owners.active: partial\n", "does not fit"),
+        ("schema.cedarschema", "entity Folder;", "entity Folder", "schema.cedarschema"),
+    ],
+)
 def test_where_the_rules_cannot_be_read_everybody_is_denied_and_that_is_on_record(
-    tmp_path: Path, project_root: Path
+    tmp_path: Path, project_root: Path, document: str, before: str, after: str, reason: str
 ) -> None:
     project = tmp_path / "project"
-    (project / "governance").parent.mkdir()
-    shutil.copytree(project_root / "governance", project / "governance")
-    shutil.copytree(project_root / "expectations", project / "expectations")
-    policies = project / "governance" / "access" / "datasets.cedar"
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, project / folder)
     settings = Settings(tmp_path / "home", project)
     with EnforcementPoint.of_home(settings) as door:
         assert door.closed == ""
         assert door.snapshot(door.principal("steward"), "cmdb/owners").rows == 0
-    policies.write_text(policies.read_text(encoding="utf-8") + "permit (principal, action, resource", encoding="utf-8")
+    path = project / "governance" / "access" / document
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
     with EnforcementPoint.of_home(settings) as door:
-        assert "datasets.cedar" in door.closed
-        with pytest.raises(AccessDeniedError):
-            door.snapshot(door.principal("steward"), "cmdb/owners")
+        assert reason in door.closed
+        for principal_id in ("steward", "auditor", "ghost"):
+            with pytest.raises(AccessDeniedError):
+                door.snapshot(door.principal(principal_id), "cmdb/owners")
     with AuditLog(settings.audit) as log:
-        first, second = (entry.fields for entry in log.entries())
-    assert (first["decision"], second["decision"]) == ("allow", "deny")
-    assert "datasets.cedar" in second["reason"]
+        outcomes = [(entry.fields["decision"], reason in entry.fields["reason"]) for entry in log.entries()]
+    assert outcomes == [("allow", False), *[("deny", True)] * 3]
 
 
 def test_no_file_of_a_class_of_principals_is_another_ones(firm: Firm) -> None:

@@ -184,6 +184,11 @@ class AuditLog:
             raise DeniedError(decision.reason)
         yield entry
 
+    def require_writable(self) -> None:
+        """Raise ``AuditUnavailableError`` where a decision could not be recorded now."""
+        with self._errors_told(), self._writer, self._transaction():
+            self.con.execute("UPDATE clock SET latest = latest")
+
     def accept_clock(self, at: datetime, principal: str, reason: str) -> Entry:
         """Let the clock's time count again although it is before what is on record; that it does is recorded."""
         notice = Decision(at, principal, "audit", "notice", f"clock accepted: {reason}")

@@ -31,7 +31,7 @@ from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.model_management.errors import GovernanceError
-from omgov_assets.model_management.governance import load_governance
+from omgov_assets.model_management.governance import Governance, load_governance
 
 T = TypeVar("T")
 
@@ -76,12 +76,7 @@ class EnforcementPoint:
         Raises:
             AuditUnavailableError: the audit log cannot be used.
         """
-        try:
-            governance = load_governance(settings.project)
-            key = mask_key(governance.access, environment, governance.firm.zone)
-            decisions = DecisionPoint.of(governance, key)
-        except GovernanceError as error:
-            decisions = DecisionPoint.nobody(f"the access rules cannot be read: {error}")
+        decisions, _ = decision_point(settings.project, environment)
         lake = Lake(settings.lake, settings.dataset_contracts)
         with open_log(lake, settings.audit) as audit:
             yield cls(lake, decisions, audit, settings.governed)
@@ -267,6 +262,19 @@ class EnforcementPoint:
             self._audit.record(on_record(decision, at))
             raise _denied(decision)
         return decision
+
+
+def decision_point(project: Path, environment: Mapping[str, str]) -> tuple[DecisionPoint, Governance | None]:
+    """The decision function by the rules of a project, with the key of masks from the environment.
+
+    Where the rules cannot be read, one that denies everybody, and None.
+    """
+    try:
+        governance = load_governance(project)
+    except GovernanceError as error:
+        return DecisionPoint.nobody(f"the access rules cannot be read: {error}"), None
+    key = mask_key(governance.access, environment, governance.firm.zone)
+    return DecisionPoint.of(governance, key), governance
 
 
 def _denied(decision: Decision) -> AccessDeniedError:

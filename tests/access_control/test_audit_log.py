@@ -351,3 +351,14 @@ def test_an_interrupted_writer_lets_nobody_believe_that_it_wrote(home: Home, mon
             with pytest.raises(KeyboardInterrupt):
                 log.record(decision(0))
         assert log.record(decision(0)).seq == 1
+
+
+def test_a_log_says_whether_it_can_be_written(home: Home) -> None:
+    with home.log() as log:
+        log.require_writable()
+        log.con.execute("PRAGMA query_only = ON")
+        with pytest.raises(AuditUnavailableError, match="no data leaves"):
+            log.require_writable()
+        log.con.execute("PRAGMA query_only = OFF")
+        log.require_writable()
+        assert log.entries() == []

@@ -1,7 +1,7 @@
 """What a night does with the audit: moves entries into the lake, goes along the chain, anchors its head.
 
-Belongs here: the order of these steps, and what becomes of each where another is not possible. Does not belong here: the
-steps themselves (``audit_lake``, ``audit_verify``, ``audit_anchor``), or when a night is (``defs``).
+Belongs here: the order of these steps, and what becomes of each where another is not possible. Does not belong here:
+the steps themselves (``audit_lake``, ``audit_verify``, ``audit_anchor``), or when a night is (``defs``).
 """
 
 from __future__ import annotations

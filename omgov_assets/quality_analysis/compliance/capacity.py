@@ -41,8 +41,9 @@ def _judged(
     peak, version = _peak(system, wanted, metric, evidence)
     versions = {} if version is None else {f"{system}/{INSTANCES}": version}
     value = peak[f"of_{wanted.peak_of}"]
-    left_out = f"; {peak['unusable']} values without a unit or outside the valid range are left out" if (
-        peak["unusable"]) else ""  # fmt: skip
+    left_out = ""
+    if peak["unusable"]:
+        left_out = f"; {counted(peak['unusable'], 'value')} without a unit or outside the valid range left out"
     if value is None:
         said = f"no value of {metric.metric} is in the lake{left_out}"
         return Verdict(system, "not_evaluated", None, required, said, versions)

@@ -36,8 +36,8 @@ def _judged(table: str, kept: KeptDays, period: tuple[date, date], required: str
     if kept.known_since is not None and (unseen := _unseen(kept, first)):
         said = (
             f"commits before {kept.known_since:%Y-%m-%d %H:%M} UTC were cleaned up: nobody can tell whether there were "
-            f"records of {listed([str(day) for day in unseen])}; set delta.logRetentionDuration of the table to as long "
-            "as records are kept"
+            f"records of {listed([str(day) for day in unseen])}; set delta.logRetentionDuration of the table to as "
+            "long as records are kept"
         )
         return Verdict(table, "not_evaluated", observed, required, said, versions)
     if not there:

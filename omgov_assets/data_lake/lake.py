@@ -316,7 +316,7 @@ class Lake:
             schema=schema.arrow,
             partition_by=schema.partition_by,
             name=table,
-            configuration=_configuration(schema),
+            configuration=schema.delta_properties,
         )
         _sync_commit(path, 0)
         for folder in (path, path.parent, self.root):
@@ -335,14 +335,6 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     """The only row of a query. A result that is fetched but in part would keep its connection busy (DuckDB 2)."""
     (row,) = con.execute(query, values).fetchall()
     return tuple(row)
-
-
-def _configuration(schema: TableSchema) -> dict[str, str | None] | None:
-    """Delta properties of a new table, as its contract asks for them."""
-    wanted: dict[str, str | None] = {"delta.appendOnly": "true"} if schema.append_only else {}
-    if schema.log_retention_days is not None:
-        wanted["delta.logRetentionDuration"] = f"interval {schema.log_retention_days} days"
-    return wanted or None
 
 
 def _writer_properties(schema: TableSchema) -> WriterProperties:

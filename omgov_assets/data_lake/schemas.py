@@ -95,6 +95,14 @@ class TableSchema:
         """Partition columns; ``day`` where the contract names none."""
         return [column.name for column in self.columns if column.partition] or ["day"]
 
+    @property
+    def delta_properties(self) -> dict[str, str | None] | None:
+        """Delta properties that a new table gets, where it gets any."""
+        wanted: dict[str, str | None] = {"delta.appendOnly": "true"} if self.append_only else {}
+        if self.log_retention_days is not None:
+            wanted["delta.logRetentionDuration"] = f"interval {self.log_retention_days} days"
+        return wanted or None
+
 
 def table_schema(table: str, dataset_contracts: Path) -> TableSchema:
     """Schema of a table of the lake.

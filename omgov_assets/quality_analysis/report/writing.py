@@ -76,9 +76,10 @@ class WrittenReport:
 def write_report(lake: Lake, day: date, out_folder: Path, edition: Edition | None = None) -> WrittenReport:
     """Write the report of a day to ``<out_folder>/<day>/``, in place of an earlier one.
 
-    ``index.html`` is the first page in the first language; further languages have folders of their own, and beside
-    each first page stand ``compliance.html``, where the firm has compliance rules, and the folders system, site, support_group and owner with a page for each key. The report is a
-    function of the lake's content and of the edition alone. A reader never sees half of it.
+    ``index.html`` is the first page in the first language; further languages have folders of their own. Beside each
+    first page stand the folders system, site, support_group and owner with a page for each key, and ``compliance.html``
+    where the firm has compliance rules. The report is a function of the lake's content and of the edition alone. A
+    reader never sees half of it.
 
     Raises:
         NotRankedError: the day was never analysed.

@@ -10,7 +10,9 @@ import dagster as dg
 from omgov_assets.components.firm import current_governance
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.defs.access import build_audit_access
 from omgov_assets.defs.alerts import build_alert_sensors, build_digests
+from omgov_assets.defs.compliance import build_compliance
 from omgov_assets.defs.control import build_control_information
 from omgov_assets.defs.derived import build_derived_metrics
 from omgov_assets.defs.dynamic_baselines import build_dynamic_baselines
@@ -46,6 +48,8 @@ def build_defs(resource_overrides: Mapping[str, Any] | None = None) -> dg.Defini
             *build_dynamic_baselines(governance),
             *build_quality_assets(governance),
             build_cases(governance),
+            build_audit_access(),
+            build_compliance(governance),
             *build_digests(governance),
         ],
         jobs=[*jobs, build_replay_job()],

@@ -16,6 +16,7 @@ from omgov_assets.cli.audit import audit_app
 from omgov_assets.cli.case_export import export as export_case
 from omgov_assets.cli.cases import cases_app
 from omgov_assets.cli.catalogues import catalogue_app, import_catalogue
+from omgov_assets.cli.compliance import compliance
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.evaluation import evaluate
 from omgov_assets.cli.export import export
@@ -53,6 +54,7 @@ access_app.add_typer(token_app, name="token")
 app.add_typer(audit_app, name="audit")
 app.registered_commands += analysis_app.registered_commands
 app.command("export")(export)
+app.command("compliance")(compliance)
 app.command("evaluate")(evaluate)
 app.command("replay")(replay)
 app.command("import-catalogue")(import_catalogue)

@@ -347,7 +347,7 @@ class Lake:
             schema=schema.arrow,
             partition_by=schema.partition_by,
             name=table,
-            configuration={"delta.appendOnly": "true"} if schema.append_only else None,
+            configuration=schema.delta_properties,
         )
         _sync_commit(path, 0)
         for folder in (path, path.parent, self.root):

@@ -41,6 +41,7 @@ class Column:
     Attributes:
         mask: how it is shown to whom its grade is too high, where the contract says so (custom property ``mask``).
         made_of: columns that it is derived from, as ``<table>.<column>`` (ODCS ``transformSourceObjects``).
+        is_graded: whether the contract says the classification level; ``grade`` is the highest where it does not.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Column:
     description: str
     mask: str | None = None
     made_of: tuple[str, ...] = ()
+    is_graded: bool = True
 
     @property
     def arrow(self) -> pa.Field:
@@ -61,11 +63,17 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Columns of a table in the order of its contract; of an append-only one no row ever changes or goes."""
+    """Columns of a table in the order of its contract; of an append-only one no row ever changes or goes.
+
+    Attributes:
+        log_retention_days: how long Delta keeps the commits of the table, which prove what was ever in it, where the
+            contract says so (custom property ``logRetentionDays``); else as Delta does, 30 days.
+    """
 
     name: str
     columns: tuple[Column, ...]
     append_only: bool = False
+    log_retention_days: int | None = None
 
     @property
     def arrow(self) -> pa.Schema:
@@ -86,6 +94,14 @@ class TableSchema:
     def partition_by(self) -> list[str]:
         """Partition columns; ``day`` where the contract names none."""
         return [column.name for column in self.columns if column.partition] or ["day"]
+
+    @property
+    def delta_properties(self) -> dict[str, str | None] | None:
+        """Delta properties that a new table gets, where it gets any."""
+        wanted: dict[str, str | None] = {"delta.appendOnly": "true"} if self.append_only else {}
+        if self.log_retention_days is not None:
+            wanted["delta.logRetentionDuration"] = f"interval {self.log_retention_days} days"
+        return wanted or None
 
 
 def table_schema(table: str, dataset_contracts: Path) -> TableSchema:
@@ -122,7 +138,13 @@ def _read_contract(path: Path, _modified_ns: int) -> TableSchema:
     table = document["schema"][0]
     said = {entry["property"]: entry["value"] for entry in table.get("customProperties", ())}
     columns = tuple(_column(entry) for entry in table["properties"])
-    return TableSchema(name=table["name"], columns=columns, append_only=said.get("appendOnly") is True)
+    kept = said.get("logRetentionDays")
+    return TableSchema(
+        name=table["name"],
+        columns=columns,
+        append_only=said.get("appendOnly") is True,
+        log_retention_days=int(kept) if kept is not None else None,
+    )
 
 
 def _column(entry: dict[str, Any]) -> Column:
@@ -139,4 +161,5 @@ def _column(entry: dict[str, Any]) -> Column:
         description=entry.get("description", ""),
         mask=str(said["mask"]) if "mask" in said else None,
         made_of=tuple(map(str, entry.get("transformSourceObjects", ()))),
+        is_graded="classification" in entry,
     )

@@ -224,7 +224,7 @@ def _report(governance: Governance) -> dg.AssetsDefinition:
     @dg.asset(
         key=["quality", "governance_report"],
         deps=[
-            *(dg.AssetKey(["quality", name]) for name in ("scorecards", "root_causes", "anomaly_causes")),
+            *(dg.AssetKey(["quality", name]) for name in ("scorecards", "root_causes", "anomaly_causes", "compliance")),
             *(dg.AssetKey(["exceptions", name]) for name in ("cases", "case_members")),
         ],
         group_name=GROUP,

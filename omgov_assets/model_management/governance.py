@@ -19,6 +19,7 @@ from omgov_assets.model_management.alert_routes import AlertRoutes, load_alert_r
 from omgov_assets.model_management.baseline_metrics import BaselineRule, load_baseline_metrics
 from omgov_assets.model_management.baseline_rules import BaselineRules, load_baseline_rules
 from omgov_assets.model_management.business_systems import BusinessSystem, load_business_system
+from omgov_assets.model_management.compliance_rules import ComplianceRules, Subjects, load_compliance_rules
 from omgov_assets.model_management.contracts import DataContract, load_contracts
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
@@ -73,8 +74,8 @@ class Firm(BaseModel):
 
 class Governance(BaseModel):
     """What the firm decides: standard, baselines, contracts, systems, models of derived metrics, admission rules, score
-    rules, dynamic-baseline rules, root cause rules, exception rules, alert routes, access rules, trading calendar,
-    wording.
+    rules, dynamic-baseline rules, root cause rules, exception rules, alert routes, access rules, compliance rules,
+    trading calendar, wording.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -95,6 +96,7 @@ class Governance(BaseModel):
     exceptions: ExceptionRules = ExceptionRules()
     alerts: AlertRoutes = AlertRoutes()
     access: AccessRules = AccessRules()
+    compliance: ComplianceRules = ComplianceRules()
     wording: Wording = Wording()
 
     @cached_property
@@ -146,6 +148,8 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         path = systems_folder / DERIVED_SYSTEM
         raise GovernanceError(path, "folder", f"{DERIVED_SYSTEM!r} is where derived metrics are kept", "rename it")
     derived = [load_processing_model(path, faulty_models) for path in sorted((folder / DERIVED).glob("*.sql"))]
+    tables = readable_tables(contracts, systems, folder / "standard" / "data_contracts")
+    access = load_access_rules(project, tables)
     return Governance(
         project=project,
         firm=firm,
@@ -164,7 +168,10 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
         root_causes=load_root_cause_rules(project, _ci_columns(contracts)),
         exceptions=load_exception_rules(project),
         alerts=load_alert_routes(project),
-        access=load_access_rules(project, readable_tables(contracts, systems, folder / "standard" / "data_contracts")),
+        access=access,
+        compliance=load_compliance_rules(
+            project, Subjects(tables, metrics, units, tuple(sorted(systems)), tuple(sorted(access.roles)))
+        ),
         wording=load_wording(project),
     )
 

@@ -18,6 +18,7 @@ from omgov_assets.data_lake.masks import OPEN_GRADE
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES, WAIVERS
+from omgov_assets.quality_analysis.compliance import COMPLIANCE
 from omgov_assets.quality_analysis.rankings import RANKINGS
 from omgov_assets.quality_analysis.root_causes import ANOMALY_CAUSES, ROOT_CAUSES
 from omgov_assets.quality_analysis.scorecards import SCORECARDS
@@ -36,6 +37,7 @@ VIEWS: dict[str, str] = {
     "case_events": CASE_EVENTS,
     "waivers": WAIVERS,
     "scorecards": SCORECARDS,
+    "compliance": COMPLIANCE,
     "dynamic_baselines": DYNAMIC_BASELINES,
     "violations": VIOLATIONS,
     "check_results": CHECK_RESULTS,

@@ -18,6 +18,7 @@ from omgov_assets.defs.replays import REPLAY
 
 CHECKED = {
     "alerts/digests": ["delivered"],
+    "audit/access": ["audit_is_whole"],
     f"{SYSTEM}/metric_instances": [
         "accuracy", "completeness", "conformity", "consistency", "coverage", "timeliness", "uniqueness",
     ],
@@ -28,6 +29,7 @@ CHECKED = {
     "control/processing_models": ["conformity"],
     "control/quality_policies": ["conformity"],
     "exceptions/cases": ["overdue", "owner_inactive", "unrouted", "waiver_expiring"],
+    "quality/compliance": ["clauses_hold"],
 }  # fmt: skip
 
 
@@ -55,6 +57,7 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
     keys = sorted(key.to_user_string() for key in definitions.resolve_asset_graph().get_all_asset_keys())
     assert keys == [
         "alerts/digests",
+        "audit/access",
         f"{SYSTEM}/metric_definitions",
         f"{SYSTEM}/metric_instances",
         "cmdb/ci_relations",
@@ -76,6 +79,7 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
         "quality/anomaly_rankings",
         "quality/anomaly_statistics",
         "quality/check_results",
+        "quality/compliance",
         "quality/governance_report",
         "quality/root_causes",
         "quality/scorecards",

@@ -423,6 +423,20 @@ class Day:
         counts = Counter(row["verdict"] for row in self.results)
         return counts["not_evaluated"] + counts["error"] if verdict == "unjudged" else counts[verdict]
 
+    def _compliance(self, measure: str) -> int:
+        # Clauses are judged by the night itself; here they are only counted.
+        verdicts: dict[str, set[str]] = defaultdict(set)
+        unverified = set()
+        for row in self.rows("quality/compliance"):
+            verdicts[row["clause_id"]].add(row["verdict"])
+            if not row["verified"]:
+                unverified.add(row["clause_id"])
+        worst = Counter(
+            "failed" if "failed" in found else "not_evaluated" if "not_evaluated" in found else "passed"
+            for found in verdicts.values()
+        )
+        return {"clauses": len(verdicts), "unverified": len(unverified)}.get(measure, worst[measure])
+
     @cached_property
     def causes(self) -> dict[str, Row]:
         """Causes found, by key, each with the anomalies assigned to it, which all meet its conditions."""

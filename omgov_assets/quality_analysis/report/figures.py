@@ -38,6 +38,10 @@ check/SYSTEM/DATASET/DIMENSION/MEASURE     policies, policies_failed, policies_n
                                            (that failed, summed over the policies)
 unjudged/VERDICT/SYSTEM/DATASET/REASON     policies without a verdict for one reason
 models/findings, models/critical           anomalies of processing models
+compliance/MEASURE                         clauses of the compliance rules; those that failed or are not_evaluated;
+                                           those that are unverified, which no person has compared with the source
+compliance/CLAUSE/MEASURE                  subjects of a clause that passed, failed, are not_evaluated; not_passed: the
+                                           latter two
 cmdb/TYPE/DATASET/MEASURE                  anomalies of the CMDB's own rows: anomalies, new
 =========================================  ============================================================================
 

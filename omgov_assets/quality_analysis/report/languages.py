@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from omgov_assets.model_management.compliance_rules import CheckName
 from omgov_assets.model_management.score_rules import QualityDimension, Severity
 from omgov_assets.model_management.wording import Wording
 from omgov_assets.quality_analysis.report import figures
@@ -50,6 +51,7 @@ TERMS: dict[str, str] = {
     for name in (
         *get_args(QualityDimension),
         *get_args(Severity),
+        *get_args(CheckName),
         "passed",
         "failed",
         "error",

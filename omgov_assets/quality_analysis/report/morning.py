@@ -18,6 +18,7 @@ from omgov_assets.model_management.score_rules import QualityDimension, ScoreRul
 from omgov_assets.quality_analysis.case_tables import register_cases
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.compliance import clauses_of, read_compliance
 from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
 from omgov_assets.quality_analysis.report.cases import read_cases
@@ -40,6 +41,7 @@ TOP_LOWEST = 8
 TOP_BETTER = 5
 DELIVERIES_SHOWN = 60
 MODELS_SHOWN = 40
+COMPLIANCE_SHOWN = 40
 
 # A place that holds at least half of a finding is where to look first.
 CONCENTRATED = 0.5
@@ -90,6 +92,7 @@ class Morning:
     models: list[dict[str, Any]]
     cmdb: list[dict[str, Any]]
     rankings: list[dict[str, Any]]
+    compliance: list[dict[str, Any]]
 
     @property
     def policies_not_evaluated(self) -> int:
@@ -122,6 +125,15 @@ class Morning:
         return sum(
             n for decision, n in self.deliveries_by_decision.items() if decision not in ("repeated", "superseded")
         )
+
+    def clauses_with(self, verdict: str) -> int:
+        """Clauses whose verdict is such."""
+        return sum(clause["verdict"] == verdict for clause in self.compliance)
+
+    @property
+    def clauses_unverified(self) -> int:
+        """Clauses that no person has compared with their source."""
+        return sum(not clause["verified"] for clause in self.compliance)
 
     @property
     def is_judged_whole(self) -> bool:
@@ -175,6 +187,7 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
         models=rows_of(con, "models"),
         cmdb=rows_of(con, "cmdb", {"cmdb": CMDB}),
         rankings=_read_rankings(con),
+        compliance=clauses_of(read_compliance(lake, day)),
     )
 
 

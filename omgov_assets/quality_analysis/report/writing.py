@@ -28,6 +28,7 @@ from omgov_assets.quality_analysis.report.morning import Morning, morning_of, re
 from omgov_assets.quality_analysis.report.pages import KINDS, MOST_PAGES, Page, PagesOfKind, file_name, read_pages
 
 _STYLE = Path(__file__).with_name("style.css")
+_VERDICT_CLASSES = {"failed": "critical", "not_evaluated": "warning", "passed": "passed"}
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ class WrittenReport:
 def write_report(lake: Lake, day: date, out_folder: Path, edition: Edition | None = None) -> WrittenReport:
     """Write the report of a day to ``<out_folder>/<day>/``, in place of an earlier one.
 
-    ``index.html`` is the first page in the first language; further languages have folders of their own, and beside
-    each first page stand the folders system, site, support_group and owner with a page for each key. The report is a
-    function of the lake's content and of the edition alone. A reader never sees half of it.
+    ``index.html`` is the first page in the first language; further languages have folders of their own. Beside each
+    first page stand the folders system, site, support_group and owner with a page for each key, and ``compliance.html``
+    where the firm has compliance rules. The report is a function of the lake's content and of the edition alone. A
+    reader never sees half of it.
 
     Raises:
         NotRankedError: the day was never analysed.
@@ -121,6 +123,14 @@ def _render(shown: Morning, pages: list[PagesOfKind], edition: Edition, code: st
         "most_pages": MOST_PAGES,
         "pages": pages,
     }
+    if shown.compliance:
+        relative = Path("compliance.html")
+        yield (
+            folder / relative,
+            made.get_template("compliance.html.j2").render(
+                common | {"twins": _twins(edition, code, relative, 0), "verdict_class": _VERDICT_CLASSES}
+            ),
+        )
     yield (
         folder / "index.html",
         made.get_template("index.html.j2").render(

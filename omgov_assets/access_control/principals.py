@@ -29,6 +29,7 @@ class Principal:
         systems: business systems it answers for.
         authenticated_at: when it proved who it is (aware), where it did.
         expires_at: when the grant ends (aware); None only where nothing ends it.
+        scope: what the token that it came with narrows its rights to, as ``Token.scope``; None for no such bounds.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Principal:
     systems: frozenset[str] = frozenset()
     authenticated_at: datetime | None = None
     expires_at: datetime | None = None
+    scope: tuple[str, ...] | None = None
 
 
 def known_principal(rules: AccessRules, name: str, zone: ZoneInfo, purpose: str | None = None) -> Principal:
@@ -54,13 +56,18 @@ def known_principal(rules: AccessRules, name: str, zone: ZoneInfo, purpose: str 
     if known is None:
         there = ", ".join(sorted(rules.principal_of)) or "none"
         raise UnknownPrincipalError(f"{name}: no such principal; the access rules name {there}")
-    chosen = purpose or known.purposes[0]
     return Principal(
         name=known.id,
         roles=frozenset(known.roles),
         clearance=known.clearance,
-        purpose=chosen if chosen in known.purposes else f"{chosen} (not granted)",
+        purpose=granted_purpose(purpose, known.purposes),
         support_groups=frozenset(known.support_groups),
         systems=frozenset(known.systems),
         expires_at=datetime.combine(known.valid_until + timedelta(days=1), time.min, zone),
     )
+
+
+def granted_purpose(purpose: str | None, granted: tuple[str, ...]) -> str:
+    """The purpose of a principal: the first one granted where none is given; one that is not granted says so."""
+    chosen = purpose or next(iter(granted), "none")
+    return chosen if chosen in granted else f"{chosen} (not granted)"

@@ -50,6 +50,7 @@ _KINDS = (
     ("governance/admission.yaml", "admission_rules"),
     ("governance/alert_routes.yaml", "alert_routes"),
     ("governance/access/access.yaml", "access_rules"),
+    (".jwks.json", "identity_provider_keys"),
     (".cedar", "access_policies"),
     (".cedarschema", "access_policy_schema"),
     ("governance/wording.yaml", "wording"),

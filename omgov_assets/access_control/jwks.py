@@ -179,7 +179,8 @@ def fetch(url: str, most_bytes: int = LARGEST_KEY_SET, limit_s: float = FETCH_LI
                 raise KeysUnavailableError(f"{url} answered with HTTP status {answer.status}")
             body = answer.read(most_bytes + 1)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        problem = f"did not answer within {limit_s:g} s" if deadline.is_over else f"failed: {type(error).__name__}"
+        is_late = deadline.is_over or isinstance(error, TimeoutError)
+        problem = f"did not answer within {limit_s:g} s" if is_late else f"failed: {type(error).__name__}"
         raise KeysUnavailableError(f"{url} {problem}") from error
     finally:
         connection.close()
@@ -188,6 +189,8 @@ def fetch(url: str, most_bytes: int = LARGEST_KEY_SET, limit_s: float = FETCH_LI
         raise KeysUnavailableError(f"{url} did not answer within {limit_s:g} s")
     if len(body) > most_bytes:
         raise KeysUnavailableError(f"{url} answered with more than {most_bytes} bytes")
+    if answer.length:
+        raise KeysUnavailableError(f"{url} broke off {answer.length} bytes before the end of its answer")
     return body
 
 

@@ -87,7 +87,10 @@ class LinkKeys:
         if self.environment.get(KEY_VARIABLE):
             raise LinkKeyError(f"the key is in {KEY_VARIABLE}: put it into {FORMER_KEY_VARIABLE}, and another there")
         with _errors_told(self.path), self._alone():
-            former = _read(self.path) if self.path.exists() and not former_is_known_to_others else ()
+            # Made even so: another process may be making it now, and what it signs by then is good.
+            if not self.path.exists():
+                self._make()
+            former = () if former_is_known_to_others else _read(self.path)
             kept = [
                 LinkKey(key.secret, key.retired_at or now)
                 for key in former

@@ -40,7 +40,7 @@ class Decision:
 
     Attributes:
         at: when it was decided, with a time zone.
-        principal: identifier of who asked; ``unauthenticated`` where nobody knows.
+        principal: identifier of who asked; ``nobody`` where that was not proved.
         dataset: dataset, or what the request named instead of one.
         decision: allow or deny; notice for what a person did to the audit or to tokens.
         reason: deciding policies, or why it was denied.

@@ -55,13 +55,18 @@ def known_principal(rules: AccessRules, name: str, zone: tzinfo, purpose: str | 
     if known is None:
         there = ", ".join(sorted(rules.principal_of)) or "none"
         raise UnknownPrincipalError(f"{name}: no such principal; the access rules name {there}")
-    chosen = purpose or known.purposes[0]
     return Principal(
         name=known.id,
         roles=frozenset(known.roles),
         clearance=known.clearance,
-        purpose=chosen if chosen in known.purposes else f"{chosen} (not granted)",
+        purpose=granted_purpose(purpose, known.purposes),
         support_groups=frozenset(known.support_groups),
         systems=frozenset(known.systems),
         expires_at=datetime.combine(known.valid_until + timedelta(days=1), time.min, zone),
     )
+
+
+def granted_purpose(purpose: str | None, granted: tuple[str, ...]) -> str:
+    """The purpose of a principal: the first one granted where none is given; one that is not granted says so."""
+    chosen = purpose or next(iter(granted), "none")
+    return chosen if chosen in granted else f"{chosen} (not granted)"

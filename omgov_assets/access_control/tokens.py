@@ -257,6 +257,21 @@ class TokenStore:
             ).fetchall()
         return [_token(row) for row in rows]
 
+    def find(self, token_id: str) -> Token | None:
+        """What is known of a token, which proves nothing; None where there is none. Raises ``TokenError``."""
+        with self._errors_told(), self._lock:
+            rows = self._rows(token_id)
+        return _token(rows[0]) if rows else None
+
+    def clock_goes_on(self, now: datetime) -> bool:
+        """Whether the time is not before one that was seen, as ``authenticate`` asks; from now on it was seen.
+
+        Raises:
+            TokenError: the store cannot be used.
+        """
+        with self._errors_told(), self._lock:
+            return self._clock_goes_on(now)
+
     def accept_clock(self, now: datetime) -> None:
         """Let the clock's time count again although it is before one that was seen."""
         with self._errors_told(), self._lock, self._transaction():
@@ -312,13 +327,16 @@ class TokenStore:
         return token
 
     def _known(self, token_id: str) -> Token:
-        rows = self.con.execute(
-            f"SELECT {_COLUMNS} FROM tokens WHERE token_id = ?",  # noqa: S608 - own columns
-            (token_id,),
-        ).fetchall()
+        rows = self._rows(token_id)
         if not rows:
             raise TokenError(f"{token_id}: no such token; `omgov access token list` shows those there are")
         return _token(rows[0])
+
+    def _rows(self, token_id: str) -> list[tuple[object, ...]]:
+        return self.con.execute(
+            f"SELECT {_COLUMNS} FROM tokens WHERE token_id = ?",  # noqa: S608 - own columns
+            (token_id,),
+        ).fetchall()
 
     def _end(self, token: Token, now: datetime, by: str) -> None:
         self.con.execute(

@@ -71,6 +71,11 @@ class Settings:
         return self.home / "access" / "tokens.db"
 
     @property
+    def link_keys(self) -> Path:
+        """Keys that sign links to governed snapshots, where ``OMGOV_LINK_KEY`` does not hold one."""
+        return self.home / "access" / "link_keys.json"
+
+    @property
     def views(self) -> Path:
         """A DuckDB file of views on the lake, for BI tools."""
         return self.home / "omgov.duckdb"

@@ -1,8 +1,9 @@
 """Access rules: roles, principals, purposes, row filters and masks of ``governance/access/access.yaml``.
 
 Belongs here: the document as checked objects, together with the Cedar policies that it goes with. Does not belong here:
-reading policies (``access_policies``), deciding by them (``access_control``). Secrets do not belong in the document: it
-names the environment variable that holds the key of masks.
+reading policies (``access_policies``), what an entry of an identity provider says (``identity_providers``), deciding by
+them (``access_control``). Secrets do not belong in the document: it names the environment variable that holds the key
+of masks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from omgov_assets.model_management.business_systems import BusinessSystem
 from omgov_assets.model_management.contracts import DataContract
 from omgov_assets.model_management.documents import content_hash, parse, read_yaml
 from omgov_assets.model_management.errors import GovernanceError
+from omgov_assets.model_management.identity_providers import (
+    NOBODY,
+    IdentityProvider,
+    check_identity_providers,
+    with_key_sets,
+)
 from omgov_assets.model_management.processing_models import DERIVED_SYSTEM
 
 ACCESS_DOCUMENT = f"{ACCESS_FOLDER}/access.yaml"
@@ -135,6 +142,7 @@ class AccessRules(_Document):
     Attributes:
         owner: who decides them.
         purposes: what data may be asked for.
+        oidc: identity providers whose tokens say who asks, beside the principals that are known by name.
         masks: by ``<dataset pattern>.<column>``, for columns whose contract says nothing of it.
         policies: the Cedar policies beside the document; they are not written in it.
     """
@@ -143,6 +151,7 @@ class AccessRules(_Document):
     purposes: tuple[Name, ...] = ()
     roles: dict[Name, Role] = {}
     principals: tuple[KnownPrincipal, ...] = ()
+    oidc: tuple[IdentityProvider, ...] = ()
     row_filters: tuple[RowFilter, ...] = ()
     metric_values: tuple[MetricValues, ...] = ()
     masks: dict[str, Mask] = {}
@@ -196,7 +205,7 @@ def load_access_rules(project: Path, tables: Mapping[str, TableSchema]) -> Acces
 
     Raises:
         GovernanceError: a file is malformed; a role, dataset or column does not exist; two grants contradict each
-            other; a mask does not fit its column.
+            other; a mask does not fit its column; an identity provider cannot be trusted as its entry says.
     """
     path = project / ACCESS_DOCUMENT
     if not path.is_file():
@@ -208,13 +217,25 @@ def load_access_rules(project: Path, tables: Mapping[str, TableSchema]) -> Acces
     if isinstance(document, dict) and "policies" in document:
         problem = "policies are written in Cedar, in files beside this one"
         raise GovernanceError(path, "policies", problem, "move them there")
+    for position, provider in enumerate(_entries(document, "oidc")):
+        if isinstance(provider, dict) and "key_set" in provider:
+            problem = "keys are written in a file of their own"
+            raise GovernanceError(path, f"oidc[{position}].key_set", problem, "name the file as jwks_file")
     rules = parse(AccessRules, document, path)
     _check_principals(rules, path)
+    names = [principal.id for principal in rules.principals]
+    check_identity_providers(rules.oidc, frozenset(rules.roles), names, path)
     _check_row_filters(rules, tables, path)
     _check_metric_values(rules, tables, path)
     _check_masks(rules, tables, path)
     known = Known(rules.roles, {name: schema.names for name, schema in tables.items()})
-    return rules.model_copy(update={"policies": load_access_policies(project, known)})
+    given = {"policies": load_access_policies(project, known), "oidc": with_key_sets(rules.oidc, path)}
+    return rules.model_copy(update=given)
+
+
+def _entries(document: Any, key: str) -> list[Any]:
+    entries = document.get(key) if isinstance(document, dict) else None
+    return entries if isinstance(entries, list) else []
 
 
 def _check_principals(rules: AccessRules, path: Path) -> None:
@@ -224,6 +245,9 @@ def _check_principals(rules: AccessRules, path: Path) -> None:
         if principal.id in seen:
             raise GovernanceError(path, f"{key}.id", f"{principal.id!r} stands twice", "keep one of the two")
         seen.add(principal.id)
+        if principal.id == NOBODY:
+            problem = f"{NOBODY!r} stands in the record for whoever did not prove who they are"
+            raise GovernanceError(path, f"{key}.id", problem, "call it otherwise")
         for role in principal.roles:
             if role not in rules.roles:
                 remedy = f"name one of {', '.join(sorted(rules.roles)) or 'roles, of which there is none'}"

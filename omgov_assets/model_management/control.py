@@ -51,6 +51,7 @@ _KINDS = (
     ("governance/alert_routes.yaml", "alert_routes"),
     ("governance/access/access.yaml", "access_rules"),
     ("governance/compliance/", "compliance_rules"),
+    (".jwks.json", "identity_provider_keys"),
     (".cedar", "access_policies"),
     (".cedarschema", "access_policy_schema"),
     ("governance/wording.yaml", "wording"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -17,7 +18,7 @@ from omgov_assets.model_management.access_rules import (
     AccessRules,
     load_access_rules,
 )
-from omgov_assets.model_management.control import DOCUMENTS, publish_documents, published_rows
+from omgov_assets.model_management.control import DOCUMENTS, document_kind, publish_documents, published_rows
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import Governance, load_governance
 
@@ -45,6 +46,17 @@ DOCUMENT = {
     "row_filters": [{"datasets": ["*/series"], "system": "system"}],
     "masks": {"cmdb/people.phone": "hmac", "cmdb/people.born": "to_year"},
 }
+PROVIDER = {
+    "name": "firm",
+    "issuer": "https://id.example.com",
+    "audience": "omgov",
+    "algorithms": ["RS256", "EdDSA"],
+    "jwks_url": "https://id.example.com/keys",
+    "claims": {"roles": "groups", "clearance": "clearance", "purposes": "purposes"},
+    "roles": {"Stewards": "steward"},
+}
+FILED = {**{key: value for key, value in PROVIDER.items() if key != "jwks_url"}, "jwks_file": "firm.jwks.json"}
+PUBLIC = {"kty": "OKP", "crv": "Ed25519", "kid": "one", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 POLICY = '@id("stewards") permit (principal in Role::"steward", action, resource);\n'
 
 
@@ -280,3 +292,149 @@ def test_policies_without_a_schema_or_a_document_are_refused(project: Path) -> N
     (project / ACCESS_DOCUMENT).unlink()
     with pytest.raises(GovernanceError, match=r"is missing beside all\.cedar"):
         load_access_rules(project, tables())
+
+
+def with_provider(**changes: object) -> dict[str, object]:
+    return {**DOCUMENT, "oidc": [{**PROVIDER, **changes}]}
+
+
+def read_with(project: Path, document: dict[str, object]) -> AccessRules:
+    (project / ACCESS_DOCUMENT).write_text(yaml.safe_dump(document), encoding="utf-8")
+    return load_access_rules(project, tables())
+
+
+def test_an_identity_provider_is_part_of_the_rules_and_of_their_hash(project: Path) -> None:
+    (provider,) = read_with(project, with_provider()).oidc
+    assert (provider.name, provider.claims.id, provider.longest_life_s) == ("firm", "sub", 3600)
+    assert provider.principal_name("E-1") == "firm:E-1"
+    hashes = {
+        read_with(project, document).policy_hash for document in (DOCUMENT, with_provider(), with_provider(leeway_s=1))
+    }
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"algorithms": []}, "oidc[0].algorithms"),
+        ({"algorithms": ["HS256"]}, "HS… is symmetric: whoever can verify such a token can make one"),
+        ({"algorithms": ["RS256", "hs512"]}, "HS… is symmetric"),
+        ({"algorithms": ["none"]}, "none is no signature"),
+        ({"algorithms": ["NONE"]}, "none is no signature"),
+        ({"algorithms": ["RSA1_5"]}, "'RSA1_5' is no algorithm"),
+        ({"algorithms": ["ES256K"]}, "'ES256K' is no algorithm"),
+        ({"algorithms": ["rs256"]}, "'rs256' is no algorithm"),
+        ({"algorithms": ["RS256", "RS256"]}, "one stands twice"),
+        ({"algorithms": "RS256"}, "oidc[0].algorithms"),
+        ({"issuer": "http://id.example.com"}, "issuer begins with https://"),
+        ({"issuer": ""}, "oidc[0].issuer"),
+        ({"issuer": "https://id.example.com/?a=1"}, "an issuer has no query"),
+        ({"issuer": "id.example.com"}, "issuer is no URL"),
+        ({"jwks_url": "http://id.example.com/keys"}, "jwks_url begins with https://"),
+        ({"jwks_url": "http://127.0.0.1.example.com/keys"}, "jwks_url begins with https://"),
+        ({"jwks_url": "http://localhost@example.com/keys"}, "neither a user"),
+        ({"jwks_url": "file:///etc/passwd"}, "jwks_url is no URL"),
+        ({"jwks_url": "ftp://id.example.com/keys"}, "jwks_url begins with https://"),
+        ({"jwks_url": "https://id.example.com:99999/keys"}, "jwks_url is no URL"),
+        ({"jwks_url": "https://id.example.com/a b"}, "jwks_url is no URL"),
+        ({"jwks_url": "https:///keys"}, "jwks_url is no URL"),
+        ({"jwks_url": None}, "name jwks_url or jwks_file"),
+        ({"jwks_file": "firm.jwks.json"}, "name jwks_url or jwks_file"),
+        ({"audience": ""}, "oidc[0].audience"),
+        ({"name": "Firm"}, "oidc[0].name"),
+        ({"name": "a:b"}, "oidc[0].name"),
+        ({"claims": {"roles": "groups"}}, "oidc[0].claims.clearance: the key is required"),
+        ({"claims": {**PROVIDER["claims"], "id": "groups"}}, "groups cannot say two things"),  # type: ignore[dict-item]
+        ({"claims": {**PROVIDER["claims"], "roles": "aud"}}, "aud has a meaning of its own"),  # type: ignore[dict-item]
+        ({"claims": {**PROVIDER["claims"], "email": "mail"}}, "oidc[0].claims.email: the key is not known"),  # type: ignore[dict-item]
+        ({"roles": {"Stewards": "boss"}}, "no role is called 'boss'"),
+        ({"roles": ["steward"]}, "oidc[0].roles"),
+        ({"longest_life_s": 0}, "oidc[0].longest_life_s"),
+        ({"longest_life_s": 86_401}, "oidc[0].longest_life_s"),
+        ({"longest_life_s": True}, "oidc[0].longest_life_s"),
+        ({"leeway_s": -1}, "oidc[0].leeway_s"),
+        ({"leeway_s": 3600}, "oidc[0].leeway_s"),
+        ({"keys_kept_s": 1}, "oidc[0].keys_kept_s"),
+        ({"key_set": "{}"}, "oidc[0].key_set: keys are written in a file of their own"),
+        ({"secret": "x"}, "oidc[0].secret: the key is not known"),
+    ],
+)
+def test_a_faulty_identity_provider_names_its_key(project: Path, changes: dict[str, object], problem: str) -> None:
+    with pytest.raises(GovernanceError, match=r"access\.yaml: oidc\[0\]") as raised:
+        read_with(project, with_provider(**changes))
+    assert problem in str(raised.value)
+
+
+def test_a_password_in_a_url_is_not_repeated(project: Path) -> None:
+    for field in ("issuer", "jwks_url"):
+        with pytest.raises(GovernanceError, match="neither a user, nor a password") as raised:
+            read_with(project, with_provider(**{field: "https://omgov:hunter2@id.example.com/keys"}))
+        assert "hunter2" not in str(raised.value)
+
+
+def test_this_machine_may_be_asked_without_encryption(project: Path) -> None:
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        url = f"http://{host}:8080/keys"
+        assert read_with(project, with_provider(jwks_url=url, issuer=url)).oidc[0].jwks_url == url
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ({**DOCUMENT, "oidc": [PROVIDER, {**PROVIDER, "name": "other"}]}, "oidc[1].issuer: 'https://id.example.com'"),
+        ({**DOCUMENT, "oidc": [PROVIDER, {**PROVIDER, "issuer": "https://b.example.com"}]}, "oidc[1].name: 'firm'"),
+        (
+            {**with_provider(), "principals": [{**DOCUMENT["principals"][0], "id": "firm:ann"}]},  # type: ignore[index]
+            "'firm:ann' is a name for principals of the identity provider 'firm'",
+        ),
+        (
+            {**DOCUMENT, "principals": [{**DOCUMENT["principals"][0], "id": "nobody"}]},  # type: ignore[index]
+            "'nobody' stands in the record for whoever did not prove who they are",
+        ),
+    ],
+)
+def test_nobody_is_called_like_somebody_else(project: Path, document: dict[str, object], problem: str) -> None:
+    with pytest.raises(GovernanceError, match=r"access\.yaml") as raised:
+        read_with(project, document)
+    assert problem in str(raised.value)
+
+
+def test_a_key_set_beside_the_document_comes_with_the_rules(project: Path) -> None:
+    path = (project / ACCESS_DOCUMENT).with_name("firm.jwks.json")
+    path.write_text(json.dumps({"keys": [PUBLIC]}), encoding="utf-8")
+    (provider,) = read_with(project, {**DOCUMENT, "oidc": [FILED]}).oidc
+    assert json.loads(provider.key_set) == {"keys": [PUBLIC]}
+    assert PUBLIC["x"] not in provider.model_dump_json()
+    assert document_kind("governance/access/firm.jwks.json") == "identity_provider_keys"
+
+
+@pytest.mark.parametrize("name", ["../firm.jwks.json", "/etc/firm.jwks.json", "keys.json", "a/firm.jwks.json", ""])
+def test_a_key_set_lies_beside_the_document(project: Path, name: str) -> None:
+    with pytest.raises(GovernanceError, match="jwks_file is the name of a file beside access"):
+        read_with(project, {**DOCUMENT, "oidc": [{**FILED, "jwks_file": name}]})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (None, "file is missing"),
+        ("", "not valid JSON"),
+        ("[]", "is no list of keys"),
+        ('{"keys": []}', "is no list of keys"),
+        ('{"keys": [], "keys": []}', "stands twice"),
+        (json.dumps({"keys": ["one"]}), "is no key with kid and kty"),
+        (json.dumps({"keys": [{"kty": "RSA"}]}), "is no key with kid and kty"),
+        (json.dumps({"keys": [PUBLIC, PUBLIC]}), "keys[1].kid: 'one' stands twice"),
+        (json.dumps({"keys": [{**PUBLIC, "d": "hunter2"}]}), "keys[0]: holds a secret"),
+        (json.dumps({"keys": [{"kty": "oct", "kid": "one", "k": "hunter2"}]}), "keys[0]: holds a secret"),
+    ],
+)
+def test_a_faulty_key_set_names_its_key_and_gives_no_secret_away(
+    project: Path, content: str | None, problem: str
+) -> None:
+    if content is not None:
+        (project / ACCESS_DOCUMENT).with_name("firm.jwks.json").write_text(content, encoding="utf-8")
+    with pytest.raises(GovernanceError, match=r"firm\.jwks\.json") as raised:
+        read_with(project, {**DOCUMENT, "oidc": [FILED]})
+    assert problem in str(raised.value)
+    assert "hunter2" not in str(raised.value)

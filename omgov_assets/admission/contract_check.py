@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import duckdb
 
-from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.delivered_table import holds_graded
+from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import create_view, one_row
 from omgov_assets.data_lake.masks import partial_mask

@@ -26,29 +26,29 @@ _ADDRESS = re.compile(r"[^\s/@]+@[^\s/@]+|(?<!\d)1[3-9]\d([ ._-]?)\d{4}\1\d{4}(?
 # What messages of DuckDB, Arrow, SQLite, Great Expectations and Python are made of.
 _MESSAGE_WORDS = frozenset(
     """
-    a according add addition allowed an and any applied are argument arguments array as at available batchdata be
-    because before beginning binary bind binder blank boolean byte bytes can candidate candidates cannot cast casting
-    casts catalog changed character characters closed column columns complete computed configuration constraint
-    constraints convert conversion could csv data database date decimal decode decompress decompression destination did
-    different digits division do does doesn domain double down duplicate empty end entry error exist exists expect
-    expectation expected expects explicit expression extract failed failure field file find first float following footer for
-    format found from full function functions get given gives greater group has have header hex id implemented in index
-    input inside instead int int8 int16 int32 int64 integer internal interval into invalid is it json key kind larger
-    least length less line literal long magic malformed map match matches max mean memory message metric might min
-    missing more most multiplication must name names near need negative no not null number numbers object of on one only
-    operation or out overflow overflowed page pages parameter parquet parse parser parsed path position possible
-    record primary put query range read reader recognized record referenced regex remainder required result returned
-    row rows schema select serialization should size snappy source specifier sql sqlite statement stdev string strings
-    subquery subtraction such sum supported syntax t table than that the there this time timestamp to too trailing tree type
-    types uint8 uint16 uint32 uint64 unable unexpected unique unknown unsigned unsupported unterminated update used user
-    using utf8 utf valid value values varchar violates violation was were when where while width with without wrong
-    year you zero zstd
-    arithmeticerror arrowinvalid assertionerror attributeerror binderexception catalogexception constraintexception
-    conversionexception indexerror internalexception invalidinputexception invalidtypeexception ioexception keyerror
-    lookuperror metriccomputationerror metricerror metricprovidererror metricresolutionerror notimplementedexception
-    outofmemoryexception outofrangeexception overflowerror parserexception programmingerror typeerror
-    typemismatchexception unicodedecodeerror valueerror zerodivisionerror duckdb _duckdb cmpclass io
-    columnvaluesbetween metrics meta population counts
+    _duckdb a according add addition allowed an and any applied are argument arguments arithmeticerror array
+    arrowinvalid as assertionerror at attributeerror available batchdata be because before beginning binary bind
+    binder binderexception blank boolean byte bytes can candidate candidates cannot cast casting casts catalog
+    catalogexception changed character characters closed cmpclass column columns columnvaluesbetween complete
+    computed configuration constraint constraintexception constraints conversion conversionexception convert could
+    counts csv data database date decimal decode decompress decompression destination did different digits
+    division do does doesn domain double down duckdb duplicate empty end entry error exist exists expect
+    expectation expected expects explicit expression extract failed failure field file find first float following
+    footer for format found from full function functions get given gives greater group has have header hex id
+    implemented in index indexerror input inside instead int int16 int32 int64 int8 integer internal
+    internalexception interval into invalid invalidinputexception invalidtypeexception io ioexception is it json
+    key keyerror kind larger least length less line literal long lookuperror magic malformed map match matches max
+    mean memory message meta metric metriccomputationerror metricerror metricprovidererror metricresolutionerror
+    metrics might min missing more most multiplication must name names near need negative no not
+    notimplementedexception null number numbers object of on one only operation or out outofmemoryexception
+    outofrangeexception overflow overflowed overflowerror page pages parameter parquet parse parsed parser
+    parserexception path population position possible primary programmingerror put query range read reader
+    recognized record referenced regex remainder required result returned row rows schema select serialization
+    should size snappy source specifier sql sqlite statement stdev string strings subquery subtraction such sum
+    supported syntax t table than that the there this time timestamp to too trailing tree type typeerror
+    typemismatchexception types uint16 uint32 uint64 uint8 unable unexpected unicodedecodeerror unique unknown
+    unsigned unsupported unterminated update used user using utf utf8 valid value valueerror values varchar
+    violates violation was were when where while width with without wrong year you zero zerodivisionerror zstd
     """.split()  # noqa: SIM905 - a list of three hundred is not easier to read
 )
 
@@ -88,7 +88,6 @@ def masked_error(message: object, *known: str) -> str:
 def has_personal_data(text: str) -> bool:
     """Whether a text that is no data, such as the name of a file, holds a mail address or a telephone number."""
     return _ADDRESS.search(text) is not None
-
 
 
 def without_personal_data(text: str) -> str:

@@ -185,11 +185,7 @@ def _require_sound_rows(
 
 
 def _reads_graded_columns(governance: Governance) -> bool:
-    return any(
-        column.grade > OPEN_GRADE
-        for contract in governance.contracts.values()
-        for column in contract.columns
-    )
+    return any(column.grade > OPEN_GRADE for contract in governance.contracts.values() for column in contract.columns)
 
 
 def _name(model: ProcessingModel) -> str:

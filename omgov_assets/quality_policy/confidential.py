@@ -1,7 +1,7 @@
 """What of that which policies read must not be shown: columns graded above the open grade, and what is made of them.
 
-A policy or a policy view may read any table of the firm, not only the dataset that it judges; what it adds has the grade
-of what it reads. Does not belong here: how a value is masked (``data_lake.masks``).
+A policy or a policy view may read any table of the firm, not only the dataset that it judges; what it adds has the
+grade of what it reads. Does not belong here: how a value is masked (``data_lake.masks``).
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class Confidential:
     """What is not shown of a dataset's policies.
 
     Attributes:
-        own: columns of the dataset by name.
+        own: names of the dataset's columns.
+        own_graded: those of them above the open grade.
         graded: names of the columns above the open grade, of the dataset and of all tables that are read beside it.
-        view_shows: whether the policy view reads such a column of another table: then any column that it adds may be
-            made of it.
+        view_shows: whether the policy view reads such a column: then any column that it adds may be made of it.
         texts: SQL and names that are no data.
     """
 
     own: frozenset[str]
-    graded: frozenset[str]
     own_graded: frozenset[str]
+    graded: frozenset[str]
     view_shows: bool
     texts: tuple[str, ...]
 
@@ -45,13 +45,15 @@ class Confidential:
         if column in self.own_graded or (column in self.graded and column not in self.own):
             return True
         # A query gives its columns what names it likes.
-        return (self.view_shows and column not in self.own) or self._names_graded(str(policy.kwargs.get(_QUERY, "")))
+        return (self.view_shows and column not in self.own) or _names_any(
+            str(policy.kwargs.get(_QUERY, "")), self.graded
+        )
 
     def hides_observed(self, policy: Policy) -> bool:
         """Whether what a policy on the dataset as a whole observed is masked."""
         arguments = policy_arguments(policy)
         free = bool(self.own_graded) and "{batch}" in arguments
-        return free or self._names_graded(arguments) or any(self.hides(policy, name) for name in policy.columns)
+        return free or _names_any(arguments, self.graded) or any(self.hides(policy, name) for name in policy.columns)
 
     def shown_error(self, message: str, policy: Policy | None = None) -> str:
         """An error in one line as it may be shown: in its own words where nothing graded was read."""
@@ -59,24 +61,25 @@ class Confidential:
             return next(iter(message.splitlines()), "")
         return masked_error(message, *self.texts, policy_text(policy) if policy else "")
 
-    def _names_graded(self, text: str) -> bool:
-        return not self.graded.isdisjoint(re.findall(r"\w+", text.casefold()))
-
 
 def confidential_in(lake: Lake, governance: Governance, policy_set: PolicySet) -> Confidential:
     """What must not be shown of the policies of a dataset."""
     schema = lake.schema(f"{policy_set.system}/{policy_set.dataset}")
     views = " ".join((policy_set.view_sql or "", *policy_set.shared_views.values()))
     others = list(_referenced(lake, governance, policy_set, [views, *map(policy_text, policy_set.policies)]))
-    own_graded, graded = _graded(schema), frozenset[str]().union(*map(_graded, others))
-    of_others = Confidential(frozenset(schema.names), graded, own_graded, False, ())
+    own_graded, others_graded = _graded(schema), frozenset[str]().union(*map(_graded, others))
+    names = (name for table in (schema, *others) for name in table.names)
     return Confidential(
-        of_others.own,
-        own_graded | graded,
-        own_graded,
-        bool(graded | own_graded) and (of_others._names_graded(views) or (bool(graded) and _takes_all(views))),
-        (policy_set.system, policy_set.dataset, views, *schema.names, *(name for other in others for name in other.names)),
+        own=frozenset(schema.names),
+        own_graded=own_graded,
+        graded=own_graded | others_graded,
+        view_shows=_names_any(views, own_graded | others_graded) or (bool(others_graded) and _takes_all(views)),
+        texts=(policy_set.system, policy_set.dataset, views, *names),
     )
+
+
+def _names_any(text: str, columns: frozenset[str]) -> bool:
+    return not columns.isdisjoint(re.findall(r"\w+", text.casefold()))
 
 
 def _graded(schema: TableSchema) -> frozenset[str]:

@@ -132,9 +132,7 @@ def check_data(
     con.execute("SET lock_configuration = true")
     verdicts = _judge(con, policies)
     rows = int(one_row(con, f"SELECT count(*) FROM {CHECKED}")[0])  # noqa: S608 - a name of this room
-    results = {
-        policy.policy_id: _result(con, verdicts[policy.policy_id], rows, graded) for policy in policies
-    }
+    results = {policy.policy_id: _result(con, verdicts[policy.policy_id], rows, graded) for policy in policies}
     if violations is not None:
         columns = _key_columns(con, data, key, numbered)
         failing = [

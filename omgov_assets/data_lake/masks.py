@@ -28,19 +28,19 @@ _MESSAGE_WORDS = frozenset(
     """
     _duckdb a according add addition allowed an and any applied are argument arguments arithmeticerror array
     arrowinvalid as assertionerror at attributeerror available batchdata be because before beginning binary bind
-    binder binderexception blank boolean byte bytes can candidate candidates cannot cast casting casts catalog
-    catalogexception changed character characters closed cmpclass column columns columnvaluesbetween complete
-    computed configuration constraint constraintexception constraints conversion conversionexception convert could
-    counts csv data database date decimal decode decompress decompression destination did different digits
-    division do does doesn domain double down duckdb duplicate empty end entry error exist exists expect
-    expectation expected expects explicit expression extract failed failure field file find first float following
-    footer for format found from full function functions get given gives greater group has have header hex id
-    implemented in index indexerror input inside instead int int16 int32 int64 int8 integer internal
-    internalexception interval into invalid invalidinputexception invalidtypeexception io ioexception is it json
-    key keyerror kind larger least length less line literal long lookuperror magic malformed map match matches max
-    mean memory message meta metric metriccomputationerror metricerror metricprovidererror metricresolutionerror
-    metrics might min missing more most multiplication must name names near need negative no not
-    notimplementedexception null number numbers object of on one only operation or out outofmemoryexception
+    binder binderexception bindings blank boolean byte bytes can candidate candidates cannot cast casting casts
+    catalog catalogexception changed character characters clause closed cmpclass column columns
+    columnvaluesbetween complete computed configuration constraint constraintexception constraints conversion
+    conversionexception convert could counts csv data database date dd decimal decode decompress decompression
+    destination did different digits division do does doesn domain double down duckdb duplicate empty end entry
+    error exist exists expect expectation expected expects explicit expression extract failed failure field file
+    find first float following footer for format found from full function functions get given gives greater group
+    has have header hex id implemented in index indexerror input inside instead int int16 int32 int64 int8 integer
+    internal internalexception interval into invalid invalidinputexception invalidtypeexception io ioexception is
+    it json key keyerror kind larger least length less line literal long lookuperror magic malformed map match
+    matches max mean memory message meta metric metriccomputationerror metricerror metricprovidererror
+    metricresolutionerror metrics might min missing mm more most multiplication must name names near need negative
+    no not notimplementedexception null number numbers object of on one only operation or out outofmemoryexception
     outofrangeexception overflow overflowed overflowerror page pages parameter parquet parse parsed parser
     parserexception path population position possible primary programmingerror put query range read reader
     recognized record referenced regex remainder required result returned row rows schema select serialization
@@ -48,7 +48,8 @@ _MESSAGE_WORDS = frozenset(
     supported syntax t table than that the there this time timestamp to too trailing tree type typeerror
     typemismatchexception types uint16 uint32 uint64 uint8 unable unexpected unicodedecodeerror unique unknown
     unsigned unsupported unterminated update used user using utf utf8 valid value valueerror values varchar
-    violates violation was were when where while width with without wrong year you zero zerodivisionerror zstd
+    violates violation was were when where while width with without wrong year you yyyy zero zerodivisionerror
+    zstd
     """.split()  # noqa: SIM905 - a list of three hundred is not easier to read
 )
 

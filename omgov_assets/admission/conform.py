@@ -15,8 +15,10 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import create_view, one_row
+from omgov_assets.data_lake.masks import masked_error
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
 from omgov_assets.model_management.governance import Governance
@@ -61,7 +63,7 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
             f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}\n) WHERE {required or 'TRUE'}"  # noqa: S608
         )
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
+        reason = shown_error(error, dataset)
         raise RefusedBatchError(
             "model_failed",
             f"processing model {model.path.name} version {model.header.version} does not run: {reason}; "
@@ -86,6 +88,14 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
             f"most one row per record; its owner {model.header.owner} corrects it",
             rows_in,
         )
+
+
+def shown_error(error: duckdb.Error, dataset: SourceDataset, *texts: str) -> str:
+    """Why a model does not run, in one line; without values where its source or its output holds graded ones."""
+    columns = (*dataset.source_contract.columns, *dataset.standard_contract.columns)
+    if holds_graded(columns):
+        return masked_error(error, dataset.model.sql, *texts, *(column.name for column in columns))
+    return str(error).splitlines()[0]
 
 
 def required_output(dataset: SourceDataset) -> list[str]:

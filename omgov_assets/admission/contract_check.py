@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 import duckdb
 
+from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import create_view, one_row
-from omgov_assets.data_lake.masks import OPEN_GRADE, partial_mask
+from omgov_assets.data_lake.masks import partial_mask
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.business_systems import SourceDataset
 from omgov_assets.model_management.contracts import ContractColumn
@@ -95,7 +96,7 @@ def _unsound_columns(
             raise RefusedBatchError(
                 "retyped_column",
                 f"{file_name}: column {column.delivered_as} is nowhere {_type_words(column)} "
-                f"(e.g. {_example(con, column)!r}); "
+                f"(e.g. {_example(con, column, columns)!r}); "
                 "have the business system restore the type, or publish a new contract version",
                 delivery.rows_in,
             )
@@ -158,10 +159,13 @@ def _empty(column: ContractColumn, kind: ValueKind) -> str:
     return f"({quoted} IS NULL OR {quoted}::VARCHAR = {literal(empty_text)})"
 
 
-def _example(con: duckdb.DuckDBPyConnection, column: ContractColumn) -> str:
-    """A value as delivered, for a sentence that all may read: masked unless the column is graded open."""
+def _example(con: duckdb.DuckDBPyConnection, column: ContractColumn, columns: tuple[ContractColumn, ...]) -> str:
+    """A value as delivered, for a sentence that all may read.
+
+    It is masked where any column is graded above open: a value that is not of its column's type may be another one's.
+    """
     value = f"arg_min({identifier(column.name)}::VARCHAR, _record_no)"
-    shown = value if int(column.classification or OPEN_GRADE + 1) <= OPEN_GRADE else partial_mask(value)
+    shown = partial_mask(value) if holds_graded(columns) else value
     return str(one_row(con, f"SELECT {shown} FROM delivery")[0])  # noqa: S608 - identifiers are quoted
 
 

@@ -68,7 +68,7 @@ def read_csv(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset)
         require_columns(path, names, columns)
         store(con, _batches(first, blocks, names, columns, transport, patterns, tally), columns)
     except (pa.ArrowInvalid, duckdb.Error) as error:
-        raise unreadable(path, "a readable CSV file", error) from error
+        raise unreadable(path, "a readable CSV file", error, columns) from error
     if tally.seen != tally.expected or tally.open_quote is not None:
         raise _mismatch(path, transport, tally)
     rows_in = count_stored(con) + len(tally.malformed)

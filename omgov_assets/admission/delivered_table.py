@@ -7,7 +7,7 @@ names. Does not belong here: any one format.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.data_lake.lake import one_row
+from omgov_assets.data_lake.masks import OPEN_GRADE, masked_error, masked_text
 from omgov_assets.model_management.contracts import ContractColumn
 
 ValueKind = Literal["text", "json", "typed"]
@@ -101,9 +102,9 @@ def require_columns(path: Path, found: list[str], columns: tuple[ContractColumn,
         RefusedBatchError: code ``duplicate_column``, ``missing_column`` or ``extra_column``.
     """
     expected = [column.delivered_as for column in columns]
-    twice = sorted({name for name in found if found.count(name) > 1})
+    twice = shown_names(sorted({name for name in found if found.count(name) > 1}), columns)
     missing = [name for name in expected if name not in found]
-    extra = [name for name in found if name not in expected]
+    extra = shown_names([name for name in found if name not in expected], columns)
     if twice:
         raise RefusedBatchError("duplicate_column", f"{path.name}: column {', '.join(twice)} stands twice; {ASK_AGAIN}")
     if missing:
@@ -121,11 +122,32 @@ def require_columns(path: Path, found: list[str], columns: tuple[ContractColumn,
         )
 
 
-def unreadable(path: Path, expected: str, error: Exception) -> RefusedBatchError:
+def unreadable(
+    path: Path, expected: str, error: Exception, columns: tuple[ContractColumn, ...] = ()
+) -> RefusedBatchError:
     """The refusal of a file that a library could not read, with the library's reason."""
-    lines = str(error).strip().splitlines()
-    reason = (lines[0] if lines else type(error).__name__).replace(str(path), path.name).rstrip(". ")
+    text = str(error).strip().replace(str(path), path.name)
+    if holds_graded(columns):
+        text = masked_error(text, path.name, *(column.delivered_as for column in columns))
+    lines = text.splitlines()
+    reason = (lines[0] if lines else type(error).__name__).rstrip(". ")
     return RefusedBatchError("unreadable", f"{path.name} is not {expected}: {reason}; {ASK_AGAIN}")
+
+
+def holds_graded(columns: Iterable[ContractColumn]) -> bool:
+    """Whether records of these columns hold what must not be shown."""
+    return any(column.grade > OPEN_GRADE for column in columns)
+
+
+def shown_names(names: Iterable[str], columns: tuple[ContractColumn, ...]) -> list[str]:
+    """Names of columns as a reason may show them.
+
+    Where the header is missing or fields are shifted, it is values that stand there: of a delivery that holds graded
+    columns only the names that its contract knows are shown.
+    """
+    known = {column.delivered_as for column in columns}
+    guarded = holds_graded(columns)
+    return [masked_text(name) if guarded and name not in known else name for name in names]
 
 
 def not_utf_8(path: Path) -> RefusedBatchError:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
+from omgov_assets.data_lake.masks import has_personal_data, without_personal_data
 from omgov_assets.model_management.business_systems import Limits
 
 # What takes no more than this in memory is no bomb, however small its file.
@@ -96,7 +97,7 @@ def require_own_file(path: Path, landing: Path) -> None:
 
     Raises:
         RefusedBatchError: code ``outside_landing`` (``..``, a link as file or as folder on the way, no file at all), or
-            ``unusable_name`` (bytes that are not UTF-8, control characters).
+            ``unusable_name`` (bytes that are not UTF-8, control characters, personal data).
     """
     name = recorded_name(path, landing)
     if not path.is_relative_to(landing) or ".." in path.relative_to(landing).parts:
@@ -115,13 +116,20 @@ def require_own_file(path: Path, landing: Path) -> None:
             f"the name {name} holds control characters or bytes that are not UTF-8; have the business system deliver "
             "the file under another name",
         )
+    if has_personal_data(path.name):
+        raise RefusedBatchError(
+            "unusable_name",
+            f"the name {name.rpartition('/')[2]} holds what looks like a telephone number or mail address, and names "
+            "of files are shown to all; have the business system deliver the file under another name",
+        )
 
 
 def recorded_name(path: Path, landing: Path) -> str:
     """The name of a file as the ledger holds it: relative to the landing folder where it lies there; control characters
-    and bytes that are not UTF-8 as Python writes them, with a backslash and their number.
+    and bytes that are not UTF-8 as Python writes them, with a backslash and their number; personal data masked.
     """
-    return _escaped(path.relative_to(landing).as_posix() if path.is_relative_to(landing) else path.name)
+    name = _escaped(path.relative_to(landing).as_posix() if path.is_relative_to(landing) else path.name)
+    return without_personal_data(name) if has_personal_data(path.name) else name
 
 
 def _escaped(name: str) -> str:

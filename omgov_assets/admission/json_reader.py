@@ -22,6 +22,7 @@ from omgov_assets.admission.delivered_table import (
     MalformedRecord,
     count_stored,
     require_columns,
+    shown_names,
     streamed,
     unreadable,
 )
@@ -49,7 +50,7 @@ def read_ndjson(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDatas
         with streamed(con, "lines", _LINES, _lines(path, dataset.transport)):
             _store(con, "FROM lines", path, dataset)
     except (pa.ArrowInvalid, duckdb.Error) as error:
-        raise unreadable(path, "readable NDJSON", error) from error
+        raise unreadable(path, "readable NDJSON", error, dataset.source_contract.columns) from error
     return _checked(con, path, dataset)
 
 
@@ -74,7 +75,7 @@ def read_json_array(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceD
         if "maximum_object_size" in str(error):
             require_row_bytes(path, limits.max_row_bytes + 1, limits)
         raise find_wrong_encoding(path, dataset.transport) or unreadable(
-            path, "one complete JSON array", error
+            path, "one complete JSON array", error, dataset.source_contract.columns
         ) from error
     return _checked(con, path, dataset)
 
@@ -169,10 +170,10 @@ def _odd_key_sets(
         keys = json.loads(text)
         extra = sorted(set(keys) - expected)
         if extra:
-            odd[text] = ("unexpected_key", f"keys outside the contract: {', '.join(extra)}")
+            odd[text] = ("unexpected_key", f"keys outside the contract: {', '.join(shown_names(extra, columns))}")
         elif len(set(keys)) < len(keys):
             twice = sorted({key for key in keys if keys.count(key) > 1})
-            odd[text] = ("duplicate_key", f"keys stand twice: {', '.join(twice)}")
+            odd[text] = ("duplicate_key", f"keys stand twice: {', '.join(shown_names(twice, columns))}")
         for key in set(keys):
             seen[key] = seen.get(key, 0) + count
     everywhere = sorted(key for key, count in seen.items() if count == records)

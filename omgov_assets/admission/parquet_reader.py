@@ -65,7 +65,7 @@ def read_parquet(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceData
     except (duckdb.Error, UnicodeDecodeError) as error:
         if isinstance(error, UnicodeDecodeError) or "string encoding" in str(error):
             raise not_utf_8(path) from error
-        raise unreadable(path, "a complete Parquet file", error) from error
+        raise unreadable(path, "a complete Parquet file", error, columns) from error
     rows_in = count_stored(con)
     if rows_in != promised:
         raise RefusedBatchError(

@@ -6,14 +6,20 @@ become objects. Does not belong here: what is done with them (``gate``).
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
+
 import duckdb
 import pyarrow as pa
 
 from omgov_assets.admission import conform, contract_check
+from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.data_lake.lake import one_row
+from omgov_assets.data_lake.masks import OPEN_GRADE, has_personal_data, masked_text
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
 from omgov_assets.model_management.business_systems import SourceDataset
+from omgov_assets.model_management.contracts import ContractColumn
 
 REFUSED = "refused_records"
 
@@ -84,6 +90,38 @@ def first_reason(con: duckdb.DuckDBPyConnection) -> tuple[int, str]:
     """Number and reason of the first refused record."""
     number, reason = one_row(con, f"SELECT _record_no, reason FROM {REFUSED} ORDER BY ALL LIMIT 1")  # noqa: S608
     return int(number), str(reason)
+
+
+def shown_payload(payload: str, reasons: Collection[str], columns: Collection[ContractColumn]) -> str:
+    """A refused record as it may be shown to whoever looks at a terminal.
+
+    Where a column of the contract is graded above open, values are masked: those of such columns, of columns that are
+    at fault or unknown, since fields may be shifted, and what looks like an address or a number. A record without
+    columns is not shown at all.
+
+    Args:
+        payload: the record as the quarantine keeps it.
+        reasons: codes for which it was refused.
+        columns: columns of the source contract; none where it is not known.
+    """
+    if columns and not holds_graded(columns):
+        return payload
+    open_columns = {column.delivered_as: column.name for column in columns if column.grade <= OPEN_GRADE}
+    at_fault = {code.partition(":")[2] for code in reasons}
+    try:
+        record = json.loads(payload)
+    except ValueError:
+        record = None
+    if not isinstance(record, dict) or not columns:
+        return f"*** ({len(payload)} characters, which may hold what is graded above {OPEN_GRADE})"
+    known = {column.delivered_as for column in columns}
+    shown: dict[str, object] = {}
+    for name, value in record.items():
+        is_open = name in open_columns and open_columns[name] not in at_fault
+        is_open = is_open and not has_personal_data(json.dumps(value, ensure_ascii=False))
+        key = name if name in known else masked_text(name)
+        shown[key] = value if is_open or value is None else masked_text(str(value))
+    return json.dumps(shown, ensure_ascii=False)
 
 
 def _against_contract(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: SourceDataset) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 
+from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.deliveries import Delivery, ValueKind
 from omgov_assets.admission.gate import admit_deliveries, held_rows, judge_of, replace_entries, unpublished_contract
 from omgov_assets.admission.json_reader import json_path
@@ -194,7 +195,7 @@ def _read_replayed(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, recor
         "SELECT *, list_filter(keys, lambda key: NOT list_contains([" + keys + "]::VARCHAR[], key)) AS unexpected, "
         "len(keys) > len(list_distinct(keys)) AS is_twice FROM replayed"
     )
-    malformed = con.execute(read_sql(_HERE / "replayed_malformed.sql")).fetchall()
+    malformed = con.execute(read_sql(_HERE / "replayed_malformed.sql"), {"guarded": holds_graded(columns)}).fetchall()
     con.execute("DROP TABLE IF EXISTS delivery")
     con.execute(
         f"CREATE TEMP TABLE delivery AS SELECT _record_no, {values} FROM judged_keys "  # noqa: S608 - quoted

@@ -8,7 +8,7 @@ SELECT
     END AS code,
     CASE
         WHEN object IS NULL THEN reason
-        WHEN len(unexpected) > 0 THEN 'keys outside the contract: ' || array_to_string(list_sort(unexpected), ', ')
+        WHEN len(unexpected) > 0 THEN 'keys outside the contract: ' || array_to_string(list_transform(list_sort(unexpected), lambda key: if($guarded, left(key, 1) || '***', key)), ', ')
         ELSE 'keys stand twice: '
             || array_to_string(
                 list_sort(list_distinct(list_filter(keys, lambda key: len(list_filter(keys, lambda k: k = key)) > 1))),

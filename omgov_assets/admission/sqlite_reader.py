@@ -79,7 +79,7 @@ def read_sqlite(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDatas
     except (adbc_driver_manager.Error, OSError, pa.ArrowInvalid, duckdb.Error) as error:
         if "UTF8" in str(error):
             raise not_utf_8(path) from error
-        raise unreadable(path, "a readable SQLite database", error) from error
+        raise unreadable(path, "a readable SQLite database", error, columns) from error
     return Delivery(count_stored(con) + len(malformed), "text", tuple(malformed))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from omgov_assets.cli.options import Home, Output, Project, dataset_of, day_or_l
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+
+if TYPE_CHECKING:
+    from omgov_assets.model_management.governance import Governance
 
 admission_app = typer.Typer(help="What the gate decided of each delivery.", no_args_is_help=True)
 
@@ -58,18 +61,20 @@ def show_batch(
 ) -> None:
     """Everything about one batch: its decision, what it was judged by, and its refused records with their reasons.
 
-    The refused records are printed as they were delivered: mind who reads along.
+    The refused records are printed as they were delivered, but for values that are graded above what all may see.
     """
     from omgov_assets.admission.ledger import in_force, read_ledger
+    from omgov_assets.model_management.governance import load_governance
 
-    lake = lake_of(home, project)
+    settings = Settings.from_environment(home, project)
+    lake, governance = Lake(settings.lake, settings.dataset_contracts), load_governance(settings.project)
     entries = [entry for entry in read_ledger(lake, None) if entry["batch_id"].startswith(batch)]
     if not entries:
         fail(f"{batch}: no such batch in {LEDGER}; `omgov admission list --day all` names them")
     ids = sorted({entry["batch_id"] for entry in entries})
     if len(ids) > 1:
         fail(f"{batch} is the beginning of {len(ids)} batches: {', '.join(ids)}; give more digits")
-    refused = [row for entry in entries if in_force(entry) for row in _refused_records(lake, entry)]
+    refused = [row for entry in entries if in_force(entry) for row in _refused_records(lake, governance, entry)]
     if output is Format.TABLE:
         for entry in entries:
             facts = [{"": name, "value": _words(value)} for name, value in entry.items() if value not in (None, "{}")]
@@ -127,14 +132,22 @@ def replay(
     raise typer.Exit(SOMETHING_REFUSED if any(one.refused for one in batches) else 0)
 
 
-def _refused_records(lake: Lake, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _refused_records(lake: Lake, governance: Governance, entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    from omgov_assets.admission.refused_records import shown_payload
+
+    system = governance.systems.get(entry["system"])
+    dataset = system.datasets.get(entry["dataset"]) if system else None
+    columns = dataset.source_contract.columns if dataset else ()
     with lake.connect() as con:
         lake.register(con, "quarantine", f"{entry['system']}/{entry['dataset']}_quarantine", entry["day"])
         rows = con.execute(
             "SELECT _record_no, reasons, reason, payload FROM quarantine WHERE _batch_id = ? ORDER BY 1",
             [entry["batch_id"]],
         ).fetchall()
-    return [dict(zip(("record", "reasons", "reason", "payload"), row, strict=True)) for row in rows]
+    return [
+        {"record": number, "reasons": reasons, "reason": reason, "payload": shown_payload(payload, reasons, columns)}
+        for number, reasons, reason, payload in rows
+    ]
 
 
 def _summary(entry: Mapping[str, Any], *, with_day: bool) -> dict[str, Any]:

@@ -11,11 +11,12 @@ import duckdb
 from omgov_assets.admission.gate import held_rows, judge_of
 from omgov_assets.admission.judgement import Judgement, describe_file, judge_file
 from omgov_assets.admission.ledger import ledger_entries
-from omgov_assets.admission.refused_records import REFUSED
+from omgov_assets.admission.refused_records import REFUSED, shown_payload
 from omgov_assets.cli.options import dataset_of
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.model_management.business_systems import SourceDataset
 from omgov_assets.model_management.governance import load_governance
 from omgov_assets.quality_policy.evaluation import PolicyResult, judge_rows
 from omgov_assets.quality_policy.policies import load_policy_set
@@ -48,7 +49,7 @@ def try_delivery(
                 f"give --day {day} to judge it beside them"
             )
         judgement = judge_file(con, lake, judge, day, path, batch, held if beside else None)
-        refused = _refused_records(con) if judgement.rows_quarantined else []
+        refused = _refused_records(con, source) if judgement.rows_quarantined else []
         results: list[PolicyResult] = []
         if judgement.decision != "refused":
             con.execute("CREATE OR REPLACE TABLE candidate AS SELECT * FROM standard_rows")
@@ -67,12 +68,16 @@ def try_delivery(
     return SOMETHING_REFUSED if judgement.decision == "refused" or judgement.rows_quarantined else 0
 
 
-def _refused_records(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def _refused_records(con: duckdb.DuckDBPyConnection, source: SourceDataset) -> list[dict[str, Any]]:
     rows = con.execute(
-        f"SELECT _record_no, reason, payload FROM {REFUSED} ORDER BY 1 LIMIT ?",  # noqa: S608 - a fixed name
+        f"SELECT _record_no, reason, reasons, payload FROM {REFUSED} ORDER BY 1 LIMIT ?",  # noqa: S608 - a fixed name
         [SHOWN_RECORDS],
     ).fetchall()
-    return [{"record": number, "reason": reason, "payload": payload} for number, reason, payload in rows]
+    columns = source.source_contract.columns
+    return [
+        {"record": number, "reason": reason, "payload": shown_payload(payload, reasons, columns)}
+        for number, reason, reasons, payload in rows
+    ]
 
 
 def _decision(judgement: Judgement) -> dict[str, Any]:

@@ -17,6 +17,42 @@ OPEN_GRADE = 2
 Mask = Literal["hmac", "partial", "nullify", "drop", "to_day", "to_month", "to_quarter", "to_year"]
 MASKS: tuple[Mask, ...] = get_args(Mask)
 
+_HIDDEN = "***"
+_LONGEST_ERROR = 400
+_WORD = re.compile(r"\w+")
+# A mail address; a mobile number of mainland China, or one with its country, however it is set apart.
+_ADDRESS = re.compile(r"[^\s/@]+@[^\s/@]+|(?<!\d)1[3-9]\d([ ._-]?)\d{4}\1\d{4}(?!\d)|\+\d(?:[ ._-]?\d){7,}")
+
+# What messages of DuckDB, Arrow, SQLite, Great Expectations and Python are made of.
+_MESSAGE_WORDS = frozenset(
+    """
+    _duckdb a according add addition allowed an and any applied are argument arguments arithmeticerror array
+    arrowinvalid as assertionerror at attributeerror available batchdata be because before beginning binary bind
+    binder binderexception bindings blank boolean byte bytes can candidate candidates cannot cast casting casts
+    catalog catalogexception changed character characters clause closed cmpclass column columns
+    columnvaluesbetween complete computed configuration constraint constraintexception constraints conversion
+    conversionexception convert could counts csv data database date dd decimal decode decompress decompression
+    destination did different digits division do does doesn domain double down duckdb duplicate empty end entry
+    error exist exists expect expectation expected expects explicit expression extract failed failure field file
+    find first float following footer for format found from full function functions get given gives greater group
+    has have header hex id implemented in index indexerror input inside instead int int16 int32 int64 int8 integer
+    internal internalexception interval into invalid invalidinputexception invalidtypeexception io ioexception is
+    it json key keyerror kind larger least length less line literal long lookuperror magic malformed map match
+    matches max mean memory message meta metric metriccomputationerror metricerror metricprovidererror
+    metricresolutionerror metrics might min missing mm more most multiplication must name names near need negative
+    no not notimplementedexception null number numbers object of on one only operation or out outofmemoryexception
+    outofrangeexception overflow overflowed overflowerror page pages parameter parquet parse parsed parser
+    parserexception path population position possible primary programmingerror put query range read reader
+    recognized record referenced regex remainder required result returned row rows schema select serialization
+    should size snappy source specifier sql sqlite statement stdev string strings subquery subtraction such sum
+    supported syntax t table than that the there this time timestamp to too trailing tree type typeerror
+    typemismatchexception types uint16 uint32 uint64 uint8 unable unexpected unicodedecodeerror unique unknown
+    unsigned unsupported unterminated update used user using utf utf8 valid value valueerror values varchar
+    violates violation was were when where while width with without wrong year you yyyy zero zerodivisionerror
+    zstd
+    """.split()  # noqa: SIM905 - a list of three hundred is not easier to read
+)
+
 _TEXT_MASKS = frozenset({"hmac", "partial"})
 _HMAC_BLOCK_BYTES = 64
 _HMAC_HEX_DIGITS = 32
@@ -32,9 +68,32 @@ def masked_text(text: str) -> str:
     return f"{text[:1]}***"
 
 
-def masked_quotes(sentence: str) -> str:
-    """An error message without the values that it quotes."""
-    return re.sub(r"'[^']*'", "'***'", sentence)
+def masked_error(message: object, *known: str) -> str:
+    """An error of a library that data may have caused, without a word that may be data.
+
+    Libraries quote values in quotes of any kind, without any, over several lines, and as numbers; DuckDB's ``error()``
+    says nothing but a value. So what is shown is not all but the values: it is the words that such messages are made
+    of, and those of the ``known`` texts (the SQL that was run, the names of columns), which hold no data.
+    """
+    text = re.split(r"\n+LINE \d+:|\n\[SQL:", str(message))[0]
+    shown = _MESSAGE_WORDS | {word.casefold() for part in known for word in _WORD.findall(part)}
+
+    def masked(token: re.Match[str]) -> str:
+        words = _WORD.findall(token.group())
+        return token.group() if all(word.casefold() in shown for word in words) else _HIDDEN
+
+    hidden = re.sub(r"\S+", masked, text)
+    return " ".join(re.sub(r"\*{3}(\s+\*{3})+", _HIDDEN, hidden).split())[:_LONGEST_ERROR]
+
+
+def has_personal_data(text: str) -> bool:
+    """Whether a text that is no data, such as the name of a file, holds a mail address or a telephone number."""
+    return _ADDRESS.search(text) is not None
+
+
+def without_personal_data(text: str) -> str:
+    """The text without its mail addresses and telephone numbers."""
+    return _ADDRESS.sub(_HIDDEN, text)
 
 
 def mask_fits(mask: str, sql_type: str) -> bool:

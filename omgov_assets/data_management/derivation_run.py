@@ -16,7 +16,7 @@ from threading import Timer
 import duckdb
 
 from omgov_assets.data_lake.lake import Lake, one_row
-from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes
+from omgov_assets.data_lake.masks import OPEN_GRADE, masked_error
 from omgov_assets.data_lake.sql import identifier, read_sql
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.model_management.processing_models import DERIVED_SYSTEM, ProcessingModel
@@ -83,7 +83,7 @@ def run_model(
     except duckdb.Error as error:
         reason = str(error).splitlines()[0]
         if _reads_graded_columns(governance):
-            reason = masked_quotes(reason)
+            reason = masked_error(error, model.sql)
         raise DerivationError(
             f"{_name(model)} does not run: {reason}; its owner {model.header.owner} corrects it"
         ) from error
@@ -185,11 +185,7 @@ def _require_sound_rows(
 
 
 def _reads_graded_columns(governance: Governance) -> bool:
-    return any(
-        int(column.classification or OPEN_GRADE + 1) > OPEN_GRADE
-        for contract in governance.contracts.values()
-        for column in contract.columns
-    )
+    return any(column.grade > OPEN_GRADE for contract in governance.contracts.values() for column in contract.columns)
 
 
 def _name(model: ProcessingModel) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from omgov_assets.admission.delivery_limits import recorded_name
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -130,4 +131,4 @@ def _landed(settings: Settings, governance: Governance) -> Iterator[tuple[date, 
                     continue
                 if day >= governance.firm.first_day:
                     for path in delivered_files(folder):
-                        yield day, path.relative_to(settings.landing).as_posix(), path
+                        yield day, recorded_name(path, settings.landing), path

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from omgov_assets.admission import contract_check
+from omgov_assets.admission.conform import shown_error
 from omgov_assets.admission.deliveries import read_delivery
 from omgov_assets.admission.gate import judge_of
 from omgov_assets.admission.judgement import Judge
@@ -144,7 +145,7 @@ def _compare(
             except RefusedBatchError as refusal:
                 remark = refusal.sentence
             except duckdb.Error as error:
-                remark = f"one of the versions does not run: {str(error).splitlines()[0]}"
+                remark = f"one of the versions does not run: {shown_error(error, judge.dataset, earlier['sql'])}"
     changed = [change.column for change in columns]
     return ModelComparison(
         judge.table,

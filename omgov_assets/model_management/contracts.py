@@ -18,6 +18,7 @@ from omgov_assets.model_management.odcs import UNKNOWN_KEY, check_odcs
 
 # Classification levels, from open to most confidential.
 Grade = Literal["1", "2", "3", "4"]
+UNGRADED = 4
 SqlType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "MAP(VARCHAR, VARCHAR)"]
 
 # Semantic versioning; a contract that is published is no pre-release.
@@ -70,6 +71,11 @@ class ContractColumn(BaseModel):
     def delivered_as(self) -> str:
         """Header or key of the column in the delivery."""
         return self.physical_name or self.name
+
+    @property
+    def grade(self) -> int:
+        """Classification level; what nobody graded is as confidential as can be."""
+        return int(self.classification or UNGRADED)
 
     @property
     def timestamp_format(self) -> str | None:

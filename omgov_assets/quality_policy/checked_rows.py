@@ -10,7 +10,6 @@ a query of ``policy_views/shared/`` that is run once however many policies refer
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +22,7 @@ from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import identifier, qualified
 from omgov_assets.model_management.business_day import day_bounds
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_policy.confidential import TABLE_REFERENCE, confidential_in
 from omgov_assets.quality_policy.dynamic_baselines.bands_in_force import SCHEMA as BASELINES
 from omgov_assets.quality_policy.dynamic_baselines.bands_in_force import register_bands_in_force
 from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_text
@@ -31,7 +31,6 @@ CHECKED = "checked"
 SUBJECT_COLUMNS = ("source_metric", "metric", "ci_id", "collector", "_batch_id", "_record_no")
 
 _NO_VIEW = "SELECT * FROM dataset"
-_REFERENCE = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
 
 
 class PolicyViewError(Exception):
@@ -77,7 +76,7 @@ def prepare_checked_rows(
     try:
         con.execute(f"CREATE OR REPLACE {kind} {CHECKED} AS SELECT {selected} FROM ({query}\n)")  # noqa: S608
     except duckdb.Error as error:
-        raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
+        raise PolicyViewError(_view_fault(lake, governance, policy_set, error)) from error
     expected, found = one_row(con, "SELECT (SELECT count(*) FROM dataset), (SELECT count(*) FROM checked)")
     if expected != found:
         raise PolicyViewError(
@@ -116,14 +115,14 @@ def population_of(con: duckdb.DuckDBPyConnection, policy: Policy) -> int | None:
     """How many subjects a policy judged, by its own query over ``checked``; None where it has none.
 
     Raises:
-        PopulationError: the query does not run, or gives no number.
+        PopulationError: the query does not run, or gives no number; the text may quote what the query read.
     """
     if policy.meta.population is None:
         return None
     try:
         return int(one_row(con, policy.meta.population.replace("{batch}", CHECKED))[0])
     except (duckdb.Error, ValueError, TypeError) as error:
-        raise PopulationError(f"meta.population is no query that counts: {str(error).splitlines()[0]}") from error
+        raise PopulationError(f"meta.population is no query that counts: {error}") from error
 
 
 def named_columns(available: Iterable[str], policies: Iterable[Policy]) -> set[str]:
@@ -151,7 +150,7 @@ def missing_requirements(
 def _register_referenced(
     con: duckdb.DuckDBPyConnection, lake: Lake, governance: Governance, system: str, day: date, text: str
 ) -> None:
-    references = set(_REFERENCE.findall(text))
+    references = set(TABLE_REFERENCE.findall(text))
     if (BASELINES, "bands") in references:
         register_bands_in_force(con, lake, governance, "dataset", day)
     for schema, name in sorted(references):
@@ -186,8 +185,13 @@ def _bound_columns(
         _make_shared_views(con, policy_set, shared_as)
         return {name: sql_type for name, sql_type, *_ in con.execute(f"DESCRIBE {query}").fetchall()}
     except duckdb.Error as error:
-        table = f"{policy_set.system}/{policy_set.dataset}"
-        raise PolicyViewError(f"the policy view of {table} does not run: {str(error).splitlines()[0]}") from error
+        raise PolicyViewError(_view_fault(lake, governance, policy_set, error)) from error
+
+
+def _view_fault(lake: Lake, governance: Governance, policy_set: PolicySet, error: duckdb.Error) -> str:
+    confidential = confidential_in(lake, governance, policy_set)
+    reason = confidential.shown_error(str(error))
+    return f"the policy view of {policy_set.system}/{policy_set.dataset} does not run: {reason}"
 
 
 def _judges_columns(policy: Policy) -> bool:

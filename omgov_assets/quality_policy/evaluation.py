@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.data_lake.lake import Lake
-from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text, partial_mask
+from omgov_assets.data_lake.masks import OPEN_GRADE, masked_text, partial_mask
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.data_lake.sql import OneOf, identifier, literal
 from omgov_assets.model_management.governance import Governance
@@ -27,9 +27,10 @@ from omgov_assets.quality_policy.checked_rows import (
     population_of,
     prepare_checked_rows,
 )
+from omgov_assets.quality_policy.confidential import Confidential, confidential_in
 from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.great_expectations_run import Engine, Verdict, evaluate_policies
-from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_arguments
+from omgov_assets.quality_policy.policies import Policy, PolicySet
 from omgov_assets.quality_policy.violations import CHECK_RESULTS, GATE_POLICIES, replace_violations
 
 # Failing subjects of a policy that a check shows; all of them are in ``quality/violations``.
@@ -125,10 +126,11 @@ def judge_rows(
     except PolicyViewError as error:
         return [PolicyResult(policy, "error", None, None, str(error), None) for policy in policies]
     verdicts = evaluate_policies(con, ready)
-    harvested = _harvest(con, verdicts, rows, policy_set, day)
+    confidential = confidential_in(lake, governance, policy_set)
+    harvested = _harvest(con, verdicts, rows, policy_set, confidential, day)
     judged = {
         verdict.policy.policy_id: replace(
-            _result(con, verdict, rows, harvested[verdict.policy.policy_id]), engine=verdict.engine
+            _result(con, verdict, rows, harvested[verdict.policy.policy_id], confidential), engine=verdict.engine
         )
         for verdict in verdicts
     }
@@ -139,14 +141,18 @@ def judge_rows(
     ]
 
 
-def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows, harvested: int | str) -> PolicyResult:
+def _result(
+    con: duckdb.DuckDBPyConnection,
+    verdict: Verdict,
+    rows: CheckedRows,
+    harvested: int | str,
+    confidential: Confidential,
+) -> PolicyResult:
     """The stored result of a verdict; its rows in ``harvested`` must be as many as GX counted."""
     policy = verdict.policy
     reason: str | None = None
     if verdict.success is None:
-        reason = verdict.error or "Great Expectations gave no reason"
-        if _judges_graded(policy, rows.schema):
-            reason = masked_quotes(reason)
+        reason = confidential.shown_error(verdict.error or "Great Expectations gave no reason", policy)
         return PolicyResult(policy, "error", verdict.evaluated, verdict.failed, reason, rows.data_version)
     evaluated: int | None = rows.rows if verdict.evaluated is None else verdict.evaluated
     failed = verdict.failed or 0
@@ -154,9 +160,9 @@ def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows,
         population = population_of(con, policy)
         evaluated = evaluated if population is None else population
     except PopulationError as error:
-        evaluated, reason = None, str(error)
+        evaluated, reason = None, confidential.shown_error(str(error), policy)
     if isinstance(harvested, str):
-        reason = f"the failing rows cannot be read: {masked_quotes(harvested)}"
+        reason = f"the failing rows cannot be read: {confidential.shown_error(harvested, policy)}"
     elif harvested != failed:
         reason = f"{harvested} failing rows were found where Great Expectations counted {failed}"
     if reason is not None:
@@ -167,7 +173,12 @@ def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows,
 
 
 def _harvest(
-    con: duckdb.DuckDBPyConnection, verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, day: date
+    con: duckdb.DuckDBPyConnection,
+    verdicts: Sequence[Verdict],
+    rows: CheckedRows,
+    policy_set: PolicySet,
+    confidential: Confidential,
+    day: date,
 ) -> dict[str, int | str]:
     """Insert the failing rows of all policies into ``harvested``; their numbers by policy id, or why there are none.
 
@@ -180,25 +191,27 @@ def _harvest(
     insert = "INSERT INTO harvested BY NAME"
     if together:
         try:
-            con.execute(f"{insert} {_violations_in_one_pass(together, rows, policy_set, day)}")
+            con.execute(f"{insert} {_violations_in_one_pass(together, rows, policy_set, confidential, day)}")
         except duckdb.Error:
             alone = failing
     for verdict in alone:
         try:
-            con.execute(f"{insert} {_violations(con, verdict, rows, policy_set, day)}")
+            con.execute(f"{insert} {_violations(con, verdict, rows, policy_set, confidential, day)}")
         except duckdb.Error as error:
-            found[verdict.policy.policy_id] = str(error).splitlines()[0]
+            found[verdict.policy.policy_id] = str(error)
     counted = con.execute("SELECT policy_id, count(*) FROM harvested GROUP BY ALL").fetchall()
     return found | {policy_id: count for policy_id, count in counted if not isinstance(found[policy_id], str)}
 
 
-def _violations_in_one_pass(verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, day: date) -> str:
+def _violations_in_one_pass(
+    verdicts: Sequence[Verdict], rows: CheckedRows, policy_set: PolicySet, confidential: Confidential, day: date
+) -> str:
     """SELECT of the failing rows of policies as violations."""
     policies = [
         FailedPolicy(
             verdict.row_condition,
             _said_of(verdict.policy, policy_set, rows, day),
-            _observed(verdict.policy, rows.schema, rows.columns),
+            _observed(verdict.policy, confidential, rows.columns),
         )
         for verdict in verdicts
         if verdict.row_condition
@@ -239,13 +252,18 @@ def _row_subject(schema: TableSchema, columns: Collection[str]) -> dict[str, str
 
 
 def _violations(
-    con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: CheckedRows, policy_set: PolicySet, day: date
+    con: duckdb.DuckDBPyConnection,
+    verdict: Verdict,
+    rows: CheckedRows,
+    policy_set: PolicySet,
+    confidential: Confidential,
+    day: date,
 ) -> str:
     """SELECT of the failing rows of a policy as violations."""
     policy = verdict.policy
     subject: dict[str, str] = {"subject_kind": literal("dataset"), "subject_key": literal(policy_set.dataset)}
     shown = verdict.observed
-    if shown is not None and _judges_graded(policy, rows.schema):
+    if shown is not None and confidential.hides_observed(policy):
         shown = masked_text(shown)
     observed = literal(shown)
     source = "(SELECT 1)"
@@ -258,7 +276,7 @@ def _violations(
         if policy.meta.subject is not None:
             key = ", ".join(f"{identifier(name)}::VARCHAR" for name in policy.meta.subject.key)
             subject |= {"subject_kind": literal(policy.meta.subject.kind), "subject_key": f"concat_ws('|', {key})"}
-        observed = _observed(policy, rows.schema, columns)
+        observed = _observed(policy, confidential, columns)
     fixed = {**_said_of(policy, policy_set, rows, day), "observed": observed, **subject}
     named = ", ".join(f"{value} AS {identifier(name)}" for name, value in fixed.items())
     return f"SELECT {named} FROM {source}"  # noqa: S608 - quoted
@@ -278,25 +296,16 @@ def _subject_key(schema: TableSchema) -> str:
     return f"concat_ws('|', {', '.join(parts)})"
 
 
-def _observed(policy: Policy, schema: TableSchema, columns: Collection[str]) -> str:
-    grades = {column.name: column.grade for column in schema.columns}
+def _observed(policy: Policy, confidential: Confidential, columns: Collection[str]) -> str:
     shown = []
     for name in policy.observed_columns:
         if name not in columns:
             continue
-        # A column that the policy view adds has no grade of its own; the views add verdicts and open reference data.
-        value = identifier(name) if grades.get(name, 1) <= OPEN_GRADE else partial_mask(identifier(name))
+        value = partial_mask(identifier(name)) if confidential.hides(policy, name) else identifier(name)
         shown.append(
             f"{value}::VARCHAR" if len(policy.observed_columns) == 1 else f"{literal(name + '=')} || {value}::VARCHAR"
         )
     return shown[0] if len(shown) == 1 else f"concat_ws(', ', {', '.join(shown)})" if shown else "NULL"
-
-
-def _judges_graded(policy: Policy, schema: TableSchema) -> bool:
-    """Whether a policy reads a column whose values must not be shown."""
-    arguments = policy_arguments(policy)
-    graded = [column.name for column in schema.columns if column.grade > OPEN_GRADE]
-    return bool(graded) and ("{batch}" in arguments or any(name in arguments for name in graded))
 
 
 def _with_samples(con: duckdb.DuckDBPyConnection, results: list[PolicyResult]) -> list[PolicyResult]:

@@ -18,14 +18,14 @@ import pyarrow.parquet as pq
 
 from omgov_assets.data_lake.external import ExternalData, UnreadableDataError
 from omgov_assets.data_lake.lake import one_row
-from omgov_assets.data_lake.masks import OPEN_GRADE, masked_quotes, masked_text, partial_mask
+from omgov_assets.data_lake.masks import OPEN_GRADE, masked_error, masked_text, partial_mask
 from omgov_assets.data_lake.sql import identifier, literal
 from omgov_assets.model_management.documents import content_hash, parse, read_json
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.quality_policy.checked_rows import CHECKED, PopulationError, named_columns, population_of
 from omgov_assets.quality_policy.failing_rows import FailedPolicy, failing_rows
 from omgov_assets.quality_policy.great_expectations_run import Verdict, evaluate_policies
-from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments
+from omgov_assets.quality_policy.policies import Policy, QualityDimension, policy_arguments, policy_text
 
 ROW_NUMBER = "row_no"
 ACTED_ON = frozenset({"critical", "warning"})
@@ -132,9 +132,7 @@ def check_data(
     con.execute("SET lock_configuration = true")
     verdicts = _judge(con, policies)
     rows = int(one_row(con, f"SELECT count(*) FROM {CHECKED}")[0])  # noqa: S608 - a name of this room
-    results = {
-        policy.policy_id: _result(con, verdicts[policy.policy_id], rows, _judges(policy, graded)) for policy in policies
-    }
+    results = {policy.policy_id: _result(con, verdicts[policy.policy_id], rows, graded) for policy in policies}
     if violations is not None:
         columns = _key_columns(con, data, key, numbered)
         failing = [
@@ -225,11 +223,13 @@ def _judges(policy: Policy, names: Sequence[str]) -> bool:
     return bool(names) and ("{batch}" in arguments or any(name in arguments for name in names))
 
 
-def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: int, masked: bool) -> FreeResult:
+def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: int, graded: Sequence[str]) -> FreeResult:
     policy, engine = verdict.policy, verdict.engine
     reason, observed = verdict.error, verdict.observed
-    if masked:
-        reason, observed = reason and masked_quotes(reason), observed and masked_text(observed)
+    if graded and reason:
+        reason = masked_error(reason, policy_text(policy))
+    if observed and _judges(policy, graded):
+        observed = masked_text(observed)
     if verdict.success is None:
         reason = reason or "Great Expectations gave no reason"
         return FreeResult(policy, "error", verdict.evaluated, verdict.failed, observed, reason, engine)
@@ -237,7 +237,8 @@ def _result(con: duckdb.DuckDBPyConnection, verdict: Verdict, rows: int, masked:
     try:
         population = population_of(con, policy)
     except PopulationError as error:
-        return FreeResult(policy, "error", None, verdict.failed, observed, str(error), engine)
+        said = masked_error(error, policy_text(policy)) if graded else str(error).splitlines()[0]
+        return FreeResult(policy, "error", None, verdict.failed, observed, said, engine)
     evaluated = evaluated if population is None else population
     return FreeResult(
         policy, "passed" if verdict.success else "failed", evaluated, verdict.failed, observed, None, engine
@@ -284,7 +285,7 @@ def _harvested(
         try:
             con.execute(_insert(con, number, verdict, result, key, graded))
         except duckdb.Error as error:
-            problems[number] = f"the failing rows cannot be read: {masked_quotes(str(error).splitlines()[0])}"
+            problems[number] = f"the failing rows cannot be read: {masked_error(error, policy_text(verdict.policy))}"
     counted = dict(con.execute("SELECT policy_no, count(*) FROM harvested GROUP BY ALL").fetchall())
     results = {}
     for number, verdict, result in failing:

@@ -347,8 +347,65 @@ def test_an_error_quotes_no_value_of_a_graded_column(owners: SmallFirm) -> None:
     policy_set = PolicySet("cmdb", "owners", (case,), None, "hash")
     [result] = evaluate_dataset(owners.lake, owners.governance, policy_set, DAY)
     assert result.verdict == "error"
-    assert "'***'" in (result.reason or "")
+    assert "Could not convert string *** to INT32 when casting from source column phone" in (result.reason or "")
     assert "0000" not in json.dumps(owners.rows(CHECK_RESULTS), default=str)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "CAST(phone AS DATE) IS NULL",
+        "strptime(phone, '%Y') IS NULL",
+        "CAST(CAST(replace(phone, ' ', '') AS BIGINT) AS INTEGER) > 0",
+        "error(phone) IS NULL",
+        "regexp_matches('x', '(' || phone)",
+        "CAST(email || chr(10) || phone AS INTEGER) > 0",
+    ],
+)
+def test_whatever_a_query_breaks_on_its_error_says_no_value(owners: SmallFirm, condition: str) -> None:
+    query = "SELECT * FROM {batch} WHERE " + condition
+    case = policy("p", "unexpected_rows_expectation", unexpected_rows_query=query)
+    [result] = evaluate_dataset(owners.lake, owners.governance, PolicySet("cmdb", "owners", (case,), None, "h"), DAY)
+    assert result.verdict == "error"
+    assert "Error: " in (result.reason or "")
+    for secret in ("139", "138", "0000", "1111", "wf", "ll@"):
+        assert secret not in (result.reason or "")
+
+
+@pytest.mark.parametrize(
+    ("added", "shown"),
+    [
+        ("o.phone AS contact", "1***"),
+        ("o.phone || '!' AS contact", "1***"),
+        ("o.owner_id AS contact", "O1"),
+    ],
+)
+def test_what_a_view_adds_has_the_grade_of_what_it_reads(owners: SmallFirm, added: str, shown: str) -> None:
+    owners.deliver("cmdb", "support_groups", [{"support_group_id": "G1", "name": "Hosts"}])
+    owners.collect("cmdb", DAY, "support_groups")
+    view = f"SELECT g.*, {added} FROM dataset AS g JOIN own.owners AS o ON o.owner_id = 'O1'"
+    case = policy("p", "expect_column_values_to_be_null", column="contact")
+    broken = policy("q", "unexpected_rows_expectation",
+                    unexpected_rows_query="SELECT * FROM {batch} WHERE CAST(contact AS DATE) IS NULL")  # fmt: skip
+    policy_set = PolicySet("cmdb", "support_groups", (case, broken), view, "h")
+    failed, error = evaluate_dataset(owners.lake, owners.governance, policy_set, DAY)
+    assert (failed.verdict, error.verdict) == ("failed", "error")
+    assert owners.rows(VIOLATIONS, "observed") == [(shown,)]
+    assert "139" not in (error.reason or "")
+
+
+def test_a_view_that_breaks_on_a_value_does_not_say_it(owners: SmallFirm) -> None:
+    owners.deliver("cmdb", "support_groups", [{"support_group_id": "G1", "name": "Hosts"}])
+    owners.collect("cmdb", DAY, "support_groups")
+    view = "SELECT g.*, (SELECT max(CAST(phone AS DATE)) FROM own.owners) AS d FROM dataset AS g"
+    case = policy("p", "expect_column_values_to_be_null", column="d")
+    [result] = evaluate_dataset(
+        owners.lake, owners.governance, PolicySet("cmdb", "support_groups", (case,), view, "h"), DAY
+    )
+    assert result.reason == (
+        "the policy view of cmdb/support_groups does not run: Conversion Error: invalid date field format: *** "
+        "expected format is (YYYY-MM-DD) when casting from source column phone"
+    )
 
 
 def test_the_shipped_suite_judges_a_sound_day_as_sound(project: SmallFirm, tmp_path: Path) -> None:

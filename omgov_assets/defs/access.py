@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -11,12 +11,15 @@ import dagster as dg
 from omgov_assets.access_control.audit_lake import AUDIT
 from omgov_assets.access_control.audit_night import verify_anchored, work_on_audit
 from omgov_assets.access_control.audit_verify import Verification
+from omgov_assets.access_control.snapshot import prune_snapshots
 from omgov_assets.components.column_schema import platform_columns
 from omgov_assets.components.firm import LAKE_POOL, daily_partitions
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.defs.analysis_metadata import table
 
 GROUP = "access"
+# Governed snapshots that nobody has asked for since are deleted; they are made anew when somebody does.
+SNAPSHOTS_KEPT = timedelta(days=7)
 AUDIT_KEY = dg.AssetKey(AUDIT.split("/"))
 WHOLE = "audit_is_whole"
 _COLUMNS = ("place", "seq", "fault", "explanation")
@@ -52,16 +55,20 @@ def build_audit_access() -> dg.AssetsDefinition:
         partitions_def=daily_partitions(),
         can_subset=True,
         pool=LAKE_POOL,
-        description="Moves access decisions from the log into the lake, goes along the chain, and anchors its head.",
+        description="Moves access decisions from the log into the lake, goes along the chain, anchors its head; "
+        "deletes governed snapshots that nobody has asked for in a week.",
     )
     def audit_access(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
         folder = lake.settings.audit
         if AUDIT_KEY in context.selected_asset_keys:
-            night = work_on_audit(lake.lake, folder, os.environ, datetime.now(UTC))
+            now = datetime.now(UTC)
+            night = work_on_audit(lake.lake, folder, os.environ, now)
+            pruned = prune_snapshots(lake.settings.governed, now - SNAPSHOTS_KEPT)
             found = night.verification
             metadata: dict[str, Any] = {"entries_moved": night.moved, "head": found.seq, "anchor": night.anchored}
+            metadata["snapshots_pruned"] = pruned
             yield dg.MaterializeResult(asset_key=AUDIT_KEY, metadata=metadata)
         else:
             found = verify_anchored(lake.lake, folder, os.environ)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +63,13 @@ def test_a_night_moves_decisions_anchors_them_and_says_what_clauses_came_to(
     write_clauses(firm.settings.project, KEPT, NEVER)
     firm.deliver_all()
     decide(firm)
+    forgotten, asked_for = (firm.settings.governed / f"{name}.parquet" for name in ("forgotten", "asked_for"))
+    forgotten.parent.mkdir()
+    for file, days in ((forgotten, 8), (asked_for, 6)):
+        file.touch()
+        os.utime(file, (time.time() - days * 86_400,) * 2)
     result = govern()
+    assert (forgotten.exists(), asked_for.exists()) == (False, True)
     assert result.success
     order = [event.node_name for event in result.get_step_success_events()]
     assert order.index("exceptions__cases") < order.index("audit_access") < order.index("quality__compliance")

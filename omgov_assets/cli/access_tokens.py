@@ -1,7 +1,8 @@
-"""``omgov access token``: who may ask by a token. What is done to tokens gets into the audit before it is done."""
+"""``omgov access token`` and ``link-key``: proofs of who asks. What is done to them is on record before it is done."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import typer
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.audit_log import AuditUnavailableError
+from omgov_assets.access_control.link_keys import LinkKeyError, LinkKeys
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import Token, TokenError, TokenStore
 from omgov_assets.cli.audit import User
@@ -21,6 +23,8 @@ from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
 
 token_app = typer.Typer(help="Tokens of those who ask for data.", no_args_is_help=True)
+
+link_key_app = typer.Typer(help="The key that signs links to governed snapshots.", no_args_is_help=True)
 
 TokenId = Annotated[str, typer.Argument(help="Which token, as `list` shows it.")]
 Life = Annotated[str, typer.Option("--expires-in", help="How long it is worth something, such as 90d; 366d at most.")]
@@ -111,6 +115,28 @@ def accept_clock(
     with _desk(home, project, user, f"clock accepted for tokens: {reason}") as (store, now):
         store.accept_clock(now)
     notice(f"tokens are worth something again from {now.isoformat(timespec='seconds')} on")
+
+
+@link_key_app.command("rotate")
+def rotate_link_key(
+    user: User,
+    compromised: Annotated[
+        bool, typer.Option("--compromised", help="Others may know it: no link that was ever signed is good any more.")
+    ] = False,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Sign links with another key. Links that are out stay good until they expire, within a day at most."""
+    settings, lake = Settings.from_environment(home, project), lake_of(home, project)
+    now = datetime.now(UTC)
+    said = "link key replaced; links of the former one are void" if compromised else "link key replaced"
+    try:
+        with open_log(lake, settings.audit) as log:
+            log.record(Decision(now, user, "audit", "notice", said))
+        LinkKeys(settings.link_keys, os.environ).rotate(now, compromised)
+    except (AuditUnavailableError, LinkKeyError) as error:
+        fail(str(error))
+    notice(f"{settings.link_keys}: {said}")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from omgov_assets.cli.access import access_app
-from omgov_assets.cli.access_tokens import token_app
+from omgov_assets.cli.access_tokens import link_key_app, token_app
 from omgov_assets.cli.admission import admission_app, replay
 from omgov_assets.cli.alerts import alerts_app
 from omgov_assets.cli.analysis import analysis_app
@@ -51,6 +51,7 @@ app.add_typer(access_app, name="access")
 app.add_typer(admission_app, name="admission")
 app.add_typer(alerts_app, name="alerts")
 access_app.add_typer(token_app, name="token")
+access_app.add_typer(link_key_app, name="link-key")
 app.add_typer(audit_app, name="audit")
 app.registered_commands += analysis_app.registered_commands
 app.command("export")(export)

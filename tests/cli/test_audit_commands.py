@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log, store_entries
+from omgov_assets.access_control.link_keys import LinkKeys
 from omgov_assets.access_control.tokens import TokenRefusedError, TokenStore
 from omgov_assets.cli import app
 from omgov_assets.data_lake.lake import Lake
@@ -253,3 +254,17 @@ def test_nothing_is_done_to_tokens_where_the_audit_cannot_be_written(desk: Desk)
     said = desk.run("access", "token", "create", "--principal", "li", "--scope", "read", "--as", "an", code=1)
     assert "without the audit no data leaves" in said
     assert desk.rows("access", "token", "list", "--all") == []
+
+
+def test_the_key_of_links_is_replaced_and_that_is_on_record(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = LinkKeys(desk.settings.link_keys)
+    first = keys.all()[0].secret
+    desk.run("access", "link-key", "rotate", "--as", "li")
+    assert [key.secret for key in keys.all()][1:] == [first]
+    desk.run("access", "link-key", "rotate", "--as", "li", "--compromised")
+    (only,) = keys.all()
+    assert only.secret != first
+    said = "link key replaced; links of the former one are void"
+    assert desk.acts() == [("li", "link key replaced"), ("li", said)]
+    monkeypatch.setenv("OMGOV_LINK_KEY", "ab" * 32)
+    assert "OMGOV_LINK_KEY" in desk.run("access", "link-key", "rotate", "--as", "li", code=1)

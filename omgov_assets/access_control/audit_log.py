@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import GENESIS, Decision, Entry, chained, stamp
+from omgov_assets.data_lake.durability import fsync, sqlite_transaction
 from omgov_assets.data_lake.sql import read_sql, statements
 
 # Decisions overtake each other on their way here; a clock that is further back than this was set back.
@@ -86,8 +87,8 @@ class AuditLog:
             folder.mkdir(parents=True, exist_ok=True)
             self._head = os.open(head_path(folder), os.O_RDWR | os.O_CREAT, 0o600)
             if is_new:
-                _fsync(folder)
-                _fsync(folder.parent)
+                fsync(folder)
+                fsync(folder.parent)
         except OSError as error:
             raise AuditUnavailableError(f"{folder} cannot be used for the audit ({error})") from error
         try:
@@ -107,7 +108,7 @@ class AuditLog:
             raise
 
     def _prepare(self, continues: Stored | None) -> None:
-        with self._transaction():
+        with sqlite_transaction(self.con):
             if self._version() == 0:
                 self._require_new(continues)
                 for statement in statements(_SCHEMA):
@@ -186,7 +187,7 @@ class AuditLog:
 
     def require_writable(self) -> None:
         """Raise ``AuditUnavailableError`` where a decision could not be recorded now."""
-        with self._errors_told(), self._writer, self._transaction():
+        with self._errors_told(), self._writer, sqlite_transaction(self.con):
             self.con.execute("UPDATE clock SET latest = latest")
 
     def accept_clock(self, at: datetime, principal: str, reason: str) -> Entry:
@@ -212,7 +213,7 @@ class AuditLog:
     def _commit(self, batch: Sequence[_Waiting]) -> tuple[list[Entry], list[ClockSetBackError | None]]:
         entries: list[Entry] = []
         refusals: list[ClockSetBackError | None] = []
-        with self._transaction():
+        with sqlite_transaction(self.con):
             seq, previous = self.head()
             ((latest,),) = self.con.execute("SELECT latest FROM clock").fetchall()
             for waiting in batch:
@@ -264,7 +265,7 @@ class AuditLog:
         Raises:
             AuditUnavailableError: the entry of that number has another hash here than in the lake.
         """
-        with self._errors_told(), self._writer, self._transaction():
+        with self._errors_told(), self._writer, sqlite_transaction(self.con):
             stored = self.stored()
             here = {stored.seq: stored.hash} | dict(
                 self.con.execute("SELECT seq, hash FROM entries WHERE seq = ?", (seq,)).fetchall()
@@ -282,19 +283,6 @@ class AuditLog:
             yield
         except sqlite3.Error as error:
             raise _unavailable(self.path, error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing; one writer at a time, across processes."""
-        self.con.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.con.execute("COMMIT")
-        except BaseException:
-            # A commit that failed for want of room has been rolled back already, one that was kept waiting has not.
-            if self.con.in_transaction:
-                self.con.execute("ROLLBACK")
-            raise
 
 
 def log_path(folder: Path) -> Path:
@@ -324,11 +312,3 @@ def _unavailable(path: Path, error: Exception) -> AuditUnavailableError:
     return AuditUnavailableError(
         f"{path} cannot be used ({error}), and without the audit no data leaves; make room, or see `omgov audit verify`"
     )
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

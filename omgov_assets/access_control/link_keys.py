@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import stamp
+from omgov_assets.data_lake.durability import fsync
 
 KEY_VARIABLE = "OMGOV_LINK_KEY"
 FORMER_KEY_VARIABLE = "OMGOV_LINK_KEY_FORMER"
@@ -100,7 +101,7 @@ class LinkKeys:
                 raise LinkKeyError(f"the key was replaced {len(kept)} times within a day; wait")
             part = self._written([LinkKey(secrets.token_bytes(_KEY_BYTES)), *kept])
             part.replace(self.path)
-            _fsync(self.path.parent)
+            fsync(self.path.parent)
 
     def _make(self) -> None:
         """Make the file, exactly once: whoever comes second takes what the first one made."""
@@ -111,7 +112,7 @@ class LinkKeys:
                 self.path.hardlink_to(part)
         finally:
             part.unlink()
-        _fsync(self.path.parent)
+        fsync(self.path.parent)
 
     def _written(self, keys: list[LinkKey]) -> Path:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,14 +171,6 @@ def _secret(text: object) -> bytes:
     if not isinstance(text, str) or not _HEX_KEY.fullmatch(text):
         raise ValueError("no key")
     return bytes.fromhex(text)
-
-
-def _fsync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import stamp
 from omgov_assets.access_control.token_rates import Rate, RateLimits
+from omgov_assets.data_lake.durability import sqlite_transaction
 from omgov_assets.data_lake.sql import read_sql, statements
 
 ACTIONS = ("read", "share", "export", "ingest")
@@ -134,7 +135,7 @@ class TokenStore:
             raise
 
     def _prepare(self) -> None:
-        with self._transaction():
+        with sqlite_transaction(self.con):
             if self._version() == 0:
                 for statement in statements(_SCHEMA):
                     self.con.execute(statement)
@@ -211,7 +212,7 @@ class TokenStore:
     def revoke(self, token_id: str, now: datetime) -> Token:
         """End a token at once, in every process; one that has ended stays as it is. Raises ``TokenError``."""
         # A clock that was set back must not keep anybody from taking a right away.
-        with self._errors_told(), self._lock, self._transaction():
+        with self._errors_told(), self._lock, sqlite_transaction(self.con):
             self._end(self._known(token_id), now, "revoked")
             return self._known(token_id)
 
@@ -238,7 +239,7 @@ class TokenStore:
                 raise TokenRefusedError("clock_set_back", token_id)
             if now >= token.expires_at:
                 # For good: no clock brings it back.
-                with self._transaction():
+                with sqlite_transaction(self.con):
                     self._end(token, now, "expired")
                 raise TokenRefusedError("expired", token_id)
             wait_s = self._limits.take(token_id, token.rate)
@@ -274,7 +275,7 @@ class TokenStore:
 
     def accept_clock(self, now: datetime) -> None:
         """Let the clock's time count again although it is before one that was seen."""
-        with self._errors_told(), self._lock, self._transaction():
+        with self._errors_told(), self._lock, sqlite_transaction(self.con):
             self.con.execute("UPDATE clock SET latest = ?", (stamp(now),))
             self._latest = stamp(now)
 
@@ -291,7 +292,7 @@ class TokenStore:
     @contextmanager
     def _changing(self, now: datetime) -> Iterator[None]:
         """A change that gives somebody a right, all or nothing."""
-        with self._errors_told(), self._lock, self._transaction():
+        with self._errors_told(), self._lock, sqlite_transaction(self.con):
             if not self._clock_goes_on(now):
                 raise TokenError(
                     f"the clock was set back to {stamp(now)}; correct it, or let its time count with "
@@ -352,18 +353,6 @@ class TokenStore:
             raise TokenError(
                 f"{self.path} cannot be used ({error}); until it can, no token is worth anything"
             ) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """All or nothing; one writer at a time, across processes."""
-        self.con.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self.con.execute("COMMIT")
-        except BaseException:
-            if self.con.in_transaction:
-                self.con.execute("ROLLBACK")
-            raise
 
 
 def in_scope(scope: Sequence[str], action: str, dataset: str) -> bool:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.silences import Silence
+from omgov_assets.data_lake.durability import sqlite_transaction
 from omgov_assets.data_lake.sql import read_sql, statements
 from omgov_assets.model_management.alert_routes import Delivery
 from omgov_assets.model_management.documents import content_hash
@@ -98,7 +98,7 @@ class Outbox:
 
     def _prepare(self) -> None:
         if self._version() == 0:
-            with self.transaction():
+            with sqlite_transaction(self.con):
                 # Of two that come first, one has made the tables by now.
                 if self._version() == 0:
                     for statement in statements(_SCHEMA):
@@ -121,17 +121,6 @@ class Outbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing; one writer at a time, who comes second waits."""
-        self.con.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self.con.execute("ROLLBACK")
-            raise
-        self.con.execute("COMMIT")
 
     def put(
         self,
@@ -175,7 +164,7 @@ class Outbox:
 
         A message whose last permitted attempt ended without a word becomes a dead letter instead.
         """
-        with self.transaction():
+        with sqlite_transaction(self.con):
             self.con.execute(
                 "UPDATE messages SET state = 'dead', last_error = ? "
                 "WHERE state = 'pending' AND next_attempt <= ? AND attempts >= ?",
@@ -240,7 +229,7 @@ class Outbox:
             dead: whether dead letters of that age are deleted as well.
         """
         limit, day = stamp(before), before.astimezone(UTC).date().isoformat()
-        with self.transaction():
+        with sqlite_transaction(self.con):
             messages = self.con.execute(
                 "DELETE FROM messages "
                 "WHERE (state = 'sent' AND sent_at < ?) OR (? AND state = 'dead' AND created_at < ?)",

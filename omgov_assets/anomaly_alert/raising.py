@@ -15,6 +15,7 @@ from omgov_assets.anomaly_alert.notifying import Told, believed_after, notificat
 from omgov_assets.anomaly_alert.outbox import Outbox, stamp
 from omgov_assets.anomaly_alert.routing import Group, group_alerts, inhibited
 from omgov_assets.anomaly_alert.silences import silenced
+from omgov_assets.data_lake.durability import sqlite_transaction
 from omgov_assets.model_management.alert_routes import SHORTEST_KEEP, AlertRoutes
 
 # A momentary alert keeps its symptoms quiet for so long after it came.
@@ -69,7 +70,7 @@ def raise_alerts(
         now: time, with its zone.
         looked_at: what was looked at in full, so that what is missing among the alerts is over.
     """
-    with outbox.transaction():
+    with sqlite_transaction(outbox.con):
         raised = list(alerts)
         news = sum(_take_note(outbox, alert, now) for alert in raised)
         gone = _resolve_missing(outbox, {alert.fingerprint for alert in raised}, looked_at)

@@ -8,7 +8,6 @@ follows a contract that changes (``schema_evolution``).
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transactio
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from omgov_assets.data_lake import new_partition, sql
+from omgov_assets.data_lake.durability import fsync
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.new_partition import require_rows
 from omgov_assets.data_lake.schema_evolution import SchemaMismatchError, drift_of, evolve, same_type, scan, table_rows
@@ -351,7 +351,7 @@ class Lake:
         )
         _sync_commit(path, 0)
         for folder in (path, path.parent, self.root):
-            _fsync(folder)
+            fsync(folder)
         return delta
 
 
@@ -469,17 +469,9 @@ def _sync_commit(path: Path, version: int) -> None:
         added = action.get("add")
         if added:
             file = path / unquote(added["path"])
-            _fsync(file)
+            fsync(file)
             # Down to the table's own folder: a new partition is an entry of the folder above it.
             folders |= {folder for folder in file.parents if folder.is_relative_to(path)}
-    _fsync(commit)
+    fsync(commit)
     for folder in folders:
-        _fsync(folder)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        fsync(folder)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from alert_cases import DAY, NIGHT, alert, routes
+from killed import killed_at as was_killed_at
 from night_lake import NightLake
 from webhook import posted_to
 
@@ -73,28 +74,7 @@ def night(folder: Path, now: datetime, step: Callable[[], None]) -> None:
 
 def killed_at(folder: Path, last_step: int) -> bool:
     """Run a night in a process of its own that kills itself at a step; whether it got so far."""
-    child = os.fork()
-    if child == 0:
-        steps = 0
-
-        def step() -> None:
-            nonlocal steps
-            steps += 1
-            if steps == last_step:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        code = 1
-        try:
-            night(folder, NIGHT, step)
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        assert os.WTERMSIG(status) == signal.SIGKILL
-        return True
-    assert os.WEXITSTATUS(status) == 0
-    return False
+    return was_killed_at(last_step, lambda step: night(folder, NIGHT, step))
 
 
 def assert_nothing_is_lost(folder: Path, most_copies: int) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from omgov_assets.data_lake.masks import without_personal_data
 
 GENESIS = hashlib.sha256(b"omgov audit chain 1").hexdigest()
 
@@ -24,11 +25,6 @@ OUTCOMES: tuple[Outcome, ...] = ("allow", "deny", "notice")
 _LONGEST_TEXT = 500
 _MOST_COLUMNS = 2_000
 _LONGEST_READ = 2_000
-_EMAIL = re.compile(r"[^\s@,;:<>\"']{1,64}@[^\s@,;:<>\"']{1,255}")
-_PHONE = re.compile(
-    r"(?<![\w.])(?:(?:\+?86[ -]?)?1[3-9]\d[ -]?\d{4}[ -]?\d{4}|\+\d{1,3}[ -]?\d(?:[ -]?\d){6,12}|0\d{2,3}-\d{7,8})"
-    r"(?!\w)"
-)
 
 
 @dataclass(frozen=True)
@@ -235,4 +231,4 @@ def _kept(text: str) -> str:
 
 def _impersonal(text: str) -> str:
     # Looked for before the text is cut, or half a number would stay.
-    return _kept(_PHONE.sub("***", _EMAIL.sub("***", text[:_LONGEST_READ])))
+    return _kept(without_personal_data(text[:_LONGEST_READ]))

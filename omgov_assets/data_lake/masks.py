@@ -20,8 +20,13 @@ MASKS: tuple[Mask, ...] = get_args(Mask)
 _HIDDEN = "***"
 _LONGEST_ERROR = 400
 _WORD = re.compile(r"\w+")
-# A mail address; a mobile number of mainland China, or one with its country, however it is set apart.
-_ADDRESS = re.compile(r"[^\s/@]+@[^\s/@]+|(?<!\d)1[3-9]\d([ ._-]?)\d{4}\1\d{4}(?!\d)|\+\d(?:[ ._-]?\d){7,}")
+# A mail address; a mobile number of mainland China, a number with its country, a landline, however they are set apart.
+# Letters beside the digits make them part of a hash, digits and a point in front part of a number.
+_ADDRESS = re.compile(
+    r"[^\s,;:<>\"'/@]{1,64}@[^\s,;:<>\"'/@]{1,255}"
+    r"|(?<![^\W_])(?<!\d\.)(?:(?:\+?86[ ._-]?)?1[3-9]\d[ ._-]?\d{4}[ ._-]?\d{4}"
+    r"|\+\d{1,3}[ ._-]?\d(?:[ ._-]?\d){6,12}|0\d{2,3}-\d{7,8})(?![^\W_])"
+)
 
 # What messages of DuckDB, Arrow, SQLite, Great Expectations and Python are made of.
 _MESSAGE_WORDS = frozenset(

@@ -110,7 +110,6 @@ def test_a_key_that_the_provider_withdrew_is_gone_with_the_next_fetch(
         {"headers": {"Content-Length": "100000"}},
         {"headers": {"Transfer-Encoding": "chunked"}},
     ],
-    ids=lambda fault: str(fault)[:60],
 )
 def test_old_keys_outlive_a_failed_fetch_only_until_their_time_is_over(
     keys: ProviderKeys, server: KeyServer, clock: Clock, fault: dict[str, Any]
@@ -270,7 +269,6 @@ def test_a_server_that_does_not_speak_tls_is_not_asked_without(server: KeyServer
         None,
         7,
     ],
-    ids=lambda entry: str(entry)[-60:],
 )
 def test_what_is_no_public_key_for_signatures_is_none_and_spoils_no_other(entry: object) -> None:
     found = KeySet.parsed(json.dumps({"keys": [entry, FIRST]}))

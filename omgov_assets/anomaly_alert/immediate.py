@@ -14,6 +14,7 @@ from typing import Any
 from omgov_assets.admission.ledger import read_ledger
 from omgov_assets.anomaly_alert.alerts import (
     BLOCKING_CHECK,
+    BROKEN_AUDIT,
     ESCALATED_CASE,
     FAILED_RUN,
     HEARTBEAT,
@@ -120,6 +121,23 @@ def blocking_check(day: date, system: str, dataset: str, check: str, errors: int
             "command": f"omgov policies list --system {system} --dataset {dataset}",
         },
         starts_at=day,
+    )
+
+
+def broken_audit(day: date, findings: int) -> Alert:
+    """The alert for a record of access decisions that is not whole, or cannot be told to be."""
+    return Alert(
+        labels=_about(BROKEN_AUDIT, "critical", day),
+        annotations={
+            "summary_en": f"The record of access decisions is not whole on {day}: {findings:,} findings",
+            "summary_zh": f"{day} 访问决策记录不完整：{findings:,} 项发现",
+            "description_en": "Something was altered, removed, reordered or cut off, or a file cannot be read. "
+            "Restore it from a backup, never repair it by hand.",
+            "description_zh": "记录被修改、删除、重排、截断，或文件无法读取。请从备份恢复，切勿手工修复。",
+            "command": "omgov audit verify",
+        },
+        starts_at=day,
+        ends_at=day,
     )
 
 

@@ -61,6 +61,8 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
     emit([{"step": step, "seconds": round(s, 2)} for step, s in result.step_seconds.items()], Format.TABLE, "Steps")
     for step, reason in result.failures.items():
         notice(f"omgov: step {step} failed: {reason}")
+    for check, said in result.broken_checks.items():
+        notice(f"omgov: {check}: {said}")
     for system, dataset in not_delivered:
         notice(f"{system}/{dataset}: nothing was delivered for {day}")
     for metric, reason in blocked:
@@ -72,7 +74,7 @@ def govern(settings: Settings, day: date | None, *, inventory: bool) -> int:
     for system, dataset, policy, reason in broken:
         notice(f"{system}/{dataset}: policy {policy} broke: {reason}")
     notice(f"governed {day} in {time.monotonic() - started:.1f} s")
-    if not result.success or broken:
+    if not result.success or broken or result.broken_checks:
         return PLATFORM_FAILURE
     quarantined = any(entry["rows_quarantined"] for entry in entries)
     return SOMETHING_REFUSED if refused or not_delivered or quarantined or unjudged or blocked else 0

@@ -14,7 +14,7 @@ from omgov_assets.anomaly_alert.addresses import addresses_in_cmdb
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.delivery import Delivered, deliver_due
 from omgov_assets.anomaly_alert.digests import DIGESTS
-from omgov_assets.anomaly_alert.immediate import blocking_check, failed_run, missed_deadline
+from omgov_assets.anomaly_alert.immediate import blocking_check, broken_audit, failed_run, missed_deadline
 from omgov_assets.anomaly_alert.night import NightAlerts, tell_of_night
 from omgov_assets.anomaly_alert.outbox import Outbox
 from omgov_assets.anomaly_alert.raising import Raised, raise_alerts
@@ -24,6 +24,7 @@ from omgov_assets.components.firm import LAKE_POOL, daily_partitions, day_of
 from omgov_assets.components.lake_resource import LakeResource
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.defs.access import WHOLE
 from omgov_assets.model_management.governance import Governance
 
 KEY = dg.AssetKey(DIGESTS.split("/"))
@@ -99,7 +100,8 @@ def build_alert_sensors(governance: Governance) -> list[dg.SensorDefinition]:
     @dg.sensor(
         name="alert_check_failures",
         minimum_interval_seconds=30,
-        description="Tells of blocking checks that could not judge, or that keep downstream from running.",
+        description="Tells of blocking checks that could not judge or that keep downstream from running, and of a "
+        "broken record of access decisions.",
     )
     def check_failures(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         ended = _ended_runs(context, ENDS)
@@ -198,11 +200,14 @@ def _of_check(record: dg.EventLogRecord) -> list[Alert]:
     evaluation = event.asset_check_evaluation_data
     numbers = {name: _number(evaluation.metadata.get(name)) for name in ("errors", "not_evaluated")}
     blocks = evaluation.severity is dg.AssetCheckSeverity.ERROR and evaluation.blocking
-    if evaluation.passed or not (blocks or any(numbers.values())):
+    is_audit = evaluation.check_name == WHOLE
+    if evaluation.passed or not (blocks or is_audit or any(numbers.values())):
         return []
     said = evaluation.metadata.get("day")
     day = _day_in(evaluation.partition) or _day_in(str(said.value) if said else None)
     day = day or datetime.fromtimestamp(record.timestamp, UTC).date()
+    if is_audit:
+        return [broken_audit(day, _number(evaluation.metadata.get("findings")))]
     path = evaluation.asset_key.path
     return [blocking_check(day, path[0], "/".join(path[1:]) or path[0], evaluation.check_name, **numbers)]
 

@@ -35,12 +35,16 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class NightResult:
-    """How a run went: time per step in seconds, in order, and what failed with its reason."""
+    """How a run went: time per step in seconds, in order, and what failed with its reason.
+
+    ``broken_checks`` are those that say that the platform itself is at fault, with what they say.
+    """
 
     run_id: str
     success: bool
     step_seconds: dict[str, float]
     failures: dict[str, str]
+    broken_checks: dict[str, str]
 
 
 def run_night(
@@ -71,6 +75,7 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
     steps = [node.name for node in job.nodes]
     seconds: dict[str, float] = {}
     failures: dict[str, str] = {}
+    broken: dict[str, str] = {}
 
     def listen(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
@@ -82,6 +87,11 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
             failures[event.step_key] = cause.message.strip() if cause else "failed"
         elif event.event_type == dg.DagsterEventType.STEP_SUCCESS:
             seconds[event.step_key] = (event.step_success_data.duration_ms or 0) / 1000
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity is dg.AssetCheckSeverity.ERROR:
+                broken[f"{check.asset_key.to_user_string()}: {check.check_name}"] = check.description or "failed"
+            return
         elif event.event_type != dg.DagsterEventType.STEP_START:
             return
         if on_step:
@@ -102,7 +112,7 @@ def _run(job: dg.JobDefinition, day: date, on_step: Callable[[StepProgress], Non
             tags={COMMAND_LINE_TAG: "true"},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-    return NightResult(run_id, result.success, seconds, failures)
+    return NightResult(run_id, result.success, seconds, failures, broken)
 
 
 @contextmanager

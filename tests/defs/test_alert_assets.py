@@ -196,6 +196,19 @@ def test_checks_that_could_not_judge_are_told_and_those_that_fail_on_bad_data_ar
     assert checks == {"consistency", "uniqueness", "coverage", "timeliness"}
 
 
+def test_a_broken_audit_is_told_at_once(told_firm: SmallFirm, instance: dg.DagsterInstance) -> None:
+    error = dg.AssetCheckSeverity.ERROR
+    evaluate(instance, audit_is_whole={"passed": False, "severity": error, "metadata": {"findings": 3}})
+    cursor, _ = tick(told_firm, "alert_check_failures", instance, None)
+    with Outbox(told_firm.settings.outbox) as outbox:
+        (alert,) = known_alerts(outbox, "broken_audit")
+    assert alert.labels["severity"] == "critical"
+    assert "3 findings" in alert.annotations["summary_en"]
+    evaluate(instance, audit_is_whole={"passed": True, "severity": error})
+    tick(told_firm, "alert_check_failures", instance, cursor)
+    assert names(told_firm) == ["broken_audit"]
+
+
 def test_the_delivery_sensor_sends_what_is_due_and_notices_that_a_night_is_missing(
     told_firm: SmallFirm, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,12 +15,14 @@ from omgov_assets.access_control.audit_chain import OUTCOMES
 from omgov_assets.access_control.audit_lake import AUDIT, open_log, recover, store_entries
 from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.audit_verify import Verification, verify
-from omgov_assets.access_control.governed_query import Condition, Operator, Query, QueryError
 from omgov_assets.cli.export import AsPrincipal, Purpose, opened_door
 from omgov_assets.cli.files import require_known_ending, write_file
 from omgov_assets.cli.options import Home, Output, Project, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
+
+if TYPE_CHECKING:
+    from omgov_assets.access_control.governed_query import Operator
 
 audit_app = typer.Typer(help="The record of every access decision.", no_args_is_help=True)
 
@@ -98,6 +100,9 @@ def export(
 
     Exit code 2 where the principal may not read the audit. That it was exported is an entry of its own.
     """
+    # What it needs takes seconds to import, and other commands do not need it.
+    from omgov_assets.access_control.governed_query import Condition, Query, QueryError
+
     require_known_ending(out)
     if decision not in (None, *OUTCOMES):
         fail(f"--decision {decision}: no such decision; choose one of {', '.join(OUTCOMES)}")

@@ -14,7 +14,6 @@ from omgov_assets.cli.output import fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.exception_management.acts import UnknownCaseError
-from omgov_assets.exception_management.export import export_members
 from omgov_assets.exception_management.reading import show_case
 
 
@@ -36,6 +35,9 @@ def export(
     They are written as the principal sees them; what leaves is on record. Exit code 2 where the principal may not read
     members of cases.
     """
+    # What it needs takes seconds to import, and other commands do not need it.
+    from omgov_assets.exception_management.export import export_members
+
     require_known_ending(out)
     settings = Settings.from_environment(home, project)
     lake = Lake(settings.lake, settings.dataset_contracts)

@@ -6,16 +6,15 @@ Belongs here: reading a table's Delta log back as far as it goes. Does not belon
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 from deltalake import DeltaTable
 
+from omgov_assets.data_lake.commits import actions, commit_path, day_of
 from omgov_assets.data_lake.lake import Lake
 
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(\.\d{10}\.\d{10})?\.parquet")
@@ -56,8 +55,8 @@ def kept_days(lake: Lake, table: str) -> KeptDays | None:
     rewritten: list[int] = []
     known_since: datetime | None = None
     for number in range(first, version + 1):
-        for kind, action in _actions(path, number):
-            day = _day(action)
+        for kind, action in actions(path, number):
+            day = day_of(action)
             if kind == "commitInfo" and number == first > 0 and "timestamp" in action:
                 known_since = datetime.fromtimestamp(action["timestamp"] / 1000, UTC)
             elif kind == "add" and day is not None:
@@ -69,7 +68,7 @@ def kept_days(lake: Lake, table: str) -> KeptDays | None:
                 if action.get("dataChange", True) and number not in rewritten:
                     rewritten.append(number)
     if first > 0 and known_since is None:
-        known_since = datetime.fromtimestamp(_commit(path, first).stat().st_mtime, UTC)
+        known_since = datetime.fromtimestamp(commit_path(path, first).stat().st_mtime, UTC)
     days = frozenset(lake.days(table))
     return KeptDays(
         version=version,
@@ -85,7 +84,7 @@ def kept_days(lake: Lake, table: str) -> KeptDays | None:
 def _first_of_run(path: Path, version: int) -> int:
     """The oldest commit from which on none is missing."""
     first = version
-    while first > 0 and _commit(path, first - 1).is_file():
+    while first > 0 and commit_path(path, first - 1).is_file():
         first -= 1
     return first
 
@@ -98,21 +97,6 @@ def _days_at_oldest_checkpoint(path: Path, version: int) -> set[date]:
     return {date.fromisoformat(str(partition["day"])) for partition in DeltaTable(path, version=oldest).partitions()}
 
 
-def _actions(path: Path, number: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The actions of a commit, each with its kind. One that is empty after a power cut has none."""
-    commit = _commit(path, number)
-    # Lines of bytes: statistics hold values of columns, and among those are characters that end a line of text.
-    for line in commit.read_bytes().splitlines() if commit.is_file() else ():
-        yield from json.loads(line).items()
-
-
-def _day(action: Mapping[str, Any]) -> date | None:
-    text = (action.get("partitionValues") or {}).get("day")
-    if text is None and (found := re.match(r"day=(\d{4}-\d{2}-\d{2})/", str(action.get("path", "")))):
-        text = found.group(1)
-    return date.fromisoformat(text) if text else None
-
-
 def _missing_files(lake: Lake, table: str) -> dict[date, int]:
     missing: dict[date, int] = {}
     for file in lake.files(table):
@@ -121,7 +105,3 @@ def _missing_files(lake: Lake, table: str) -> dict[date, int]:
             day = date.fromisoformat(next(part for part in parts if part.startswith("day=")).removeprefix("day="))
             missing[day] = missing.get(day, 0) + 1
     return dict(sorted(missing.items()))
-
-
-def _commit(path: Path, number: int) -> Path:
-    return path / "_delta_log" / f"{number:020d}.json"

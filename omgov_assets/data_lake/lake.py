@@ -7,7 +7,6 @@ follows a contract that changes (``schema_evolution``).
 
 from __future__ import annotations
 
-import json
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +16,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import duckdb
 import pyarrow as pa
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from omgov_assets.data_lake import new_partition, sql
+from omgov_assets.data_lake import commits, new_partition, sql
 from omgov_assets.data_lake.durability import fsync
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.new_partition import require_rows
@@ -47,7 +45,10 @@ class _Handle:
     def is_current(self, path: Path) -> bool:
         """Whether no commit has come since, and the table is still the same one."""
         version = self.delta.version()
-        return self.identity == _commit_identity(path, version) and _commit_identity(path, version + 1) is None
+        return (
+            self.identity == commits.commit_identity(path, version)
+            and commits.commit_identity(path, version + 1) is None
+        )
 
 
 # Opening a table replays its log: the handle is kept for as long as nothing is committed to it.
@@ -105,7 +106,7 @@ class Lake:
         if not (path / "_delta_log").is_dir() or not DeltaTable.is_deltatable(str(path)):
             return None
         delta = DeltaTable(path)
-        _handles[path] = _Handle(delta, _commit_identity(path, delta.version()))
+        _handles[path] = _Handle(delta, commits.commit_identity(path, delta.version()))
         return delta
 
     def version(self, table: str) -> int | None:
@@ -175,15 +176,13 @@ class Lake:
         query = self._scan(delta, table, day, partition)
         if delta is None or day is None:
             return query, delta.version() if delta else None
-        return query, _last_version_of(self._path(table), delta.version(), day)
+        return query, commits.last_version_of(self._path(table), delta.version(), day)
 
     def days_changed(self, table: str, version: int) -> list[date]:
         """Days of which the commit of a version added or removed rows, oldest first. Raises ``UnknownVersionError``."""
-        commit = _commit_path(self._path(table), version)
-        if not commit.is_file():
+        if not commits.commit_path(self._path(table), version).is_file():
             raise UnknownVersionError(f"{table} has no version {version} that can be read")
-        changes = [entry for action in _actions(commit) for kind, entry in action.items() if kind in ("add", "remove")]
-        return sorted({date.fromisoformat(entry["partitionValues"]["day"]) for entry in changes if entry["dataChange"]})
+        return commits.changed_days(self._path(table), version)
 
     def _opened_at(self, table: str, version: int) -> DeltaTable:
         """A table as of a version. Raises ``UnknownVersionError``."""
@@ -264,7 +263,7 @@ class Lake:
                         raise
                     time.sleep(0.05 * 2**attempt)
             version = DeltaTable(path).version()
-            _sync_commit(path, version)
+            commits.sync_commit(path, version)
         return version
 
     def append(self, table: str, day: date, rows: pa.Table | duckdb.DuckDBPyRelation) -> int:
@@ -288,7 +287,7 @@ class Lake:
                 following = self._following(delta, table, schema, _exact_rows(rows, schema, None))
                 write_deltalake(delta, following, mode="append", writer_properties=_writer_properties(schema))
             version = DeltaTable(path).version()
-            _sync_commit(path, version)
+            commits.sync_commit(path, version)
         return version
 
     def _add_partition(
@@ -319,7 +318,7 @@ class Lake:
         path = self._path(table)
         drift = drift_of(delta, schema, path)
         for version in evolve(delta, schema, drift, path):
-            _sync_commit(path, version)
+            commits.sync_commit(path, version)
         return table_rows(rows, drift)
 
     def _opened_now(self, table: str) -> DeltaTable | None:
@@ -349,7 +348,7 @@ class Lake:
             name=table,
             configuration=schema.delta_properties,
         )
-        _sync_commit(path, 0)
+        commits.sync_commit(path, 0)
         for folder in (path, path.parent, self.root):
             fsync(folder)
         return delta
@@ -430,48 +429,3 @@ def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for array, field in zip(batch.columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _last_version_of(path: Path, version: int, day: date) -> int:
-    """The last version whose commit adds or removes a file of the day, looking back from ``version``."""
-    mark = f'"day={day.isoformat()}/'
-    for earlier in range(version, -1, -1):
-        commit = _commit_path(path, earlier)
-        if not commit.is_file():
-            break  # cleaned up behind a checkpoint
-        if mark in commit.read_text(encoding="utf-8"):
-            return earlier
-    return version
-
-
-def _commit_path(path: Path, version: int) -> Path:
-    return path / "_delta_log" / f"{version:020d}.json"
-
-
-def _actions(commit: Path) -> Iterator[dict[str, Any]]:
-    # Lines of bytes: statistics hold values of columns, and among those are characters that end a line of text.
-    return (json.loads(line) for line in commit.read_bytes().splitlines())
-
-
-def _commit_identity(path: Path, version: int) -> tuple[int, int] | None:
-    try:
-        status = _commit_path(path, version).stat()
-    except FileNotFoundError:
-        return None
-    return status.st_ino, status.st_mtime_ns
-
-
-def _sync_commit(path: Path, version: int) -> None:
-    """Force a commit to disk, data files first: after a power cut delta-rs reads a torn commit as an empty version."""
-    commit = _commit_path(path, version)
-    folders = {commit.parent}
-    for action in _actions(commit):
-        added = action.get("add")
-        if added:
-            file = path / unquote(added["path"])
-            fsync(file)
-            # Down to the table's own folder: a new partition is an entry of the folder above it.
-            folders |= {folder for folder in file.parents if folder.is_relative_to(path)}
-    fsync(commit)
-    for folder in folders:
-        fsync(folder)

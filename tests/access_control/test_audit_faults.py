@@ -54,7 +54,7 @@ home, last, steps = Home(Path(sys.argv[1]), Path(sys.argv[4])), int(sys.argv[2])
 
 def count(frame, event, _):
     global steps
-    wanted = {"append", "_sync_commit", "mark_stored", "_create", "fsync", "sqlite_transaction", "entries"}
+    wanted = {"append", "sync_commit", "mark_stored", "_create", "fsync", "sqlite_transaction", "entries"}
     if event in ("call", "return") and frame.f_code.co_name in wanted and "omgov_assets" in frame.f_code.co_filename:
         steps += 1
         if steps == last:

@@ -19,7 +19,7 @@ from case_nights import CASE_RULES
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.exception_management.night import update_cases
 
-WRITING = {"append", "replace", "write_new_partition", "_sync_commit", "log_night", "write_members", "write_cases"}
+WRITING = {"append", "replace", "write_new_partition", "sync_commit", "log_night", "write_members", "write_cases"}
 
 
 def main() -> None:

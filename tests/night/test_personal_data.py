@@ -154,7 +154,21 @@ def questions(firm: PersonalFirm) -> Iterator[list[str]]:
     of_day = f"day = '{FIRST}' AND anomaly_type = 'email_format'"
     of_mail, *_ = rows_of(lake, "exceptions/cases", "case_id", of_day)
     for kind in ("xlsx", "csv", "json"):
-        yield ["cases", "export", *of_mail, "--out", str(firm.firm.settings.home / f"report/export.{kind}")]
+        out = firm.firm.settings.home / f"report/export.{kind}"
+        yield ["cases", "export", *of_mail, "--as", "steward", "--out", str(out)]
+        for system in ("cmdb", "directory"):
+            out = firm.firm.settings.home / f"report/{system}_owners.{kind}"
+            yield ["export", f"{system}/owners", "--as", "steward", "--out", str(out)]
+            yield [
+                "export",
+                f"{system}/owners_quarantine",
+                "--as",
+                "steward",
+                "--out",
+                str(out.with_stem(f"{system}_q")),
+            ]
+    yield ["access", "explain", "steward", "cmdb/owners"]
+    yield ["export", "cmdb/owners", "--as", "nobody", "--out", str(firm.firm.settings.home / "report/none.csv")]
     for system, name in (
         ("cmdb", "records.csv"),
         ("cmdb", "headless.csv"),

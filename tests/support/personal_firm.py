@@ -20,6 +20,18 @@ from small_firm import REPOSITORY, SYSTEM, SmallFirm, build_small_firm, csv_text
 FIRST = date(2026, 11, 20)
 SECOND = FIRST + timedelta(days=1)
 
+# A steward is shown what is graded 2, and the rest masked.
+ACCESS_RULES = """
+purposes: [quality]
+roles: {data_steward: {brief: Looks after data, clearance: 2}}
+principals: [{id: steward, roles: [data_steward], clearance: 2, purposes: [quality], valid_until: 2099-12-31}]
+masks: {"*/owners.email": partial, "*/owners.phone": hmac}
+mask_key: {env: OMGOV_MASK_KEY, valid_until: 2099-12-31}
+"""
+ACCESS_POLICIES = """
+@id("all") permit (principal, action, resource);
+"""
+
 COLUMNS = ["owner_id", "name", "email", "phone", "active", "support_group_id", "snapshot_day"]
 # System that delivers owners: its format.
 FORMATS: dict[str, dict[str, Any]] = {
@@ -82,6 +94,10 @@ def build_personal_firm(root: Path) -> PersonalFirm:
         "group_wait: 1m", "group_wait: 0s"
     )
     routes.write_text(text, encoding="utf-8")
+    access = project / "governance" / "access"
+    shutil.copytree(REPOSITORY / "governance" / "access", access, ignore=shutil.ignore_patterns("*.yaml", "*.cedar"))
+    (access / "access.yaml").write_text(ACCESS_RULES, encoding="utf-8")
+    (access / "all.cedar").write_text(ACCESS_POLICIES, encoding="utf-8")
     for system in FORMATS:
         _write_system(project / "governance" / "systems" / system, system)
     _write_policies(project)

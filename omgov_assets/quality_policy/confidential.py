@@ -10,6 +10,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.masks import OPEN_GRADE, masked_error
 from omgov_assets.data_lake.schemas import TableSchema, UnknownTableError
@@ -18,8 +22,6 @@ from omgov_assets.quality_policy.policies import Policy, PolicySet, policy_argum
 
 TABLE_REFERENCE = re.compile(r"\b([a-z][a-z0-9_]*)\.([a-z][a-z0-9_]*)\b")
 _QUERY = "unexpected_rows_query"
-_STAR = re.compile(r"(?:\b(\w+)\s*\.\s*)?\*")
-_DATASET_ALIAS = re.compile(r"\bdataset\s+(?:as\s+)?(\w+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class Confidential:
 def confidential_in(lake: Lake, governance: Governance, policy_set: PolicySet) -> Confidential:
     """What must not be shown of the policies of a dataset."""
     schema = lake.schema(f"{policy_set.system}/{policy_set.dataset}")
-    views = " ".join((policy_set.view_sql or "", *policy_set.shared_views.values()))
+    view_texts = (policy_set.view_sql or "", *policy_set.shared_views.values())
+    views = " ".join(view_texts)
     others = list(_referenced(lake, governance, policy_set, [views, *map(policy_text, policy_set.policies)]))
     own_graded, others_graded = _graded(schema), frozenset[str]().union(*map(_graded, others))
     names = (name for table in (schema, *others) for name in table.names)
@@ -73,7 +76,8 @@ def confidential_in(lake: Lake, governance: Governance, policy_set: PolicySet) -
         own=frozenset(schema.names),
         own_graded=own_graded,
         graded=own_graded | others_graded,
-        view_shows=_names_any(views, own_graded | others_graded) or (bool(others_graded) and _takes_all(views)),
+        view_shows=_names_any(views, own_graded | others_graded)
+        or (bool(others_graded) and any(map(_takes_all, view_texts))),
         texts=(policy_set.system, policy_set.dataset, views, *names),
     )
 
@@ -86,10 +90,26 @@ def _graded(schema: TableSchema) -> frozenset[str]:
     return frozenset(column.name.casefold() for column in schema.columns if column.grade > OPEN_GRADE)
 
 
-def _takes_all(views: str) -> bool:
-    """Whether views take all columns of something else than the dataset itself."""
-    own = {"dataset", *_DATASET_ALIAS.findall(views)}
-    return any(alias not in own for alias in _STAR.findall(re.sub(r"count\s*\(\s*\*\s*\)", "", views)))
+def _takes_all(view: str) -> bool:
+    """Whether a view takes all columns of another table than the dataset; one that cannot be read may do so."""
+    try:
+        statements = [statement for statement in sqlglot.parse(view, dialect="duckdb") if statement is not None]
+    except SqlglotError:
+        return True
+    return any(_takes_all_of_a_table(select) for one in statements for select in one.find_all(exp.Select))
+
+
+def _takes_all_of_a_table(select: exp.Select) -> bool:
+    joined = [join.this for join in select.args.get("joins") or ()]
+    first = select.args.get("from_") or select.args.get("from")
+    # What a subquery or a CTE takes is looked at where it is written.
+    tables = [one for one in (first.this if first else None, *joined) if isinstance(one, exp.Table) and one.db]
+    for column in select.expressions:
+        if isinstance(column, exp.Star) or column.find(exp.Columns):
+            return bool(tables)
+        if column.is_star and any(column.table == table.alias_or_name for table in tables):
+            return True
+    return False
 
 
 def _referenced(

@@ -62,7 +62,7 @@ def changed_out_of_sight(
     return changed
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn_rules(), askers, rows, cis, st.data())
 def test_two_lakes_that_differ_out_of_sight_give_the_same_bytes(
     rules: Rules, asker: Asker, series: list[Row], group_of_ci: dict[str, str], data: st.DataObject
@@ -92,7 +92,7 @@ def test_two_lakes_that_differ_out_of_sight_give_the_same_bytes(
     assert given[0] == given[1]
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn_rules(), askers, rows, rows, cis, st.data())
 def test_changes_out_of_sight_are_none(
     rules: Rules, asker: Asker, before: list[Row], after: list[Row], group_of_ci: dict[str, str], data: st.DataObject

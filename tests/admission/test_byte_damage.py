@@ -24,6 +24,8 @@ from hypothesis import strategies as st
 from small_firm import COLUMNS, DAY, FORMATS, SYSTEM, FirmOf, SmallFirm, file_bytes, instance
 
 SEED = int(os.environ.get("DAMAGE_SEED") or random.SystemRandom().randrange(2**32))
+# So many damaged files that some get through, whatever the seed.
+ENOUGH = 60
 EXAMPLES = int(os.environ.get("DAMAGE_EXAMPLES", "60"))
 # Files are taken in nights of several, each with records of its own: a night costs more than a file.
 FILES_IN_A_NIGHT = 6
@@ -279,5 +281,5 @@ def test_no_record_of_a_damaged_file_is_lost(
 
     examine()
     print(f"DAMAGE_SEED={SEED} {delivers}: {dict(sorted(outcomes.items()))}")
-    # Where nothing gets through, only refusing was tested.
-    assert outcomes["admitted"] + outcomes["partial"] > 0
+    # Where nothing gets through, only refusing was tested; of a few files of one array that may be by chance.
+    assert EXAMPLES < ENOUGH or outcomes["admitted"] + outcomes["partial"] > 0

@@ -216,6 +216,7 @@ def failing_webhook(drawn: random.Random) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_whole_night_killed_between_any_two_steps_loses_no_digest(
     rooms: NightLake, project_root: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ LATER_DAY = date(2024, 11, 16)
 DELIVERED = 19
 
 # The tests share one night, so they belong to one worker.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wikimedia")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("wikimedia")]
 
 
 @dataclass(frozen=True)

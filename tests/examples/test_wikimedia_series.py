@@ -34,7 +34,7 @@ AFTER = FIRST + timedelta(days=DAYS)
 # Days on which points are repeated, lack a value, do both or neither.
 JUDGED = [date(2024, 10, day) for day in (4, 5, 6, 17, 20)]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wikimedia")]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("wikimedia")]
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ def truth_of(nights: list[Wrong]) -> list[dict[tuple[str, str], str]]:
     return told
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_every_members_state_is_the_truth_on_every_night(nights: Nights, seed: int) -> None:
     drawn = drawn_nights(seed, 10)
     for day, wrong, truth in zip(DAYS, drawn, truth_of(drawn), strict=False):
@@ -211,6 +211,7 @@ def test_every_members_state_is_the_truth_on_every_night(nights: Nights, seed: i
     assert ([nights.cases(day) for day in DAYS[:10]], [nights.members(day) for day in DAYS[:10]]) == shown
 
 
+@pytest.mark.long
 def test_a_corrected_night_ends_in_what_it_would_have_been_at_once(nights: Nights) -> None:
     drawn = drawn_nights(7, 6)
     late = Wrong({}, unjudged=TYPES)

@@ -60,6 +60,7 @@ def test_running_the_same_day_again_changes_no_table(night: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_night_run_again_leaves_the_lake_of_an_undisturbed_one(night: Home, tmp_path: Path) -> None:
     home = night.copy_landing(tmp_path / "killed")
     drawn = random.SystemRandom()

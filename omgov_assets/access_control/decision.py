@@ -133,6 +133,11 @@ class Decision:
         return tuple(column for column in self.columns if column.shown != "dropped")
 
     @property
+    def shown_names(self) -> tuple[str, ...]:
+        """Names of the columns that there are for the principal."""
+        return tuple(column.name for column in self.shown)
+
+    @property
     def principal_class(self) -> str:
         """Hash of all that the data given depends on: principals of one class are given the same."""
         columns = [(column.name, column.sql_type, column.shown, column.mask, column.by_metric) for column in self.shown]

@@ -118,8 +118,7 @@ class EnforcementPoint:
 
         def give(decision: Decision) -> _Given[Snapshot]:
             made = self._snapshot(decision, day, version)
-            columns = tuple(column.name for column in decision.shown)
-            return _Given(made, made.versions[dataset], made.rows, columns)
+            return _Given(made, made.versions[dataset], made.rows, decision.shown_names)
 
         return self._answer(principal, dataset, action, give)
 
@@ -153,7 +152,7 @@ class EnforcementPoint:
 
         def give(decision: Decision) -> _Given[list[dict[str, Any]]]:
             changes = governed_changes(self._lake, decision, first, last, self._decisions.key)
-            columns = (*(column.name for column in decision.shown), CHANGE_TYPE, COMMIT_VERSION)
+            columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION)
             return _Given(changes, last, len(changes), columns)
 
         return self._answer(principal, dataset, "read", give)
@@ -175,7 +174,7 @@ class EnforcementPoint:
             with self._lake.connect() as con:
                 answer = con.sql(f"SELECT count(*) FROM ({statement})", params=parameters)  # noqa: S608
                 ((rows,),) = answer.fetchall()
-            columns = query.columns or tuple(column.name for column in decision.shown)
+            columns = query.columns or decision.shown_names
             return _Given((statement, parameters), select.versions[dataset], rows, columns)
 
         statement, parameters = self._answer(principal, dataset, "export", give)
@@ -220,7 +219,7 @@ class EnforcementPoint:
             )
             for select in selects:
                 parameters |= select.parameters
-            shown = {column.name for column in decision.shown}
+            shown = frozenset(decision.shown_names)
             columns = ", ".join(
                 f"{name if column.name in shown else f'NULL::{column.sql_type}'} AS {name}"
                 for column in decision.columns
@@ -232,8 +231,7 @@ class EnforcementPoint:
                 parameters,
             )
             ((rows,),) = con.execute(f"SELECT count(*) FROM {identifier(view)}").fetchall()  # noqa: S608
-            names = tuple(column.name for column in decision.shown)
-            return _Given(int(rows), selects[-1].versions[dataset], int(rows), names)
+            return _Given(int(rows), selects[-1].versions[dataset], int(rows), decision.shown_names)
 
         return self._answer(principal, dataset, action, give)
 

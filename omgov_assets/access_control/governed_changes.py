@@ -38,7 +38,7 @@ def governed_changes(
 
 
 def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[dict[str, Any]]:
-    columns = ", ".join(identifier(column.name) for column in decision.shown)
+    columns = ", ".join(map(identifier, decision.shown_names))
     changes: list[dict[str, Any]] = []
     with lake.connect() as con:
         # A commit touches few days: no other is read.

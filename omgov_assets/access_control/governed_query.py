@@ -101,24 +101,6 @@ def governed_select(
     return GovernedSelect(f"SELECT {columns} {rows}", parameters, versions)
 
 
-def governed_rows(
-    lake: Lake, decision: Decision, day: date | None, query: Query, key: MaskKey | None = None
-) -> list[dict[str, Any]]:
-    """Answer a question with what the principal sees, in the order of the columns asked for, the first one first.
-
-    Raises:
-        AccessDeniedError: as ``governed_select``.
-        QueryError: the question names a column that there is not for the principal, or compares one with a value of
-            another type. The error is the same for a column that exists and one that does not.
-    """
-    select = governed_select(lake, decision, day, key)
-    statement, parameters = question(decision, query, select.sql)
-    with lake.connect() as con:
-        answer = con.sql(statement, params=select.parameters | parameters)
-        rows: list[dict[str, Any]] = answer.to_arrow_table().to_pylist()
-    return rows
-
-
 def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[str, Any]]:
     """A question to what the principal sees, as SQL with its parameters.
 
@@ -128,7 +110,8 @@ def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[s
         source: a SELECT with those columns, of a decision's rows.
 
     Raises:
-        QueryError: as ``governed_rows``.
+        QueryError: the question names a column that there is not for the principal, or compares one with a value of
+            another type. The error is the same for a column that exists and one that does not.
     """
     types = {column.name: column.sql_type for column in decision.shown}
     wanted = query.columns if query.columns is not None else tuple(types)

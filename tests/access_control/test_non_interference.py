@@ -21,6 +21,7 @@ from guarded_lake import (
     decision_point,
     drawn_rules,
     fill,
+    governed_rows,
     guarded_lake,
     principal,
     questions,
@@ -31,7 +32,7 @@ from hypothesis import strategies as st
 from oracle.access import Asker, Row, Rules, hides_cell, is_visible, masked, may_read, shown_columns
 
 from omgov_assets.access_control.governed_changes import governed_changes
-from omgov_assets.access_control.governed_query import Condition, Query, QueryError, governed_rows
+from omgov_assets.access_control.governed_query import Condition, Query, QueryError
 from omgov_assets.access_control.snapshot import governed_snapshot
 from omgov_assets.data_lake.lake import Lake
 

@@ -16,6 +16,7 @@ from guarded_lake import (
     decision_point,
     drawn_rules,
     fill,
+    governed_rows,
     guarded_lake,
     principal,
     questions,
@@ -30,7 +31,6 @@ from omgov_assets.access_control.governed_query import (
     Condition,
     Query,
     QueryError,
-    governed_rows,
 )
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.snapshot import governed_snapshot

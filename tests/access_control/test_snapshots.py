@@ -9,7 +9,19 @@ from typing import Any
 
 import duckdb
 import pytest
-from guarded_lake import DATASET, DAY, KEY, NOW, SCHEMA, TYPES, decision_point, fill, guarded_lake, principal
+from guarded_lake import (
+    DATASET,
+    DAY,
+    KEY,
+    NOW,
+    SCHEMA,
+    TYPES,
+    decision_point,
+    fill,
+    governed_rows,
+    guarded_lake,
+    principal,
+)
 from oracle.access import Asker, Grant, Rules
 
 from omgov_assets.access_control import snapshot as snapshot_module
@@ -19,7 +31,6 @@ from omgov_assets.access_control.governed_query import (
     Condition,
     Query,
     QueryError,
-    governed_rows,
     governed_select,
 )
 from omgov_assets.access_control.mask_key import MaskKey

@@ -16,7 +16,8 @@ import yaml
 from hypothesis import strategies as st
 from oracle.access import Asker, Grant, Row, Rules
 
-from omgov_assets.access_control.decision import DecisionPoint
+from omgov_assets.access_control.decision import Decision, DecisionPoint
+from omgov_assets.access_control.governed_query import Query, governed_select, question
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.data_lake.lake import Lake
@@ -214,6 +215,17 @@ def fill(lake: Lake, series: Sequence[Row], group_of_ci: dict[str, str], parts: 
     lake.replace(DATASET, DAY, _table(TYPES, series[:size]))
     for start in range(size, len(series), size):
         lake.append(DATASET, DAY, _table(TYPES, series[start : start + size]))
+
+
+def governed_rows(
+    lake: Lake, decision: Decision, day: date | None, query: Query, key: MaskKey | None = None
+) -> list[Row]:
+    """A question answered by the statement of a decision, in the order of the columns asked for."""
+    select = governed_select(lake, decision, day, key)
+    statement, parameters = question(decision, query, select.sql)
+    with lake.connect() as con:
+        answered: list[Row] = con.sql(statement, params=select.parameters | parameters).to_arrow_table().to_pylist()
+    return answered
 
 
 def _table(types: dict[str, str], rows: Sequence[Row]) -> pa.Table:

@@ -1,8 +1,8 @@
 """Shared files behind signed links: addresses that are given out, and what they open.
 
-Owns two rules: a link is proved anew by each request, whatever is kept of the one before; and all that is wrong with one
-is told as the same. That a link was opened is on record before the first byte leaves, and again each minute that it is
-read on, so that a reader of many ranges does not fill the record. Does not belong here: what makes a link good
+Owns two rules: a link is proved anew by each request, whatever is kept of the one before; and all that is wrong with
+one is told as the same. That a link was opened is on record before the first byte leaves, and again each minute that it
+is read on, so that a reader of many ranges does not fill the record. Does not belong here: what makes a link good
 (``access_control.signed_links``), HTTP ranges (``ranges``).
 """
 
@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query, Request, Response
 
 from omgov_assets.access_control.audit_chain import Decision
@@ -25,7 +26,7 @@ from omgov_assets.interface_service.asking import Asking, service_of
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.service import Rules, Service
 from omgov_assets.interface_service.sharing.errors import SharingRoute
-from omgov_assets.interface_service.sharing.ranges import MEDIA_TYPE, file_answer
+from omgov_assets.interface_service.sharing.ranges import MEDIA_TYPE, file_answer, file_threads
 
 router = APIRouter(route_class=SharingRoute)
 
@@ -112,9 +113,9 @@ class Openings:
     response_class=Response,
     responses=_DOCUMENTED,
 )
-def read_shared_file(request: Request, name: str, signature: Signature = "") -> Response:
+async def read_shared_file(request: Request, name: str, signature: Signature = "") -> Response:
     """The file that a link opens: Parquet, whole or in ranges. The link alone proves who asks."""
-    return file_answer(request, _opened(request, name, signature), name)
+    return await _answered(request, name, signature)
 
 
 @router.head(
@@ -124,9 +125,20 @@ def read_shared_file(request: Request, name: str, signature: Signature = "") -> 
     response_class=Response,
     responses=_DOCUMENTED,
 )
-def look_at_shared_file(request: Request, name: str, signature: Signature = "") -> Response:
+async def look_at_shared_file(request: Request, name: str, signature: Signature = "") -> Response:
     """What reading the file would begin with."""
-    return file_answer(request, _opened(request, name, signature), name)
+    return await _answered(request, name, signature)
+
+
+async def _answered(request: Request, name: str, signature: str) -> Response:
+    def answered() -> Response:
+        try:
+            return file_answer(request, _opened(request, name, signature), name)
+        except FileNotFoundError as error:
+            # Deleted as unused since it was opened.
+            raise _refused() from error
+
+    return await run_sync(answered, limiter=file_threads())
 
 
 def _opened(request: Request, name: str, signature: str) -> Path:
@@ -145,7 +157,7 @@ def _opened(request: Request, name: str, signature: str) -> Path:
         raise _refused()
     try:
         return _openings(request).opened(link, lambda: rules.door.hand_out(link.principal, link.snapshot_id))
-    except (AccessDeniedError, FileNotFoundError) as error:
+    except AccessDeniedError as error:
         raise _refused() from error
 
 

@@ -1,6 +1,7 @@
 """Lists of the protocol in pages: a page's token says behind which name the next one begins.
 
-So a list that changes meanwhile repeats nothing and leaves out nothing that stays. Does not belong here: what is listed.
+So a list that changes meanwhile repeats nothing and leaves out nothing that stays. Does not belong here: what is
+listed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a principal is offered: the shares that are its own, and of their tables those that it may read.
 
-Owns one rule: a table that the access decision denies is absent, from lists and from its own address alike, as if nobody
-had put it into the share. Does not belong here: keeping shares (``shares``), deciding (``access_control``).
+Owns one rule: a table that the access decision denies is absent, from lists and from its own address alike, as if
+nobody had put it into the share. Does not belong here: keeping shares (``shares``), deciding (``access_control``).
 """
 
 from __future__ import annotations

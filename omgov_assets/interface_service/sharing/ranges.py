@@ -11,7 +11,9 @@ import re
 from io import FileIO
 from pathlib import Path
 
-import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +23,20 @@ MEDIA_TYPE = "application/vnd.apache.parquet"
 # Large enough that waiting for a thread costs little, small enough for hundreds of slow readers.
 CHUNK_BYTES = 512 * 1024
 
+# Reading files does not wait for the threads that questions are worked on in.
+_THREADS = 16
+_limiter: RunVar[CapacityLimiter] = RunVar("threads for files")
+
 _RANGE = re.compile(r"bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", re.ASCII | re.IGNORECASE)
+
+
+def file_threads() -> CapacityLimiter:
+    """What bounds the threads that files are read in, by event loop."""
+    limiter = _limiter.get(None)
+    if limiter is None:
+        limiter = CapacityLimiter(_THREADS)
+        _limiter.set(limiter)
+    return limiter
 
 
 class UnsatisfiableError(ValueError):
@@ -106,7 +121,7 @@ class _Streamed(Response):
             at = self._begin
             while at < self._end:
                 wanted = min(CHUNK_BYTES, self._end - at)
-                chunk = await anyio.to_thread.run_sync(os.pread, self._file.fileno(), wanted, at)
+                chunk = await run_sync(os.pread, self._file.fileno(), wanted, at, limiter=file_threads())
                 if not chunk:
                     raise OSError("a shared file became shorter while it was sent")
                 at += len(chunk)

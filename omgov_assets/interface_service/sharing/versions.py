@@ -36,7 +36,9 @@ def moment(text: str, zone: tzinfo, of: str) -> datetime:
         at = datetime.fromisoformat(text.strip())
         return at if at.tzinfo is not None else at.replace(tzinfo=zone)
     except ValueError as error:
-        raise Problem(400, "bad_request", f"{of}: write a time as 2026-11-20 08:00:00 or 2026-11-20T00:00:00Z.") from error
+        raise Problem(
+            400, "bad_request", f"{of}: write a time as 2026-11-20 08:00:00 or 2026-11-20T00:00:00Z."
+        ) from error
 
 
 def last_version_until(times: Mapping[int, datetime], at: datetime) -> int:

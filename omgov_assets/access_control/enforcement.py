@@ -27,7 +27,6 @@ from omgov_assets.access_control.decision_record import denied, denied_to, on_re
 from omgov_assets.access_control.descriptions import Description, described
 from omgov_assets.access_control.governed_changes import (
     CHANGE_TYPE,
-    COMMIT_TIMESTAMP,
     COMMIT_VERSION,
     ChangeFile,
     change_files,
@@ -280,7 +279,7 @@ class EnforcementPoint:
 
         def give(decision: Decision) -> _Given[list[ChangeFile]]:
             files = change_files(self._lake, decision, first, last, self._shelf.folder, self._decisions.key)
-            columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP)
+            columns = (*decision.shown_names, CHANGE_TYPE)
             return _Given(files, last, sum(one.rows for one in files), columns)
 
         return self._answer(principal, dataset, "share", give)

@@ -6,20 +6,20 @@ It uses the repository's access rules: ``steward`` reads all rows, ``trading_dep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pyarrow as pa
-from fastapi.testclient import TestClient
+from served import MASK_KEY, served
 
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import TokenStore
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.interface_service.app import create_app
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing.shares import ShareStore
 
@@ -70,16 +70,18 @@ class SharingDesk:
             return tokens.create(principal, [scope], self.now, life, _OFTEN)[0]
 
     @contextmanager
-    def service(self, **named: Any) -> Iterator[Callable[..., TestClient]]:
+    def service(self, **named: Any) -> Iterator[Callable[..., httpx.Client]]:
         """The running service: makes clients of principals (of nobody for None)."""
-        app = create_app(lambda: Service.of_home(self.settings, clock=lambda: self.now, **named))
-        with TestClient(app, raise_server_exceptions=False) as client:
 
-            def asks(principal: str | None = "steward", scope: str = "share") -> TestClient:
+        def opened() -> AbstractContextManager[Service]:
+            environment = {"OMGOV_MASK_KEY": MASK_KEY}
+            return Service.of_home(self.settings, None, environment, lambda: self.now, **named)
+
+        with served(self.settings, open_service=opened) as running, ExitStack() as clients:
+
+            def asks(principal: str | None = "steward", scope: str = "share") -> httpx.Client:
                 bearer = {} if principal is None else {"Authorization": f"Bearer {self.token(principal, scope)}"}
-                another = TestClient(app, headers=bearer, raise_server_exceptions=False)
-                another.portal = client.portal
-                return another
+                return clients.enter_context(httpx.Client(base_url=running.url, headers=bearer, timeout=60))
 
             yield asks
 

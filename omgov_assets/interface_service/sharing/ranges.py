@@ -76,8 +76,7 @@ def file_answer(request: Request, path: Path, etag: str) -> Response:
         Problem: 416, there is nothing in the range.
         FileNotFoundError: the file is gone.
     """
-    file = FileIO(path)
-    size = os.fstat(file.fileno()).st_size
+    size = path.stat().st_size
     tag = f'"{etag}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
     known = request.headers.get("If-None-Match")
@@ -98,9 +97,11 @@ def file_answer(request: Request, path: Path, etag: str) -> Response:
     headers["Content-Length"] = str(end - begin)
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=MEDIA_TYPE)
-    if end - begin <= CHUNK_BYTES:
+    file = FileIO(path)
+    if end - begin > CHUNK_BYTES:
+        return _Streamed(file, begin, end, status, headers)
+    with file:
         return Response(os.pread(file.fileno(), end - begin, begin), status, headers, MEDIA_TYPE)
-    return _Streamed(file, begin, end, status, headers)
 
 
 def _matches(header: str, tag: str) -> bool:

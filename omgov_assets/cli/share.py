@@ -183,11 +183,10 @@ def _rows(store: ShareStore) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for share in store.shares():
         offered_to = ", ".join(store.recipients(share.name)) or None
-        tables = [(f"{table.schema}.{table.name}", table.dataset) for table in store.tables(share.name)]
-        rows += [
-            {"share": share.name, "table": table, "dataset": dataset, "offered_to": offered_to}
-            for table, dataset in tables or [(None, None)]
-        ]
+        offered = {"share": share.name, "table": None, "dataset": None, "offered_to": offered_to}
+        tables = store.tables(share.name)
+        rows += [offered | {"table": f"{one.schema}.{one.name}", "dataset": one.dataset} for one in tables]
+        rows += [] if tables else [offered]
     return rows
 
 

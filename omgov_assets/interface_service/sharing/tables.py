@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from omgov_assets.access_control.enforcement import Description
+from omgov_assets.access_control.descriptions import Description
 from omgov_assets.access_control.snapshot import Snapshot
 from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.problems import Problem
@@ -242,7 +242,7 @@ def _changes(request: Request, opened: _Opened, first: int, last: int | None, ca
                 times[change.version],
             )
         )
-    return _answer(capabilities, first, opened.line(), files)
+    return _answer(capabilities, first, opened.line(first), files)
 
 
 def _opened(offers: OffersHere, share: str, schema: str, name: str) -> _Opened:
@@ -254,8 +254,8 @@ def _snapshots(opened: _Opened, question: TableQuestion, version: int | None) ->
     """The files that the reader may want, oldest day first; each is made when it is come to."""
     asking, dataset = opened.asking, opened.table.dataset
     if not opened.shows_days:
-        # Files by day would say what the reader is not to know.
-        yield asking.door.snapshot(asking.principal, dataset, None, version, "share")
+        # One file: hints about a day that the reader does not see would say what it is not to know.
+        yield from asking.door.shared_files(asking.principal, dataset, None, version)
         return
     json_hint, sql_hints = question.json_predicate_hints, question.predicate_hints
     if version is not None:

@@ -43,11 +43,12 @@ class SharingDesk:
         self.settings = Settings(home, project)
         self.lake = Lake(self.settings.lake, self.settings.dataset_contracts)
         self.ahead = timedelta(0)
+        self.stopped_at: datetime | None = None
 
     @property
     def now(self) -> datetime:
-        """The time of the service: it can be put ahead."""
-        return datetime.now(UTC) + self.ahead
+        """The time of the service: its clock can be put ahead, and be stopped."""
+        return (self.stopped_at or datetime.now(UTC)) + self.ahead
 
     def fill(self, dataset: str, day: date, rows: Sequence[Mapping[str, Any]]) -> int:
         """Make a day of a dataset hold these rows, the rest of their columns null; returns the version."""

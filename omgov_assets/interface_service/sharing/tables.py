@@ -263,12 +263,13 @@ def _snapshots(opened: _Opened, question: TableQuestion, version: int | None) ->
         by_day = {date.fromisoformat(one.path.parent.name): one for one in there}
         yield from (by_day[day] for day in wanted_days(sorted(by_day), json_hint, sql_hints))
         return
-    wanted = wanted_days(opened.described.days, json_hint, sql_hints)
+    # Of one version, whatever is committed meanwhile.
+    pinned, wanted = opened.described.version, wanted_days(opened.described.days, json_hint, sql_hints)
     if question.limit is None:
-        yield from asking.door.shared_files(asking.principal, dataset, wanted)
+        yield from asking.door.shared_files(asking.principal, dataset, wanted, pinned)
         return
     for day in wanted:
-        yield from asking.door.shared_files(asking.principal, dataset, [day])
+        yield from asking.door.shared_files(asking.principal, dataset, [day], pinned)
 
 
 def _limited(snapshots: Iterable[Snapshot], limit: int | None) -> Iterator[Snapshot]:

@@ -64,7 +64,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, project_root: Path) -> Iter
         "ci_id": "c",
         "attributes": '{"disk":"/"}',
         "observed_at": seen_at,
-        "metric": "host.cpu.utilization",
+        "metric": "app.availability",
         "_batch_id": "b",
     }
     desk.fill(SAMPLES, FIRST_DAY, [sample | {"value": 0.25, "_record_no": 2**53 + 1}, sample | {"_record_no": 1}])
@@ -112,14 +112,10 @@ say(
     assert told["metadata"]["type"] == "struct"
     everything = told["everything"]
     assert [row["anomaly_id"] for row in everything] == ["a1", "a2", "a4", "a6", "a7", "a8"]
-    assert everything[0] == {
-        "day": "2026-11-18",
-        "anomaly_id": "a1",
-        "policy_ids": ["p1", "p2"],
-        "in_trading_session": False,
-        "tier": 1,
-        "first_seen_day": "2026-11-18",
-    } or everything[0]["day"].startswith("2026-11-18")
+    first = everything[0]
+    assert (first["policy_ids"], first["in_trading_session"], first["tier"]) == (["p1", "p2"], False, 1)
+    assert first["day"].startswith("2026-11-18")
+    assert first["first_seen_day"].startswith("2026-11-18")
     assert told["limited"] == [0, 1, 4, 6]
     assert told["batches"] == [{"anomaly_id": row["anomaly_id"]} for row in everything]
     assert sorted(told["numbers"]) == sorted(["1", str(2**53 + 1)])
@@ -127,8 +123,8 @@ say(
     assert all(row["observed_at"].startswith("2026-11-20T01:02:03.456") for row in told["samples"])
     (owner,) = told["owners"]
     assert owner["name"] == "Ann Lee"
-    assert owner["email"] == "a****"
-    assert len(owner["phone"]) == 64
+    assert owner["email"] == "a***"
+    assert len(owner["phone"]) == 32
 
 
 def test_versions_times_changes_and_hints(client: DeltaSharingClient, served: Served) -> None:

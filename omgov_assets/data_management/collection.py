@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from omgov_assets.admission.delivery_limits import copy_within_limits
-from omgov_assets.admission.gate import admit_deliveries, judge_of, unpublished_contract
+from omgov_assets.admission.gate import admit_deliveries, judge_of, sole_admission, unpublished_contract
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
@@ -55,7 +55,7 @@ def collect_system(
     for name in datasets if datasets is not None else system.datasets:
         dataset = system.datasets[name]
         folder = settings.landing / system.name / name / day.isoformat()
-        with lake.connect() as con:
+        with sole_admission(lake, system.name, name), lake.connect() as con:
             judge = judge_of(governance, system, dataset)
             if dataset.transport.source is not None and not delivered_files(folder):
                 archive = standing_archive(dataset.transport.source, governance.project)

@@ -78,7 +78,9 @@ class Reception:
     def __enter__(self) -> Reception:
         return self
 
-    def __exit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None) -> None:
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _at: TracebackType | None
+    ) -> None:
         self.discard()
 
     def write(self, block: bytes, packed_bytes: int) -> None:

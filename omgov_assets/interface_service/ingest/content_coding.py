@@ -106,7 +106,9 @@ class _Zstd:
                 try:
                     block = self._frame.decompress(piece)
                 except zstandard.ZstdError as error:
-                    raise ContentCodingError(f"the body is no sound zstd with a window up to 8 MiB ({error})") from error
+                    raise ContentCodingError(
+                        f"the body is no sound zstd with a window up to 8 MiB ({error})"
+                    ) from error
                 self._is_fresh = False
                 piece = self._frame.unused_data if self._frame.eof else b""
                 if block:

@@ -72,7 +72,10 @@ def coding_of(content_encoding: str | None) -> str | None:
     if coding not in CODINGS:
         taken = ", ".join(CODINGS)
         raise Problem(
-            415, "coding_not_taken", f"A body may be packed once, by {taken}.", {"Accept-Encoding": f"{taken}, identity"}
+            415,
+            "coding_not_taken",
+            f"A body may be packed once, by {taken}.",
+            {"Accept-Encoding": f"{taken}, identity"},
         )
     return coding
 

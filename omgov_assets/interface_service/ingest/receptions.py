@@ -292,7 +292,9 @@ def reception_id(target: Target, digest: str) -> str:
 
 
 def _accepted(row: tuple[Any, ...]) -> Accepted:
-    identifier, system, dataset, day, file_name, batch_id, digest, size, received_at, state, attempts, error, entry = row
+    identifier, system, dataset, day, file_name, batch_id, digest, size, received_at, state, attempts, error, entry = (
+        row
+    )
     return Accepted(
         id=identifier,
         target=Target(system, dataset, date.fromisoformat(day)),
@@ -310,7 +312,7 @@ def _accepted(row: tuple[Any, ...]) -> Accepted:
 
 def told_of(entry: Mapping[str, Any]) -> dict[str, Any]:
     """What those who pushed are told of a ledger entry; None for columns that it lacks."""
-    told = {name: entry.get(name) for name in TOLD_OF_ENTRY}
+    told: dict[str, Any] = {name: entry.get(name) for name in TOLD_OF_ENTRY}
     for name in ("quarantine_reasons", "warnings"):
         told[name] = json.loads(told[name]) if told[name] else {}
     return told

@@ -98,9 +98,7 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     with Receptions(service.settings.receptions) as receptions:
         intake = Intake(service.settings, receptions, service.clock, BODIES_AT_ONCE, service.limits.stalled_s)
-        worker = Worker(
-            service.settings, service.lake, receptions, lambda: service.rules().governance, service.clock
-        )
+        worker = Worker(service.settings, service.lake, receptions, lambda: service.rules().governance, service.clock)
         app.state.ingest = Ingest(receptions, intake, worker)
         worker.start()
         try:
@@ -121,9 +119,7 @@ router = APIRouter(tags=["ingest"], lifespan=taking_in)
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {
-                names[0]: {"schema": {"type": "string", "format": "binary"}} for names in MEDIA_TYPES.values()
-            },
+            "content": {names[0]: {"schema": {"type": "string", "format": "binary"}} for names in MEDIA_TYPES.values()},
         },
         "parameters": [
             {
@@ -141,7 +137,9 @@ async def push(
     asking: AskingHere,
     system: str,
     dataset: str,
-    day: Annotated[str | None, Query(description="Business day, YYYY-MM-DD; the firm's present one by default.")] = None,
+    day: Annotated[
+        str | None, Query(description="Business day, YYYY-MM-DD; the firm's present one by default.")
+    ] = None,
 ) -> Batch:
     """Take a delivery: when the answer is there, it is on disk and will be judged as if it had landed as a file."""
     ingest: Ingest = request.app.state.ingest
@@ -181,9 +179,7 @@ def batch(request: Request, response: Response, asking: AskingHere, batch: str) 
     return JudgedBatch(**_received(accepted), state=told["decision"], **_told(told))
 
 
-def _allowed(
-    ingest: Ingest, request: Request, asking: Asking, system: str, dataset: str, day: str | None
-) -> Push:
+def _allowed(ingest: Ingest, request: Request, asking: Asking, system: str, dataset: str, day: str | None) -> Push:
     """What may be pushed, as far as the head of the request says. Raises ``Problem``, ``AccessDeniedError``."""
     asking.door.permit(asking.principal, f"{system}/{dataset}", "write", asked_for="push")
     source = _source(asking, system, dataset)
@@ -206,9 +202,7 @@ def _allowed(
         except KeyReusedError as error:
             raise key_reused() from error
     if ingest.receptions.backlog() >= LONGEST_BACKLOG:
-        raise Problem(
-            503, "backlog", "Too many batches wait to be judged; push again later.", {"Retry-After": "30"}
-        )
+        raise Problem(503, "backlog", "Too many batches wait to be judged; push again later.", {"Retry-After": "30"})
     return Push(asking.principal.name, target, delivery_format, coding, transport.limits, key)
 
 

@@ -198,7 +198,7 @@ def _entry_of(reception: Accepted, entries: Sequence[Mapping[str, Any]]) -> Mapp
     """The ledger entry of a reception, by its own name, else by that under which the same bytes stand."""
     of_batch = [entry for entry in entries if entry["batch_id"] == reception.batch_id]
     own = [entry for entry in of_batch if entry["file_name"] == reception.file_name]
-    return (own or of_batch or [None])[0]
+    return next(iter(own or of_batch), None)
 
 
 def _shown(error: Exception) -> str:

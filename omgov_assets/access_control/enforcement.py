@@ -9,29 +9,61 @@ use it and nothing else; in XACML's words it is the *policy enforcement point*. 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import duckdb
+import pyarrow.parquet as pq
 
 from omgov_assets.access_control import audit_chain
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.audit_log import AuditLog, ClockSetBackError
-from omgov_assets.access_control.decision import Action, Decision, DecisionPoint
-from omgov_assets.access_control.governed_changes import CHANGE_TYPE, COMMIT_VERSION, governed_changes
-from omgov_assets.access_control.governed_query import AccessDeniedError, Condition, Query, governed_select, question
+from omgov_assets.access_control.decision import Action, Decision, DecisionPoint, Deed
+from omgov_assets.access_control.decision_record import denied, denied_to, on_record
+from omgov_assets.access_control.descriptions import Description, described
+from omgov_assets.access_control.governed_changes import (
+    CHANGE_TYPE,
+    COMMIT_TIMESTAMP,
+    COMMIT_VERSION,
+    ChangeFile,
+    change_files,
+    governed_changes,
+)
+from omgov_assets.access_control.governed_pages import (
+    CursorExpiredError,
+    Page,
+    PageQuestion,
+    Place,
+    next_cursor,
+    page_of,
+    place_of,
+    require_askable,
+)
+from omgov_assets.access_control.governed_query import Condition, Query, governed_select, question
 from omgov_assets.access_control.mask_key import mask_key
 from omgov_assets.access_control.principals import Principal
-from omgov_assets.access_control.snapshot import Snapshot, governed_snapshot
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.access_control.snapshot import (
+    Snapshot,
+    UnknownSnapshotError,
+    governed_file,
+    snapshot_id,
+    snapshot_path,
+)
+from omgov_assets.access_control.snapshot_shelf import OtherSnapshotError, SnapshotShelf
+from omgov_assets.data_lake.lake import Lake, UnknownVersionError
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import Governance, load_governance
+
+# What stands in the record for all datasets together.
+EVERY_DATASET = "*"
+CASES = "exceptions/cases"
+_TOLD = {"act": "act on", "write": "write"}
 
 T = TypeVar("T")
 
@@ -66,7 +98,7 @@ class EnforcementPoint:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._lake, self._decisions, self._audit = lake, decisions, audit
-        self._snapshots, self._clock = snapshots, clock
+        self._shelf, self._clock = SnapshotShelf(lake, snapshots, decisions.key), clock
 
     @classmethod
     @contextmanager
@@ -80,6 +112,11 @@ class EnforcementPoint:
         lake = Lake(settings.lake, settings.dataset_contracts)
         with open_log(lake, settings.audit) as audit:
             yield cls(lake, decisions, audit, settings.governed)
+
+    @property
+    def policy_hash(self) -> str:
+        """The rules that are decided by, as links are bound to them."""
+        return self._decisions.policy_hash
 
     @property
     def closed(self) -> str:
@@ -98,6 +135,35 @@ class EnforcementPoint:
         """
         decision = self._decided(principal, dataset, self._clock(), action)
         return {column.name: column.sql_type for column in decision.shown}
+
+    def datasets(self, principal: Principal, action: Action = "read") -> list[str]:
+        """The datasets that the principal may ask for, sorted; that it was told is on record.
+
+        Raises:
+            AccessDeniedError: the clock was set back.
+            AuditUnavailableError: it cannot be put on record.
+        """
+        at = self._clock()
+        decisions = [self._decisions.decide(principal, one, at, action) for one in self._decisions.datasets]
+        allowed = [decision.dataset for decision in decisions if decision.allowed]
+        nothing = self._decisions.decide(principal, EVERY_DATASET, at, action)
+        reason = f"told which datasets there are for {action}: {len(allowed)}"
+        entry = on_record(nothing, at, reason=reason if allowed else "there is no dataset that it may ask for")
+        self._on_record(replace(entry, decision="allow" if allowed else "deny"), nothing)
+        return allowed
+
+    def describe(self, principal: Principal, dataset: str, action: Action = "read") -> Description:
+        """What the dataset is to the principal: columns, which rows, days that it sees rows of.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> _Given[Description]:
+            told = described(decision, self._shelf)
+            return _Given(told, told.version, 0, decision.shown_names)
+
+        return self._answer(principal, dataset, action, give)
 
     def snapshot(
         self,
@@ -142,6 +208,167 @@ class EnforcementPoint:
             return _Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
 
         return self._answer(principal, dataset, "read", give)
+
+    def page(
+        self,
+        principal: Principal,
+        dataset: str,
+        asked: PageQuestion,
+        day: date | None = None,
+        version: int | None = None,
+        action: Action = "read",
+    ) -> Page:
+        """A page of the rows of a day (of all days where None), as of a version (the last one where None).
+
+        All pages that cursors lead to are of the version of the first one.
+
+        Raises:
+            QueryError: the question cannot be asked, or the cursor is none of it.
+            CursorExpiredError: rules, the CMDB or the table's contract have changed since the page before.
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> _Given[Page]:
+            # Asked before anything is made: a question that cannot be asked costs nothing.
+            require_askable(decision, asked)
+            place = place_of(dataset, day, version, asked)
+            made = self._snapshot(decision, day, version) if place is None else self._went_on(decision, day, place)
+            rows, last = page_of(self._lake.cursor(), made, decision, asked, place)
+            behind = next_cursor(dataset, day, version, asked, made, last)
+            page = Page(rows, behind, made.snapshot_id, made.versions[dataset])
+            return _Given(page, page.version, rows.num_rows, tuple(rows.column_names))
+
+        return self._answer(principal, dataset, action, give)
+
+    def shared_files(
+        self,
+        principal: Principal,
+        dataset: str,
+        days: Sequence[date] | None = None,
+        version: int | None = None,
+    ) -> list[Snapshot]:
+        """A snapshot for each day that the principal sees rows of, oldest first, as of one version (the last for None).
+
+        Days without rows in sight are left out. Where the principal does not see the days as they are, all rows are in
+        one snapshot, whatever days are asked for.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> _Given[list[Snapshot]]:
+            pinned = version if version is not None else self._lake.version(dataset)
+            if pinned is None:
+                return _Given([], None, 0, decision.shown_names)
+            seen, _ = self._shelf.days(decision, pinned)
+            wanted: list[date | None] = [day for day in seen if days is None or day in days]
+            if not self._shelf.shows_days(decision):
+                wanted = [None]
+            made = [self._snapshot(decision, day, pinned) for day in wanted]
+            files = [one for one in made if one.rows]
+            return _Given(files, pinned, sum(one.rows for one in files), decision.shown_names)
+
+        return self._answer(principal, dataset, "share", give)
+
+    def shared_changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[ChangeFile]:
+        """What ``changes`` tells as files, one for each version that changed something in the principal's sight.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError, ValueError: as
+                ``changes``.
+        """
+
+        def give(decision: Decision) -> _Given[list[ChangeFile]]:
+            files = change_files(self._lake, decision, first, last, self._shelf.folder, self._decisions.key)
+            columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP)
+            return _Given(files, last, sum(one.rows for one in files), columns)
+
+        return self._answer(principal, dataset, "share", give)
+
+    def hand_out(self, principal_name: str, snapshot_id: str) -> Path:
+        """The governed file that a signed link of a principal names; see ``SignedLinks.open``, which looks at the link.
+
+        Raises:
+            AccessDeniedError: there is none of that name, or none any more.
+            AuditUnavailableError: it cannot be put on record.
+        """
+        at, dataset = self._clock(), snapshot_id.rsplit("/", 2)[0]
+        entry = audit_chain.Decision(at, principal_name, dataset, "deny", "", self.policy_hash)
+        refused = denied_to(principal_name, dataset, None)
+        try:
+            if self.closed:
+                raise UnknownSnapshotError(self.closed)
+            path = governed_file(self._shelf.folder, snapshot_id)
+            footer = pq.read_metadata(path)
+        except (UnknownSnapshotError, OSError) as error:
+            self._audit.record(replace(entry, reason=f"link to a governed file: {error}"))
+            raise refused from error
+        try:
+            self._audit.record(
+                replace(
+                    entry,
+                    decision="allow",
+                    reason=f"link to {snapshot_id}",
+                    columns=tuple(footer.schema.to_arrow_schema().names),
+                    rows="as decided when the link was made",
+                    row_count=footer.num_rows,
+                )
+            )
+        except ClockSetBackError as error:
+            raise refused from error
+        return path
+
+    def permit(self, principal: Principal, dataset: str, action: Deed, asked_for: str = "") -> None:
+        """Return where the principal may act on the dataset, or write it; that is on record by then.
+
+        Args:
+            principal: who wants to.
+            dataset: ``<folder>/<table>``.
+            action: ``act``, such as on cases, or ``write``: deliver rows.
+            asked_for: what exactly, for the record.
+
+        Raises:
+            AccessDeniedError: it may not, or there is no such dataset.
+            AuditUnavailableError: the decision cannot be put on record.
+        """
+        at = self._clock()
+        decision = self._decisions.decide_action(principal, dataset, action, at)
+        why = ", ".join(decision.deciding) if decision.allowed else decision.reason
+        said = "; ".join(part for part in (f"{action}: {why}", asked_for) if part)
+        self._on_record(replace(on_record(decision, at, rows=None, reason=said), rows="none"), decision, _TOLD[action])
+        if not decision.allowed:
+            raise denied(decision, _TOLD[action])
+
+    def permit_cases(self, principal: Principal, case_ids: Collection[str], asked_for: str = "") -> None:
+        """Return where the principal may act on these cases: it may act on cases, and sees the rows of these.
+
+        Cases are those of the last day that has any. A case that there is not and one out of sight are the same.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError: as ``permit``.
+            SchemaMismatchError: as ``snapshot``.
+        """
+        self.permit(principal, CASES, "act", asked_for)
+        wanted = tuple(sorted(set(case_ids)))
+        day = max(self._lake.days(CASES), default=date.max)
+
+        def give(decision: Decision) -> _Given[set[str]]:
+            select = governed_select(self._lake, decision, day, self._decisions.key)
+            query = Query(("case_id",), (Condition("case_id", "in", wanted),))
+            statement, parameters = question(decision, query, select.sql)
+            with self._lake.connect() as con:
+                seen = {
+                    str(case_id) for (case_id,) in con.execute(statement, select.parameters | parameters).fetchall()
+                }
+            return _Given(seen, select.versions[CASES], len(seen), ("case_id",))
+
+        seen = self._answer(principal, CASES, "read", give)
+        if not wanted or seen != set(wanted):
+            at = self._clock()
+            decision = self._decisions.decide_action(principal, CASES, "act", at)
+            reason = f"act: {len(wanted) - len(seen)} of {len(wanted)} cases are not the principal's; {asked_for}"
+            self._audit.record(on_record(decision, at, reason=reason).denied(reason))
+            raise denied(decision, _TOLD["act"])
 
     def changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[dict[str, Any]]:
         """Rows that came into the principal's sight and left it; see ``governed_changes``.
@@ -236,7 +463,21 @@ class EnforcementPoint:
         return self._answer(principal, dataset, action, give)
 
     def _snapshot(self, decision: Decision, day: date | None, version: int | None) -> Snapshot:
-        return governed_snapshot(self._lake, decision, day, self._snapshots, self._decisions.key, version)
+        return self._shelf.snapshot(decision, day, version)
+
+    def _went_on(self, decision: Decision, day: date | None, place: Place) -> Snapshot:
+        """The snapshot that a page ended in, where the principal still sees just that."""
+        name = snapshot_id(snapshot_path(self._shelf.folder, decision.dataset, day, place.snapshot))
+        try:
+            return self._shelf.snapshot(decision, day, place.version, name)
+        except (OtherSnapshotError, UnknownVersionError) as error:
+            raise CursorExpiredError("what the cursor goes on in has changed; ask for the first page again") from error
+
+    def _on_record(self, entry: audit_chain.Decision, decision: Decision, deed: str = "read") -> None:
+        try:
+            self._audit.record(entry)
+        except ClockSetBackError as error:
+            raise denied(decision, deed) from error
 
     def _answer(self, principal: Principal, dataset: str, action: Action, give: Callable[[Decision], _Given[T]]) -> T:
         at = self._clock()
@@ -248,17 +489,14 @@ class EnforcementPoint:
             reason = f"{', '.join(decision.deciding)}; nothing left: {type(error).__name__}"
             self._audit.record(on_record(decision, at, reason=reason))
             raise
-        try:
-            self._audit.record(on_record(decision, at, given.version, given.rows, given.columns))
-        except ClockSetBackError as error:
-            raise _denied(decision) from error
+        self._on_record(on_record(decision, at, given.version, given.rows, given.columns), decision)
         return given.handed
 
     def _decided(self, principal: Principal, dataset: str, at: datetime, action: Action) -> Decision:
         decision = self._decisions.decide(principal, dataset, at, action)
         if not decision.allowed:
             self._audit.record(on_record(decision, at))
-            raise _denied(decision)
+            raise denied(decision)
         return decision
 
 
@@ -273,46 +511,3 @@ def decision_point(project: Path, environment: Mapping[str, str]) -> tuple[Decis
         return DecisionPoint.nobody(f"the access rules cannot be read: {error}"), None
     key = mask_key(governance.access, environment, governance.firm.zone)
     return DecisionPoint.of(governance, key), governance
-
-
-def _denied(decision: Decision) -> AccessDeniedError:
-    return AccessDeniedError(
-        f"{decision.principal} may not read {decision.dataset} for purpose {decision.purpose}, or there is no such "
-        f"dataset; `omgov access explain {decision.principal} {decision.dataset}` says why to those who look after it"
-    )
-
-
-def on_record(
-    decision: Decision,
-    at: datetime,
-    version: int | None = None,
-    rows: int | None = 0,
-    columns: tuple[str, ...] = (),
-    reason: str | None = None,
-) -> audit_chain.Decision:
-    """A decision as the audit keeps it.
-
-    Args:
-        decision: the decision.
-        at: when it was made.
-        version: Delta version that was read.
-        rows: how many rows left; None where that is not known beforehand.
-        columns: columns that left.
-        reason: what to say instead of the deciding policies, or of why it was denied.
-    """
-    masked = [column for column in decision.shown if column.shown == "masked" and column.name in columns]
-    said = reason if reason is not None else (", ".join(decision.deciding) if decision.allowed else decision.reason)
-    return audit_chain.Decision(
-        at=at,
-        principal=decision.principal,
-        dataset=decision.dataset,
-        decision="allow" if decision.allowed else "deny",
-        reason=said,
-        policy_hash=decision.policy_hash,
-        purpose=decision.purpose,
-        version=version,
-        columns=columns,
-        masks={column.name: column.mask or "by metric" for column in masked},
-        rows=decision.rows_in_words,
-        row_count=rows if decision.allowed else None,
-    )

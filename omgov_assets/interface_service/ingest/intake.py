@@ -36,7 +36,7 @@ T = TypeVar("T")
 _BLOCK_BYTES = 1 << 20
 # What a client must bring in the time that it is given: who brings less keeps a place from others.
 _LEAST_BYTES = 16 << 10
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,9 @@ class Worker:
             publish_data_contracts(self._lake, governance, target.day, provenance_of(governance.project))
             self._published = (target.day, governance)
         system = governance.systems[target.system]
-        collected = collect_system(self._settings, self._lake, governance, system, target.day, [target.dataset])
+        collected = collect_system(
+            self._settings, self._lake, governance, system, target.day, [target.dataset], unseen_only=True
+        )
         return collected[target.dataset]
 
     def _note(self, reception: Accepted, entries: Sequence[Mapping[str, Any]], seconds: float) -> None:

@@ -58,7 +58,7 @@ def test_no_acknowledged_batch_is_lost_and_none_counts_twice(firm: SmallFirm) ->
                     with lock:
                         acknowledged[answer.json()["batch_id"]] = content
                     content = b""
-            stop.wait(0.02)
+            stop.wait(0.2)
 
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}",

@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 
-from omgov_assets.access_control import audit_chain
 from omgov_assets.access_control.audit_lake import open_log
-from omgov_assets.access_control.audit_log import AuditLog, ClockSetBackError
+from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.decision import Action, Decision, DecisionPoint, Deed
-from omgov_assets.access_control.decision_record import denied, denied_to, on_record
+from omgov_assets.access_control.decision_record import on_record
+from omgov_assets.access_control.deeds import permit, permit_cases
 from omgov_assets.access_control.descriptions import Description, described
 from omgov_assets.access_control.governed_changes import (
     CHANGE_TYPE,
@@ -44,12 +43,12 @@ from omgov_assets.access_control.governed_pages import (
     require_askable,
 )
 from omgov_assets.access_control.governed_query import Condition, Query, governed_select, question
+from omgov_assets.access_control.handed_out import hand_out
 from omgov_assets.access_control.mask_key import mask_key
 from omgov_assets.access_control.principals import Principal
+from omgov_assets.access_control.recorded_decisions import Given, RecordedDecisions
 from omgov_assets.access_control.snapshot import (
     Snapshot,
-    UnknownSnapshotError,
-    governed_file,
     snapshot_id,
     snapshot_path,
 )
@@ -62,20 +61,6 @@ from omgov_assets.model_management.governance import Governance, load_governance
 
 # What stands in the record for all datasets together.
 EVERY_DATASET = "*"
-CASES = "exceptions/cases"
-_TOLD = {"act": "act on", "write": "write"}
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Given(Generic[T]):
-    """What is handed out, and what is on record of it beside the decision."""
-
-    handed: T
-    version: int | None
-    rows: int | None
-    columns: tuple[str, ...]
 
 
 class EnforcementPoint:
@@ -97,8 +82,9 @@ class EnforcementPoint:
         snapshots: Path,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._lake, self._decisions, self._audit = lake, decisions, audit
-        self._shelf, self._clock = SnapshotShelf(lake, snapshots, decisions.key), clock
+        self._lake, self._decisions = lake, decisions
+        self._recorded = RecordedDecisions(decisions, audit, clock)
+        self._shelf = SnapshotShelf(lake, snapshots, decisions.key)
 
     @classmethod
     @contextmanager
@@ -133,7 +119,7 @@ class EnforcementPoint:
         Raises:
             AccessDeniedError, AuditUnavailableError: as ``snapshot``.
         """
-        decision = self._decided(principal, dataset, self._clock(), action)
+        decision = self._recorded.decided(principal, dataset, self._recorded.clock(), action)
         return {column.name: column.sql_type for column in decision.shown}
 
     def datasets(self, principal: Principal, action: Action = "read") -> list[str]:
@@ -143,13 +129,13 @@ class EnforcementPoint:
             AccessDeniedError: the clock was set back.
             AuditUnavailableError: it cannot be put on record.
         """
-        at = self._clock()
+        at = self._recorded.clock()
         decisions = [self._decisions.decide(principal, one, at, action) for one in self._decisions.datasets]
         allowed = [decision.dataset for decision in decisions if decision.allowed]
         nothing = self._decisions.decide(principal, EVERY_DATASET, at, action)
         reason = f"told which datasets there are for {action}: {len(allowed)}"
         entry = on_record(nothing, at, reason=reason if allowed else "there is no dataset that it may ask for")
-        self._on_record(replace(entry, decision="allow" if allowed else "deny"), nothing)
+        self._recorded.record(replace(entry, decision="allow" if allowed else "deny"), nothing)
         return allowed
 
     def describe(self, principal: Principal, dataset: str, action: Action = "read") -> Description:
@@ -159,11 +145,11 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[Description]:
+        def give(decision: Decision) -> Given[Description]:
             told = described(decision, self._shelf)
-            return _Given(told, told.version, 0, decision.shown_names)
+            return Given(told, told.version, 0, decision.shown_names)
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def snapshot(
         self,
@@ -182,11 +168,11 @@ class EnforcementPoint:
             UnknownVersionError: the dataset has no such version.
         """
 
-        def give(decision: Decision) -> _Given[Snapshot]:
+        def give(decision: Decision) -> Given[Snapshot]:
             made = self._snapshot(decision, day, version)
-            return _Given(made, made.versions[dataset], made.rows, decision.shown_names)
+            return Given(made, made.versions[dataset], made.rows, decision.shown_names)
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def rows(
         self, principal: Principal, dataset: str, query: Query, day: date | None = None, version: int | None = None
@@ -198,16 +184,16 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
             # Asked before anything is made: a question that cannot be asked costs nothing.
             question(decision, query, "")
             made = self._snapshot(decision, day, version)
             with self._lake.connect() as con:
                 statement, parameters = question(decision, query, f"FROM {made.scan}")
                 answer = con.sql(statement, params=parameters).to_arrow_table()
-            return _Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
+            return Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
 
-        return self._answer(principal, dataset, "read", give)
+        return self._recorded.answer(principal, dataset, "read", give)
 
     def page(
         self,
@@ -228,7 +214,7 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[Page]:
+        def give(decision: Decision) -> Given[Page]:
             # Asked before anything is made: a question that cannot be asked costs nothing.
             require_askable(decision, asked)
             place = place_of(dataset, day, version, asked)
@@ -236,9 +222,9 @@ class EnforcementPoint:
             rows, last = page_of(self._lake.cursor(), made, decision, asked, place)
             behind = next_cursor(dataset, day, version, asked, made, last)
             page = Page(rows, behind, made.snapshot_id, made.versions[dataset])
-            return _Given(page, page.version, rows.num_rows, tuple(rows.column_names))
+            return Given(page, page.version, rows.num_rows, tuple(rows.column_names))
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def shared_files(
         self,
@@ -256,19 +242,19 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[list[Snapshot]]:
+        def give(decision: Decision) -> Given[list[Snapshot]]:
             pinned = version if version is not None else self._lake.version(dataset)
             if pinned is None:
-                return _Given([], None, 0, decision.shown_names)
+                return Given([], None, 0, decision.shown_names)
             seen, _ = self._shelf.days(decision, pinned)
             wanted: list[date | None] = [day for day in seen if days is None or day in days]
             if not self._shelf.shows_days(decision):
                 wanted = [None]
             made = [self._snapshot(decision, day, pinned) for day in wanted]
             files = [one for one in made if one.rows]
-            return _Given(files, pinned, sum(one.rows for one in files), decision.shown_names)
+            return Given(files, pinned, sum(one.rows for one in files), decision.shown_names)
 
-        return self._answer(principal, dataset, "share", give)
+        return self._recorded.answer(principal, dataset, "share", give)
 
     def shared_changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[ChangeFile]:
         """What ``changes`` tells as files, one for each version that changed something in the principal's sight.
@@ -278,12 +264,12 @@ class EnforcementPoint:
                 ``changes``.
         """
 
-        def give(decision: Decision) -> _Given[list[ChangeFile]]:
+        def give(decision: Decision) -> Given[list[ChangeFile]]:
             files = change_files(self._lake, decision, first, last, self._shelf.folder, self._decisions.key)
             columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP)
-            return _Given(files, last, sum(one.rows for one in files), columns)
+            return Given(files, last, sum(one.rows for one in files), columns)
 
-        return self._answer(principal, dataset, "share", give)
+        return self._recorded.answer(principal, dataset, "share", give)
 
     def hand_out(self, principal_name: str, snapshot_id: str) -> Path:
         """The governed file that a signed link of a principal names; see ``SignedLinks.open``, which looks at the link.
@@ -292,31 +278,7 @@ class EnforcementPoint:
             AccessDeniedError: there is none of that name, or none any more.
             AuditUnavailableError: it cannot be put on record.
         """
-        at, dataset = self._clock(), snapshot_id.rsplit("/", 2)[0]
-        entry = audit_chain.Decision(at, principal_name, dataset, "deny", "", self.policy_hash)
-        refused = denied_to(principal_name, dataset, None)
-        try:
-            if self.closed:
-                raise UnknownSnapshotError(self.closed)
-            path = governed_file(self._shelf.folder, snapshot_id)
-            footer = pq.read_metadata(path)
-        except (UnknownSnapshotError, OSError) as error:
-            self._audit.record(replace(entry, reason=f"link to a governed file: {error}"))
-            raise refused from error
-        try:
-            self._audit.record(
-                replace(
-                    entry,
-                    decision="allow",
-                    reason=f"link to {snapshot_id}",
-                    columns=tuple(footer.schema.to_arrow_schema().names),
-                    rows="as decided when the link was made",
-                    row_count=footer.num_rows,
-                )
-            )
-        except ClockSetBackError as error:
-            raise refused from error
-        return path
+        return hand_out(self._recorded, self._shelf.folder, principal_name, snapshot_id)
 
     def permit(self, principal: Principal, dataset: str, action: Deed, asked_for: str = "") -> None:
         """Return where the principal may act on the dataset, or write it; that is on record by then.
@@ -331,13 +293,7 @@ class EnforcementPoint:
             AccessDeniedError: it may not, or there is no such dataset.
             AuditUnavailableError: the decision cannot be put on record.
         """
-        at = self._clock()
-        decision = self._decisions.decide_action(principal, dataset, action, at)
-        why = ", ".join(decision.deciding) if decision.allowed else decision.reason
-        said = "; ".join(part for part in (f"{action}: {why}", asked_for) if part)
-        self._on_record(replace(on_record(decision, at, rows=None, reason=said), rows="none"), decision, _TOLD[action])
-        if not decision.allowed:
-            raise denied(decision, _TOLD[action])
+        permit(self._recorded, principal, dataset, action, asked_for)
 
     def permit_cases(self, principal: Principal, case_ids: Collection[str], asked_for: str = "") -> None:
         """Return where the principal may act on these cases: it may act on cases, and sees the rows of these.
@@ -348,27 +304,7 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError: as ``permit``.
             SchemaMismatchError: as ``snapshot``.
         """
-        self.permit(principal, CASES, "act", asked_for)
-        wanted = tuple(sorted(set(case_ids)))
-        day = max(self._lake.days(CASES), default=date.max)
-
-        def give(decision: Decision) -> _Given[set[str]]:
-            select = governed_select(self._lake, decision, day, self._decisions.key)
-            query = Query(("case_id",), (Condition("case_id", "in", wanted),))
-            statement, parameters = question(decision, query, select.sql)
-            with self._lake.connect() as con:
-                seen = {
-                    str(case_id) for (case_id,) in con.execute(statement, select.parameters | parameters).fetchall()
-                }
-            return _Given(seen, select.versions[CASES], len(seen), ("case_id",))
-
-        seen = self._answer(principal, CASES, "read", give)
-        if not wanted or seen != set(wanted):
-            at = self._clock()
-            decision = self._decisions.decide_action(principal, CASES, "act", at)
-            reason = f"act: {len(wanted) - len(seen)} of {len(wanted)} cases are not the principal's; {asked_for}"
-            self._audit.record(on_record(decision, at, reason=reason).denied(reason))
-            raise denied(decision, _TOLD["act"])
+        permit_cases(self._recorded, self._lake, principal, case_ids, asked_for)
 
     def changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[dict[str, Any]]:
         """Rows that came into the principal's sight and left it; see ``governed_changes``.
@@ -377,12 +313,12 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
             changes = governed_changes(self._lake, decision, first, last, self._decisions.key)
             columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION)
-            return _Given(changes, last, len(changes), columns)
+            return Given(changes, last, len(changes), columns)
 
-        return self._answer(principal, dataset, "read", give)
+        return self._recorded.answer(principal, dataset, "read", give)
 
     @contextmanager
     def extract(
@@ -394,7 +330,7 @@ class EnforcementPoint:
             QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``rows``.
         """
 
-        def give(decision: Decision) -> _Given[tuple[str, dict[str, Any]]]:
+        def give(decision: Decision) -> Given[tuple[str, dict[str, Any]]]:
             select = governed_select(self._lake, decision, day, self._decisions.key)
             statement, parameters = question(decision, query, select.sql)
             parameters |= select.parameters
@@ -402,9 +338,9 @@ class EnforcementPoint:
                 answer = con.sql(f"SELECT count(*) FROM ({statement})", params=parameters)  # noqa: S608
                 ((rows,),) = answer.fetchall()
             columns = query.columns or decision.shown_names
-            return _Given((statement, parameters), select.versions[dataset], rows, columns)
+            return Given((statement, parameters), select.versions[dataset], rows, columns)
 
-        statement, parameters = self._answer(principal, dataset, "export", give)
+        statement, parameters = self._recorded.answer(principal, dataset, "export", give)
         with self._lake.connect() as con:
             yield con.sql(statement, params=parameters)
 
@@ -438,7 +374,7 @@ class EnforcementPoint:
             QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``rows``.
         """
 
-        def give(decision: Decision) -> _Given[int]:
+        def give(decision: Decision) -> Given[int]:
             # One day more, of which there is nothing: the table is there where no day is.
             selects = [governed_select(self._lake, decision, day, self._decisions.key) for day in (date.max, *days)]
             asked, parameters = question(
@@ -458,9 +394,9 @@ class EnforcementPoint:
                 parameters,
             )
             ((rows,),) = con.execute(f"SELECT count(*) FROM {identifier(view)}").fetchall()  # noqa: S608
-            return _Given(int(rows), selects[-1].versions[dataset], int(rows), decision.shown_names)
+            return Given(int(rows), selects[-1].versions[dataset], int(rows), decision.shown_names)
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def _snapshot(self, decision: Decision, day: date | None, version: int | None) -> Snapshot:
         return self._shelf.snapshot(decision, day, version)
@@ -472,32 +408,6 @@ class EnforcementPoint:
             return self._shelf.snapshot(decision, day, place.version, name)
         except (OtherSnapshotError, UnknownVersionError) as error:
             raise CursorExpiredError("what the cursor goes on in has changed; ask for the first page again") from error
-
-    def _on_record(self, entry: audit_chain.Decision, decision: Decision, deed: str = "read") -> None:
-        try:
-            self._audit.record(entry)
-        except ClockSetBackError as error:
-            raise denied(decision, deed) from error
-
-    def _answer(self, principal: Principal, dataset: str, action: Action, give: Callable[[Decision], _Given[T]]) -> T:
-        at = self._clock()
-        decision = self._decided(principal, dataset, at, action)
-        try:
-            given = give(decision)
-        except Exception as error:
-            # Nothing leaves but the error; that it was asked for is on record all the same.
-            reason = f"{', '.join(decision.deciding)}; nothing left: {type(error).__name__}"
-            self._audit.record(on_record(decision, at, reason=reason))
-            raise
-        self._on_record(on_record(decision, at, given.version, given.rows, given.columns), decision)
-        return given.handed
-
-    def _decided(self, principal: Principal, dataset: str, at: datetime, action: Action) -> Decision:
-        decision = self._decisions.decide(principal, dataset, at, action)
-        if not decision.allowed:
-            self._audit.record(on_record(decision, at))
-            raise denied(decision)
-        return decision
 
 
 def decision_point(project: Path, environment: Mapping[str, str]) -> tuple[DecisionPoint, Governance | None]:

@@ -91,12 +91,13 @@ class SnapshotShelf:
     def _made_once(self, planned: Planned) -> Snapshot:
         with self._lock:
             making = self._making.setdefault(planned.path, threading.Lock())
-        # Who comes second finds it made: it takes seconds, and memory for all of its rows.
-        with making:
-            made = planned.made(self._lake)
-        with self._lock:
-            self._making.pop(planned.path, None)
-        return made
+        try:
+            # Who comes second finds it made: it takes seconds, and memory for all of its rows.
+            with making:
+                return planned.made(self._lake)
+        finally:
+            with self._lock:
+                self._making.pop(planned.path, None)
 
     def _keep(self, kept: dict[Hashable, T], key: Hashable, value: T) -> None:
         with self._lock:

@@ -103,9 +103,7 @@ def _project(root: Path) -> Path:
 
 def _bodies(root: Path, rows: int) -> dict[str | None, Path]:
     """The body as it is and packed."""
-    generate_firm(
-        root / "firm", definitions=2_000, instances=6 * rows, days=1, first_day=date(2026, 11, 20), seed=7
-    )
+    generate_firm(root / "firm", definitions=2_000, instances=6 * rows, days=1, first_day=date(2026, 11, 20), seed=7)
     [delivered] = (root / "firm" / "landing" / SYSTEM / DATASET).rglob("*.ndjson")
     body = root / "body"
     with delivered.open("rb") as source, body.open("wb") as target:

@@ -80,9 +80,11 @@ def test_more_bytes_than_a_file_may_have_are_not_written(tmp_path: Path) -> None
 
 def test_far_more_bytes_than_were_sent_are_a_bomb(tmp_path: Path) -> None:
     block = bytes(64 << 20)
-    with begin(tmp_path, Limits(max_expansion=10)) as reception, pytest.raises(RefusedBatchError) as refused:
-        for _ in range(5):
+    with begin(tmp_path, Limits(max_expansion=10)) as reception:
+        for _ in range(4):
             reception.write(block, 1_000)
+        with pytest.raises(RefusedBatchError) as refused:
+            reception.write(b"x", 1_000)
     assert refused.value.code == "expands_too_much"
     assert files(tmp_path) == []
 

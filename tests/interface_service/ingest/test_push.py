@@ -172,9 +172,7 @@ def test_a_packed_body_lands_unpacked(firm: SmallFirm, client: httpx.Client, cod
         ("..", "landing"),
     ],
 )
-def test_what_there_is_not_and_what_is_anothers_sound_the_same(
-    client: httpx.Client, system: str, dataset: str
-) -> None:
+def test_what_there_is_not_and_what_is_anothers_sound_the_same(client: httpx.Client, system: str, dataset: str) -> None:
     answer = push(client, body(), dataset, system=system.replace("..", "%2e%2e"))
     expected = push(client, body(), "nothing", system="nowhere")
     assert (answer.status_code, answer.json()) == (404, expected.json())
@@ -239,7 +237,7 @@ def asked(
     headers: dict[str, str],
     content: bytes = b"",
 ) -> tuple[bytes, bytes]:
-    """What comes of a head with ``Expect: 100-continue``, and then of the body, which is sent where it was asked for."""
+    """What comes of a head with ``Expect: 100-continue``, and then of the body, sent where it was asked for."""
     query = httpx.QueryParams({"day": str(DAY)} | parameters)
     named = {
         "Host": "omgov",

@@ -38,7 +38,7 @@ def firm(tmp_path: Path) -> SmallFirm:
 
 
 def test_no_acknowledged_batch_is_lost_and_none_counts_twice(firm: SmallFirm) -> None:
-    drawn = random.Random(SEED)
+    drawn = random.Random(SEED)  # noqa: S311 - drawn the same every time
     port = free_port()
     acknowledged: dict[str, bytes] = {}
     lock, numbers = threading.Lock(), iter(range(1_000_000))
@@ -49,7 +49,7 @@ def test_no_acknowledged_batch_is_lost_and_none_counts_twice(firm: SmallFirm) ->
             if not content:
                 with lock:
                     number = next(numbers)
-                records = [instance(ci=f"H{number}-{row}") for row in range(drawn.choice((1, 50, 2_000)))]
+                records = [instance(ci=f"H{number}-{row}") for row in range(drawn.choice((1, 50, 500)))]
                 content = csv_text(COLUMNS[SYSTEM, DATASET], records).encode()
             # As long as there is no answer the same body is pushed again, as a client would do.
             with suppress(httpx.TransportError):
@@ -58,7 +58,7 @@ def test_no_acknowledged_batch_is_lost_and_none_counts_twice(firm: SmallFirm) ->
                     with lock:
                         acknowledged[answer.json()["batch_id"]] = content
                     content = b""
-            stop.wait(0.2)
+            stop.wait(0.4)
 
     with httpx.Client(
         base_url=f"http://127.0.0.1:{port}",
@@ -74,7 +74,7 @@ def test_no_acknowledged_batch_is_lost_and_none_counts_twice(firm: SmallFirm) ->
                         thread.start()
                 before = len(acknowledged)
                 wait_until(lambda before=before: len(acknowledged) > before)  # type: ignore[misc]
-                time.sleep(drawn.uniform(0, 1.5))
+                time.sleep(drawn.uniform(0, 1.0))
                 process.send_signal(signal.SIGKILL)
                 process.wait()
         stop.set()
@@ -130,7 +130,7 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-def wait_until(holds: object, timeout_s: float = 60) -> None:
+def wait_until(holds: object, timeout_s: float = 180) -> None:
     assert callable(holds)
     until = time.monotonic() + timeout_s
     while not holds():

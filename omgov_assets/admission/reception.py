@@ -26,6 +26,8 @@ from omgov_assets.model_management.business_systems import DeliveryFormat, Limit
 
 _NAME = re.compile(r"received-[0-9a-f]{64}\.(csv|ndjson|json|parquet|sqlite)", re.ASCII)
 _PARTIAL = ".receiving-*.partial"
+_JSON_FORMATS = ("ndjson", "json")
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
 # Between making a hidden file and holding it lies less than this.
 _NEWBORN_S = 60.0
 
@@ -55,7 +57,8 @@ class Reception:
         system: business system.
         dataset: dataset; with the system known to be one of the firm's.
         day: business day.
-        delivery_format: how its bytes are to be read.
+        delivery_format: how its bytes are to be read; of JSON the first byte tells whether it is lines or an array,
+            whatever is said, so that the same bytes are the same file.
         limits: the dataset's.
 
     Raises:
@@ -73,6 +76,7 @@ class Reception:
         # Tells ``remove_abandoned`` that somebody is at work; the kernel frees it when that is killed.
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._hash, self._size = hashlib.sha256(), 0
+        self._is_format_known = delivery_format not in _JSON_FORMATS
         self._is_closed = False
 
     def __enter__(self) -> Reception:
@@ -102,6 +106,9 @@ class Reception:
             view = view[os.write(self._descriptor, view) :]
         self._hash.update(block)
         self._size = size
+        if not self._is_format_known and (begun := block.lstrip(_BEFORE_JSON)):
+            self._format = "json" if begun.startswith(b"[") else "ndjson"
+            self._is_format_known = True
 
     def finish(self) -> Received:
         """Force the bytes to disk. Nothing has landed yet."""

@@ -122,7 +122,9 @@ def test_a_dataset_of_json_takes_lines_and_arrays(firm_of: FirmOf, declared: str
     firm = firm_of(declared)
     records = [instance(ci="H1"), instance(ci="H2")]
     content = file_bytes({"format": sent_as}, list(records[0]), records)
-    receive(firm.settings.landing, content, sent_as)
+    # Said to be what it is, and said to be the other: the same bytes are the same file.
+    names = {receive(firm.settings.landing, content, said) for said in ("ndjson", "json")}
+    assert [Path(name).suffix for name in names] == [f".{sent_as}"]
     [entry] = firm.collect(SYSTEM, DAY, DATASET)[DATASET]
     assert (entry["decision"], entry["rows_admitted"]) == ("admitted", 2)
 

@@ -56,7 +56,7 @@ def stop_while_reading(process: int, path: Path) -> None:
 
 def is_open(process: int, path: Path) -> bool:
     try:
-        return any(Path(os.readlink(fd)) == path for fd in Path(f"/proc/{process}/fd").iterdir())
+        return any(fd.readlink() == path for fd in Path(f"/proc/{process}/fd").iterdir())
     except FileNotFoundError:
         # It was closed meanwhile.
         return False

@@ -35,8 +35,8 @@ def taken_formats(transport: Transport) -> tuple[DeliveryFormat, ...]:
             return (other,)
 
 
-def format_of(content_type: str | None, transport: Transport) -> DeliveryFormat:
-    """The format of a body by its ``Content-Type``.
+def format_of(content_type: str, transport: Transport) -> DeliveryFormat:
+    """The format of a body by its ``Content-Type``; of JSON, whether lines or an array is told by the body itself.
 
     Raises:
         Problem: 415, naming what the dataset takes.
@@ -60,7 +60,7 @@ def format_of(content_type: str | None, transport: Transport) -> DeliveryFormat:
     return found
 
 
-def coding_of(content_encoding: str | None) -> str | None:
+def coding_of(content_encoding: str) -> str | None:
     """The content coding to undo; None where the body is as it is.
 
     Raises:

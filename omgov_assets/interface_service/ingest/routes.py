@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from http import HTTPStatus
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -26,7 +27,7 @@ from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reuse
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import MEDIA_TYPE, NOT_THERE, Problem
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
 
@@ -108,6 +109,14 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
             intake.close()
 
 
+def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What the document of the interface says of answers that are problems."""
+    return {
+        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+        for status in statuses
+    }
+
+
 router = APIRouter(tags=["ingest"], lifespan=taking_in)
 
 
@@ -116,6 +125,7 @@ router = APIRouter(tags=["ingest"], lifespan=taking_in)
     status_code=202,
     response_model=Batch,
     summary="Push a delivery of a dataset",
+    responses=_refusals(400, 401, 404, 408, 413, 415, 422, 429, 503, 507),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -157,8 +167,13 @@ async def push(
     return Batch(**_received(accepted))
 
 
-@router.get("/v1/batches/{batch}", response_model=JudgedBatch, summary="What became of a pushed delivery")
-def batch(request: Request, response: Response, asking: AskingHere, batch: str) -> JudgedBatch:
+@router.get(
+    "/v1/batches/{batch}",
+    response_model=JudgedBatch,
+    summary="What became of a pushed delivery",
+    responses=_refusals(401, 404, 429, 503),
+)
+def judged_batch(request: Request, response: Response, asking: AskingHere, batch: str) -> JudgedBatch:
     """What the gate decided of a delivery, for who pushed it and for who may see its entry in ``admission/ledger``.
 
     The refused records are in ``<system>/<dataset>_quarantine``, for those who may read that.
@@ -185,8 +200,8 @@ def _allowed(ingest: Ingest, request: Request, asking: Asking, system: str, data
     source = _source(asking, system, dataset)
     transport = source.transport
     target = Target(system, dataset, _business_day(asking, day))
-    delivery_format = format_of(request.headers.get("Content-Type"), transport)
-    coding = coding_of(request.headers.get("Content-Encoding"))
+    delivery_format = format_of(", ".join(request.headers.getlist("Content-Type")), transport)
+    coding = coding_of(", ".join(request.headers.getlist("Content-Encoding")))
     announced = request.headers.get("Content-Length", "")
     if announced.isdigit() and int(announced) > transport.limits.max_file_bytes:
         raise Problem(

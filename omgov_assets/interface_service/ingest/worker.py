@@ -8,7 +8,6 @@ order and at whichever time. Owns how often is tried again what could not be jud
 from __future__ import annotations
 
 import logging
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -112,8 +111,8 @@ class Worker:
                     resumed = True
                 self._clean()
                 busy = self.judge_next()
-            except (sqlite3.Error, OSError) as error:
-                # A full disk, or the file of receptions kept busy by another: nothing is lost, it is tried again.
+            except Exception as error:
+                # A full disk, or the file of receptions kept busy by another: nothing is lost, and it is tried again.
                 _logger.error("pushed batches wait", extra={"reason": _shown(error)})
                 busy = False
             if not busy:

@@ -204,6 +204,12 @@ HEADS: dict[str, tuple[dict[str, str], dict[str, str], int, str]] = {
     "another charset": ({}, {"Content-Type": "text/csv; charset=gbk"}, 415, "charset_not_taken"),
     "no header line": ({}, {"Content-Type": "text/csv; header=absent"}, 415, "header_missing"),
     "another coding": ({}, {"Content-Encoding": "br"}, 415, "coding_not_taken"),
+    "packed by nobody knows what": (
+        {},
+        {"Content-Encoding": "gzip\r\nContent-Encoding: gzip"},
+        415,
+        "coding_not_taken",
+    ),
     "packed twice": ({}, {"Content-Encoding": "gzip, gzip"}, 415, "coding_not_taken"),
     "too many bytes": ({}, {"Content-Length": str(LARGEST + 1)}, 413, "too_large"),
     "a key of two words": ({}, {"Idempotency-Key": "a b"}, 400, "bad_key"),
@@ -407,7 +413,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 
 FORMS = {
     "csv-gbk": [("csv", "text/csv"), ("csv", "text/csv; charset=GBK")],
-    "ndjson": [("ndjson", "application/x-ndjson"), ("json", "application/json"), ("ndjson", "application/jsonl")],
+    "ndjson": [("ndjson", "application/x-ndjson"), ("json", "application/json"), ("json", "application/jsonl")],
     "json": [("json", "application/json; charset=utf-8"), ("ndjson", "application/ndjson")],
     "parquet": [("parquet", "application/vnd.apache.parquet")],
     "sqlite": [("sqlite", "application/vnd.sqlite3")],

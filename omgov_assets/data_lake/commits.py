@@ -89,6 +89,26 @@ def commit_times(table: Path, last: int) -> dict[int, datetime]:
     return dict(sorted(times.items()))
 
 
+def changes_since(table: Path, last: int, since: datetime) -> dict[date, tuple[int, datetime]]:
+    """By day the newest version up to ``last`` that changed it, and when that was committed, of those since a time."""
+    newest: dict[date, tuple[int, datetime]] = {}
+    for version in range(last, -1, -1):
+        identity = commit_identity(table, version)
+        if identity is None:
+            break  # cleaned up behind a checkpoint
+        at = _committed_at(table, version, identity)
+        if at < since:
+            break
+        for day in _days_changed(table, version, identity):
+            newest.setdefault(day, (version, at))
+    return newest
+
+
+@lru_cache(maxsize=8192)
+def _days_changed(table: Path, version: int, identity: tuple[int, int]) -> tuple[date, ...]:
+    return tuple(changed_days(table, version))
+
+
 @lru_cache(maxsize=8192)
 def _committed_at(table: Path, version: int, identity: tuple[int, int]) -> datetime:
     """What the commit says of its time; of one that says nothing, the time of its file."""

@@ -200,6 +200,11 @@ class Lake:
             raise UnknownVersionError(f"{table} has no version {version} that can be read")
         return commits.changed_days(self._path(table), version)
 
+    def changed_since(self, table: str, since: datetime) -> dict[date, tuple[int, datetime]]:
+        """By day the newest version that changed it, and its time, of those committed since a time."""
+        last = self.version(table)
+        return commits.changes_since(self._path(table), last, since) if last is not None else {}
+
     def _opened_at(self, table: str, version: int) -> DeltaTable:
         """A table as of a version. Raises ``UnknownVersionError``."""
         last = self.version(table)

@@ -81,6 +81,11 @@ class Settings:
         return self.home / "access" / "link_keys.json"
 
     @property
+    def receptions(self) -> Path:
+        """What was pushed and what became of it: an SQLite file."""
+        return self.home / "ingest" / "receptions.db"
+
+    @property
     def views(self) -> Path:
         """A DuckDB file of views on the lake, for BI tools."""
         return self.home / "omgov.duckdb"

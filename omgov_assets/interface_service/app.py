@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 
 from omgov_assets.interface_service import health
 from omgov_assets.interface_service.bodies import SmallBodies
+from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.problems import tell_problems
@@ -61,6 +62,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router, sharing.router):
+    for router in (health.router, sharing.router, ingest.router):
         app.include_router(router)
     return app

@@ -26,6 +26,7 @@ from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, notice
 from omgov_assets.cli.policies import check, policies_app
 from omgov_assets.cli.root_causes import root_cause
+from omgov_assets.cli.serve import serve
 from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -62,6 +63,7 @@ app.command("import-catalogue")(import_catalogue)
 app.command("check")(check)
 app.command("check-models")(check_models)
 app.command("root-cause")(root_cause)
+app.command("serve")(serve)
 
 
 @app.command("sample-firm")

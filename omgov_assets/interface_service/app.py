@@ -1,0 +1,65 @@
+"""The service as an ASGI app: its doors put together, whatever process it runs in.
+
+Does not belong here: what a door answers (its package), processes and sockets (``processes``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+from importlib.metadata import version
+
+import anyio.to_thread
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from omgov_assets.interface_service import health
+from omgov_assets.interface_service.bodies import SmallBodies
+from omgov_assets.interface_service.limits import Limits
+from omgov_assets.interface_service.observing import Observed
+from omgov_assets.interface_service.problems import tell_problems
+from omgov_assets.interface_service.service import Service
+
+# Paths that take large bodies and count them themselves.
+TAKES_DATA = ("/v1/ingest/",)
+
+
+def create_app(
+    open_service: Callable[[], AbstractContextManager[Service]], limits: Limits | None = None, root_path: str = ""
+) -> FastAPI:
+    """The app; it opens its service when it starts and closes it when it ends.
+
+    Args:
+        open_service: such as ``Service.of_home`` of a home.
+        limits: what a client may ask for.
+        root_path: what a proxy puts before every path, and takes away.
+    """
+    limits = limits or Limits()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Each may hold a DuckDB connection: as many as there can be of those, not as there can be clients.
+        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads
+        with open_service() as service:
+            app.state.service = service
+            yield
+
+    app = FastAPI(
+        title="omgov",
+        summary="Governed operations data of a securities firm",
+        version=version("omgov"),
+        openapi_url="/v1/openapi.json",
+        # Their pages load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        root_path=root_path,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Observed),
+            Middleware(SmallBodies, body_bytes=limits.body_bytes, besides=TAKES_DATA),
+        ],
+    )
+    tell_problems(app)
+    for router in (health.router,):
+        app.include_router(router)
+    return app

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from starlette.datastructures import QueryParams
@@ -19,8 +20,9 @@ from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
 from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE, OPTION_OF
+from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 
-CASE = "case"
+CASE, CAUSE = "case", "cause"
 NEW = "new"
 TEXT = "q"
 _MOST_VALUES = 50
@@ -59,6 +61,11 @@ class Chosen:
         }
 
     @property
+    def is_of_its_day(self) -> bool:
+        """Whether it says nothing of another day: what is new, of a case or of a cause is so on its day alone."""
+        return self.new or bool({CASE, CAUSE} & set(self.values))
+
+    @property
     def is_all(self) -> bool:
         """Whether all anomalies of the day are meant."""
         return not self.query
@@ -89,7 +96,7 @@ def chosen_by(params: QueryParams) -> Chosen:
     return Chosen(values, params.get(NEW) == "1", text)
 
 
-def conditions_of(seen: Seen, chosen: Chosen, page_day: Any) -> tuple[str, dict[str, Any]]:
+def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str, Any]]:
     """A choice as a condition over the view ``anomalies``, with the values that it binds.
 
     Makes the view ``of_cases`` (anomaly_id) where members of cases are chosen.
@@ -99,12 +106,18 @@ def conditions_of(seen: Seen, chosen: Chosen, page_day: Any) -> tuple[str, dict[
         name = option.replace("-", "_")
         if option == CASE:
             wanted = Condition("case_id", "in", values)
-            seen.matching("of_cases", CASE_MEMBERS, [page_day], wanted, Condition("state", "=", "open"))
+            seen.matching("of_cases", CASE_MEMBERS, [day], wanted, Condition("state", "=", "open"))
             # A member of a case that is not the reader's is not told by its number.
-            seen.matching("cases_chosen", CASES, [page_day], wanted)
+            seen.matching("cases_chosen", CASES, [day], wanted)
             conditions.append(
                 "anomaly_id IN (SELECT anomaly_id FROM of_cases WHERE case_id IN (SELECT case_id FROM cases_chosen))"
             )
+            continue
+        if option == CAUSE:
+            params[name] = list(values)
+            seen.whole("anomaly_causes", ANOMALY_CAUSES, day)
+            of_causes = "SELECT anomaly_id FROM anomaly_causes WHERE list_contains($cause::VARCHAR[], cause_id)"
+            conditions.append(f"anomaly_id IN ({of_causes})")
             continue
         column = identifier(COLUMNS[option])
         keys, parts = [value for value in values if value != NONE], []

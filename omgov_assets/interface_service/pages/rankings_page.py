@@ -87,8 +87,7 @@ def ranked(seen: Seen, page: Page, dimension: str, chosen: Chosen, order: str, s
         | {
             "dimension": dimension,
             "is_whole": chosen.is_all,
-            # Which of yesterday's were new, or a case's, says nothing of today.
-            "is_compared": before is not None and not chosen.new and "case" not in chosen.values,
+            "is_compared": before is not None and not chosen.is_of_its_day,
             "start": start,
             "rows": ROWS,
         },

@@ -63,9 +63,7 @@ class Seen:
         create_view(self.con, view, f"SELECT {columns} FROM {snapshot.scan}")  # noqa: S608 - quoted
         return True
 
-    def matching(
-        self, view: str, dataset: str, days: Sequence[date | None], *conditions: Condition
-    ) -> bool:
+    def matching(self, view: str, dataset: str, days: Sequence[date | None], *conditions: Condition) -> bool:
         """Make those rows that meet conditions a table, for few rows of a large dataset; returns as ``whole``."""
         if dataset not in self.datasets:
             return self._nothing(view, dataset)
@@ -100,7 +98,7 @@ class Seen:
 
     def _nothing(self, view: str, dataset: str) -> bool:
         columns = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in self._types(dataset).items())
-        create_view(self.con, view, f"SELECT {columns} WHERE false")  # noqa: S608 - quoted
+        create_view(self.con, view, f"SELECT {columns} WHERE false")
         return False
 
 

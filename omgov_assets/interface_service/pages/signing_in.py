@@ -79,14 +79,9 @@ async def fields_of(request: Request) -> dict[str, str]:
     """The fields of a form, each with its first value.
 
     Raises:
-        Problem: it is no form, or larger than a form is.
+        Problem: it is no form.
     """
-    most = service_of(request).limits.body_bytes
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > most:
-            raise Problem(413, "too_large", f"A form has at most {most:,} bytes. Nothing was done.")
+    body = await request.body()
     kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
         raise Problem(415, "no_form", "Send a form of application/x-www-form-urlencoded. Nothing was done.")

@@ -10,7 +10,6 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import cache
-from typing import Any
 
 from babel.messages.pofile import read_po
 from fastapi import Request
@@ -40,9 +39,11 @@ EVENTS = (
     "overdue", "escalated", "acknowledged", "taken_on", "reassigned", "fix_claimed", "waived", "split", "split_off",
     "merged", "took_over", "commented", "linked", "resolved", "withdrawn",
 )  # fmt: skip
-_TERMS = TERMS | {name: name.replace("_", " ") for name in EVENTS} | {
-    name: name.replace("_", " ") for name in ("row", "expected_instance", "batch", "dataset", "processing_model")
-}
+_TERMS = (
+    TERMS
+    | {name: name.replace("_", " ") for name in EVENTS}
+    | {name: name.replace("_", " ") for name in ("row", "expected_instance", "batch", "dataset", "processing_model")}
+)
 
 
 def chosen_language(request: Request, offered: Sequence[str]) -> str:

@@ -56,7 +56,7 @@ def test_a_token_proves_who_asks_and_for_what(store: TokenStore) -> None:
     assert token.permits("export", "cmdb/owners")
     assert not token.permits("read", "cmdb/owners")
     assert not token.permits("export", "quality/anomalies")
-    assert not token.permits("ingest", "quality/anomalies")
+    assert not token.permits("write", "quality/anomalies")
 
 
 def test_an_action_without_a_dataset_is_for_all(store: TokenStore) -> None:

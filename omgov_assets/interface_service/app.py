@@ -17,6 +17,7 @@ from omgov_assets.interface_service import health
 from omgov_assets.interface_service.bodies import SmallBodies
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
+from omgov_assets.interface_service.pages import routes as pages
 from omgov_assets.interface_service.problems import tell_problems
 from omgov_assets.interface_service.service import Service
 
@@ -60,6 +61,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router,):
+    for router in (health.router, pages.router):
         app.include_router(router)
     return app

@@ -1,4 +1,4 @@
-"""Steward pages: today's report, rankings down to single anomalies, cases and what is done with them, admission, policies.
+"""Steward pages: today's report, rankings down to single anomalies, cases and acts on them, admission, policies.
 
 Pages are made on the server, in the firm's languages, without script. Everything that they show comes through the door
 of ``access_control``: a page is a function of what its reader may see. Does not belong here: what is counted and how

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TypeAlias
 from urllib.parse import quote, urlencode
 
-Value: TypeAlias = str | int | date | None | Sequence[str]
+Value: TypeAlias = str | int | date | Sequence[str] | None
 
 
 def address(root: str, path: str, values: Mapping[str, Value]) -> str:
@@ -33,9 +33,9 @@ def part(text: str) -> str:
 
 
 def within(given: str | None) -> str:
-    """An address that a request names, where it is one of this service; else the first page.
+    r"""An address that a request names, where it is one of this service; else the first page.
 
-    A browser takes ``//host`` and ``/\\host`` for another host, and drops control characters before it looks.
+    A browser takes ``//host`` and ``/\host`` for another host, and drops control characters before it looks.
     """
     if given is None or not given.startswith("/") or not given.isascii() or not given.isprintable():
         return "/"

@@ -44,7 +44,7 @@ def admission(page: PageHere) -> Response:
         return page.answer(
             "admission.html.j2",
             "admission",
-            rows=[_with_reasons(row) for row in rows if all(row[name] == value for name, value in asked.items())],
+            rows=[with_reasons(row) for row in rows if all(row[name] == value for name, value in asked.items())],
             counts=counts,
             totals=seen.ask("admitted")[0],
             by_system=rows_of(seen.con, "admission"),
@@ -114,7 +114,7 @@ def show(
             "batch.html.j2",
             "admission",
             status,
-            entries=[_with_reasons(entry) for entry in entries],
+            entries=[with_reasons(entry) for entry in entries],
             may_look=may_look,
             records=seen.ask("refused_records", {"top": RECORDS_SHOWN}) if may_look else [],
             records_shown=RECORDS_SHOWN,
@@ -148,6 +148,7 @@ def _can_replay(page: Page, entries: list[Row], batch_id: str) -> bool:
     return True
 
 
-def _with_reasons(row: Row) -> dict[str, Any]:
+def with_reasons(row: Row) -> dict[str, Any]:
+    """A delivery with ``reasons``: why records were quarantined, and how many for each, most first."""
     reasons = json.loads(row["quarantine_reasons"] or "{}")
     return row | {"reasons": sorted(reasons.items(), key=lambda one: (-one[1], one[0]))}

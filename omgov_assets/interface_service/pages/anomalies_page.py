@@ -14,13 +14,15 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from omgov_assets.access_control.governed_query import Condition
-from omgov_assets.interface_service.pages.choosing import WORD_OF, chosen_by, conditions_of, labelled
+from omgov_assets.data_lake.lake import create_view
+from omgov_assets.interface_service.pages.choosing import ALL, chosen_by, conditions_of, labelled
 from omgov_assets.interface_service.pages.labels import create_labels
 from omgov_assets.interface_service.pages.page import (
     ANOMALIES,
     CASES,
     CHECK_RESULTS,
     LEDGER,
+    OPTION_WORDS,
     POLICIES,
     Page,
     PageHere,
@@ -29,16 +31,16 @@ from omgov_assets.interface_service.pages.page import (
 from omgov_assets.interface_service.pages.seen import Row, Seen
 from omgov_assets.interface_service.problems import NOT_THERE, Problem
 from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
-from omgov_assets.quality_analysis.report.queries import rows_of
+from omgov_assets.quality_analysis.drill_down import drill_down_command
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of
 from omgov_assets.quality_policy.violations import VIOLATIONS
 
 ROWS = 50
-VALUES_SHOWN = 6
+VALUES_SHOWN = 5
 # What a choice can be narrowed by on the page itself.
-NARROWED_BY = ("support_group", "owner", "application", "system", "site", "metric")
+NARROWED_BY = ("system", "support_group", "owner", "application", "site", "metric")
 _ORDERED_BY = ("severity_no", "first_seen_day", "system", "anomaly_type", "subject_key", "anomaly_id")
 
 router = APIRouter(route_class=PageRoute)
@@ -54,13 +56,13 @@ def anomalies(page: PageHere, after: str = "") -> Response:
         seen.whole("anomalies", ANOMALIES, page.day)
         create_labels(seen, page.day)
         condition, params = conditions_of(seen, chosen, page.day)
-        seen.con.execute(f"CREATE TEMP TABLE of_key AS {seen.statement('chosen', condition=condition)}", params)
+        _choose(seen, condition, params)
         first, place = _place(after)
         found = seen.ask("anomalies", place | {"rows": ROWS + 1}, after=_AFTER if place else "true")
         rows = found[:ROWS]
         breakdowns: dict[str, list[Row]] = {}
-        narrowed = [name for name in NARROWED_BY if name not in {WORD_OF.get(one, one) for one in chosen.values}]
-        for row in rows_of(seen.con, "page_breakdowns", {"dimensions": narrowed, "top": VALUES_SHOWN}):
+        narrowed = [name for name in NARROWED_BY if name not in {OPTION_WORDS[one] for one in chosen.values}]
+        for row in seen.ask("breakdowns", {"dimensions": narrowed, "top": VALUES_SHOWN}):
             breakdowns.setdefault(row["dimension"], []).append(row)
         return page.answer(
             "anomalies.html.j2",
@@ -74,6 +76,9 @@ def anomalies(page: PageHere, after: str = "") -> Response:
             breakdowns=breakdowns,
             rows=rows,
             first=first,
+            command=drill_down_command(
+                {name: one for name, values in chosen.values.items() for one in values}, page.day
+            ),
             following=_cursor(first + ROWS, rows[-1]) if len(found) > ROWS else "",
         )
 
@@ -130,16 +135,26 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
     }
 
 
+def _choose(seen: Seen, condition: str, params: dict[str, Any]) -> None:
+    """Make the chosen anomalies the view ``of_key``. A view cannot bind values, so that which they are is a table."""
+    among = "true"
+    if condition != ALL:
+        statement = f"CREATE TEMP TABLE chosen AS SELECT anomaly_id FROM anomalies WHERE {condition}"  # noqa: S608 - own
+        seen.con.execute(statement, params)
+        among = "anomaly_id IN (SELECT anomaly_id FROM chosen)"
+    create_view(seen.con, "of_key", seen.statement("chosen", condition=among))
+
+
 def _keys(one: Row) -> list[str]:
     many = [*(one["application_ids"] or ()), *(one["network_device_ids"] or ())]
     single = (one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))
     return sorted({key for key in (*many, *single) if key})
 
 
-_AFTER = "({columns}) > ({values})".format(
-    columns=", ".join(_ORDERED_BY),
-    values=", ".join(f"${name}::{'BIGINT' if name == 'severity_no' else 'DATE' if name.endswith('day') else 'VARCHAR'}" for name in _ORDERED_BY),
-)  # fmt: skip
+_TYPES = {"severity_no": "BIGINT", "first_seen_day": "DATE"}
+_AFTER = "({}) > ({})".format(
+    ", ".join(_ORDERED_BY), ", ".join(f"${name}::{_TYPES.get(name, 'VARCHAR')}" for name in _ORDERED_BY)
+)
 
 
 def _cursor(first: int, row: Row) -> str:

@@ -15,13 +15,14 @@ from starlette.datastructures import QueryParams
 
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.data_lake.sql import identifier
-from omgov_assets.interface_service.pages.page import CASES
+from omgov_assets.interface_service.pages.page import CASES, OPTION_WORDS
 from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
-from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE, OPTION_OF
+from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 
+ALL = "true"
 CASE, CAUSE = "case", "cause"
 NEW = "new"
 TEXT = "q"
@@ -29,12 +30,10 @@ _MOST_VALUES = 50
 _LONGEST = 500
 _LISTS = {"application", "network-device", "policy"}
 
-# The word for each option where it is not the option itself.
-WORD_OF: dict[str, str] = {option: dimension for dimension, option in OPTION_OF.items()} | {
-    "subject-kind": "subject_kind",
-    "quality-dimension": "quality_dimension",
+# The kind of names that keys of an option have, where they have any.
+_KIND_OF = {
+    option: word for option, word in OPTION_WORDS.items() if option not in ("type", "severity", "system", "metric")
 }
-_KIND_OF = {option: word for option, word in WORD_OF.items() if option not in ("type", "severity", "system", "metric")}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Chosen:
     """Which anomalies an address names: all conditions hold, and of one with several values any.
 
     Attributes:
-        values: by option of ``omgov anomalies``, keys; ``none`` for what has no such dimension. ``case`` is one as well.
+        values: by option of ``omgov anomalies``, keys; ``none`` for what has no such dimension. So is ``case``.
         new: only those that were not there the day before.
         text: only those in whose subject, CI or metric it stands.
     """
@@ -101,7 +100,7 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
 
     Makes the view ``of_cases`` (anomaly_id) where members of cases are chosen.
     """
-    conditions, params = ["true"], dict[str, Any]()
+    conditions, params = list[str](), dict[str, Any]()
     for option, values in chosen.values.items():
         name = option.replace("-", "_")
         if option == CASE:
@@ -136,7 +135,7 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
             f"contains(lower({column}), $text)" for column in ("subject_key", "ci_id", "metric", "source_metric")
         )
         conditions.append(f"({sought})")
-    return " AND ".join(conditions), params
+    return " AND ".join(conditions) or ALL, params
 
 
 def labelled(seen: Seen, chosen: Chosen) -> list[tuple[str, str, str]]:

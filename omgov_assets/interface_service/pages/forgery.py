@@ -52,5 +52,5 @@ def _refused() -> Problem:
     return Problem(
         403,
         "not_of_this_page",
-        "The form was not sent from a page that was shown to you now. Nothing was done: open the page again, and send it.",
+        "The form was not sent from a page that was shown to you now. Nothing was done: open the page again.",
     )

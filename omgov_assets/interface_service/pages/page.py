@@ -30,6 +30,7 @@ from omgov_assets.interface_service.pages.seen import Seen, seen_by
 from omgov_assets.interface_service.pages.wording import LANGUAGE_COOKIE, chosen_language, environment, language
 from omgov_assets.interface_service.problems import Problem, problem_of
 from omgov_assets.model_management.wording import Wording
+from omgov_assets.quality_analysis.drill_down import COLUMNS, OPTION_OF
 from omgov_assets.quality_analysis.report import languages as report_languages
 from omgov_assets.quality_analysis.report.languages import titles
 
@@ -45,6 +46,20 @@ PAGES: tuple[tuple[str, str, str], ...] = (
     ("admission", "/admission", LEDGER),
     ("policies", "/policies", CHECK_RESULTS),
 )
+
+PAGE_NAMES = {
+    "today": "Today",
+    "rankings": "Rankings",
+    "anomalies": "Anomalies",
+    "cases": "Cases",
+    "admission": "Admission",
+    "policies": "Policies",
+}
+# What an option of an address is called, by a word of the report or the pages.
+OPTION_WORDS: dict[str, str] = {option: option.replace("-", "_") for option in COLUMNS} | {
+    **{option: dimension for dimension, option in OPTION_OF.items()},
+    "case": "case",
+}
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -114,6 +129,10 @@ class Frame:
             "page": None,
             "here": "",
             "nav": (),
+            "page_names": {name: self.text(text) for name, text in PAGE_NAMES.items()},
+            "pages_seen": {name for name, _ in shown.get("nav", ())},
+            "option_words": OPTION_WORDS,
+            "dimension_options": OPTION_OF,
             "frame": self,
             "tag": language(self.code).tag,
             "language_names": report_languages.NAMES,

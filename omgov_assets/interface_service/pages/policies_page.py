@@ -5,10 +5,13 @@ Does not belong here: judging (``quality_policy``).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter, Response
 
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.interface_service.pages.page import CHECK_RESULTS, POLICIES, PageHere, PageRoute
+from omgov_assets.interface_service.pages.seen import Row
 from omgov_assets.interface_service.problems import NOT_THERE, Problem
 
 VERDICTS = ("failed", "not_evaluated", "error", "passed")
@@ -30,19 +33,32 @@ def policies(page: PageHere) -> Response:
         rows = seen.ask("policies")
         counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
         shown = [row for row in rows if all(row[name] == value for name, value in asked.items())]
-        datasets: dict[str, list[dict[str, object]]] = {}
-        for row in shown:
-            datasets.setdefault(row["dataset"], []).append(row)
         return page.answer(
             "policies.html.j2",
             "policies",
             rows=shown,
-            by_dataset=datasets,
+            by_dataset=by_policy(shown),
             counts=counts,
             asked=asked,
             systems=sorted({row["system"] for row in rows}),
             datasets=sorted({row["dataset"] for row in rows}),
         )
+
+
+def by_policy(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Rows of policies by dataset: each policy once, in the order of its worst verdict, with its systems.
+
+    A policy has the columns of its first row; failed and evaluated of all; ``at``, its rows by system.
+    """
+    found: dict[str, dict[str, Row]] = {}
+    for row in rows:
+        of_dataset = found.setdefault(row["dataset"], {})
+        one = of_dataset.setdefault(row["policy_id"], row | {"failed": None, "evaluated": None, "at": []})
+        one["at"].append(row)
+        for name in ("failed", "evaluated"):
+            if row[name] is not None:
+                one[name] = (one[name] or 0) + row[name]
+    return {dataset: list(policies.values()) for dataset, policies in found.items()}
 
 
 @router.get("/policies/{policy_id}")

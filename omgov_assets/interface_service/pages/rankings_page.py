@@ -66,7 +66,7 @@ def ranking(page: PageHere, dimension: str, order: str = "anomalies", start: int
 
 
 def ranked(seen: Seen, page: Page, dimension: str, chosen: Chosen, order: str, start: int) -> list[Row]:
-    """Keys of a dimension with rank, anomalies, new, previous and change (None without a day before), share of the most.
+    """Keys of a dimension: rank, anomalies, new, previous and change (None without a day before), most.
 
     ``keys`` is how many there are, ``without`` how many of the anomalies have no such dimension.
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from omgov_assets.interface_service.pages.admission_page import with_reasons
 from omgov_assets.interface_service.pages.labels import create_labels
 from omgov_assets.interface_service.pages.page import ANOMALIES, CASES, CHECK_RESULTS, LEDGER, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
@@ -28,6 +29,7 @@ CRITICAL_FINDINGS = 8
 OTHER_FINDINGS = 6
 DELIVERIES_SHOWN = 12
 # What a first page about a day consists of beside the anomalies.
+_TROUBLED = ("not_delivered", "refused", "partial")
 PARTS = (CASES, LEDGER, ROOT_CAUSES, SCORECARDS, CHECK_RESULTS)
 
 router = APIRouter(route_class=PageRoute)
@@ -68,7 +70,7 @@ def read_today(seen: Seen, page: Page) -> dict[str, Any]:
     seen.whole("ledger", LEDGER, day)
     deliveries = rows_of(seen.con, "deliveries", {"not_delivered": NOT_DELIVERED})
     shown["decisions"] = _counted(deliveries, "decision")
-    shown["troubled"] = [row for row in deliveries if row["decision"] in ("not_delivered", "refused", "partial")]
+    shown["troubled"] = [with_reasons(row) for row in deliveries if row["decision"] in _TROUBLED]
     seen.whole("root_causes", ROOT_CAUSES, day)
     shown["causes"] = causes_of(seen.con, CAUSES_SHOWN)
     seen.whole("scorecards", SCORECARDS, day)

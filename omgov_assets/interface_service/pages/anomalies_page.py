@@ -106,11 +106,11 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
     seen.matching("violations", VIOLATIONS, [day], *of_subject)
     seen.matching("of_subject", ANOMALIES, [day], *of_subject)
     seen.matching("members", CASE_MEMBERS, [day], Condition("anomaly_id", "=", anomaly_id))
-    (member,) = seen.rows("FROM members ORDER BY added_day DESC LIMIT 1") or [None]
+    member = next(iter(seen.rows("FROM members ORDER BY added_day DESC, case_id LIMIT 1")), None)
     case = None
     if member is not None:
         seen.matching("cases", CASES, [day], Condition("case_id", "=", member["case_id"]))
-        (case,) = seen.rows("FROM cases") or [None]
+        case = next(iter(seen.rows("FROM cases")), None)
     seen.matching("anomaly_causes", ANOMALY_CAUSES, [day], Condition("anomaly_id", "=", anomaly_id))
     seen.whole("root_causes", ROOT_CAUSES, day)
     cause_id = next((row["cause_id"] for row in seen.rows("FROM anomaly_causes")), None)

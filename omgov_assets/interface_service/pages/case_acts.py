@@ -20,7 +20,7 @@ from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.cases_page import find, show
-from omgov_assets.interface_service.pages.page import CASES, FormHere, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
 from omgov_assets.interface_service.problems import NOT_THERE, Problem
 
 LONGEST_TEXT = 4_000
@@ -46,7 +46,7 @@ def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
         find(seen, page, case_id)
     governance = page.asking.rules.governance
     try:
-        page.asking.door.permit(page.principal, CASES, "act", f"{act} of {case_id}")
+        page.asking.door.permit_cases(page.principal, [case_id], f"{act} of {case_id}")
     except AccessDeniedError as error:
         raise Problem(403, "not_yours_to_do", "You may look at this case, not act on it. Nothing was done.") from error
     if governance is None:
@@ -118,6 +118,7 @@ def _merge(page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person,
             taker = find(governed, page, into)
         except Problem as error:
             raise _IncompleteError(f"there is no case {into}, or it is not for you") from error
+    page.asking.door.permit_cases(page.principal, [*seen, into], f"merge into {into}")
     acts.merge(
         lake, rules, seen | {into: taker["last_event_id"]}, person, into, _text(form, "reason", "why", LONGEST_TEXT)
     )

@@ -169,7 +169,8 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
         case_counts=case_counts,
         cases=cases,
         findings=[
-            placed_finding(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
+            placed_finding(row)
+            for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
         ],
         systems=score_matrix(
             rows_of_query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")

@@ -106,8 +106,9 @@ def crawl(client: httpx.Client, start: str = "/", most: int = 60) -> dict[str, s
             target = urljoin(address, link).partition("#")[0]
             parts = urlsplit(target)
             assert not parts.netloc, f"{address} links to {link}"
-            kind = f"{parts.path.rpartition('/')[0]}?{','.join(sorted(one.partition('=')[0] for one in parts.query.split('&')))}"
-            if target not in seen and kinds.get(kind, 0) < 3:
+            names = sorted(one.partition("=")[0] for one in parts.query.split("&"))
+            kind = f"{parts.path.rpartition('/')[0] or parts.path}?{','.join(names)}"
+            if target not in seen and kinds.get(kind, 0) < 2:
                 kinds[kind] = kinds.get(kind, 0) + 1
                 seen.add(target)
                 waiting.append(target)

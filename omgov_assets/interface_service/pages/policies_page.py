@@ -61,7 +61,8 @@ def by_policy(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {dataset: list(policies.values()) for dataset, policies in found.items()}
 
 
-@router.get("/policies/{policy_id}")
+# An identifier is whatever a suite says, strokes included.
+@router.get("/policies/{policy_id:path}")
 def policy(page: PageHere, policy_id: str) -> Response:
     """One policy: what it expects, where it holds, and its verdicts of the last days."""
     with page.reading("policies") as seen:

@@ -16,6 +16,7 @@ from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from omgov_assets.interface_service.pages import HERE
+from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.quality_analysis.report import figures
 from omgov_assets.quality_analysis.report.languages import NOUNS, TERMS, Language, breakable
 from omgov_assets.quality_analysis.report.languages import language as language_of_report
@@ -24,7 +25,7 @@ LANGUAGE_COOKIE = "omgov_language"
 CATALOGUES = {"zh": HERE / "locale" / "zh_CN" / "LC_MESSAGES" / "pages.po"}
 
 # What pages call things that the report does not name, one of them and several.
-_NOUNS = NOUNS | {
+NOUNS_OF_PAGES = NOUNS | {
     "ci": ("CI", "CIs"),
     "dataset": ("dataset", "datasets"),
     "policy": ("policy", "policies"),
@@ -39,7 +40,7 @@ EVENTS = (
     "overdue", "escalated", "acknowledged", "taken_on", "reassigned", "fix_claimed", "waived", "split", "split_off",
     "merged", "took_over", "commented", "linked", "resolved", "withdrawn",
 )  # fmt: skip
-_TERMS = (
+TERMS_OF_PAGES = (
     TERMS
     | {name: name.replace("_", " ") for name in EVENTS}
     | {name: name.replace("_", " ") for name in ("row", "expected_instance", "batch", "dataset", "processing_model")}
@@ -48,11 +49,11 @@ _TERMS = (
 
 def chosen_language(request: Request, offered: Sequence[str]) -> str:
     """The language of a request out of those offered: its address names it, a cookie, else the browser's wish."""
-    for wish in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
-        if wish in offered:
-            return str(wish)
-    for part in request.headers.get("Accept-Language", "").split(","):
-        code = part.partition(";")[0].strip().partition("-")[0].lower()
+    for chosen in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if chosen in offered:
+            return str(chosen)
+    for wish in request.headers.get("Accept-Language", "").split(","):
+        code = wish.partition(";")[0].strip().partition("-")[0].lower()
         if code in offered:
             return code
     return offered[0]
@@ -86,8 +87,8 @@ def environment(code: str) -> Environment:
     spoken = language(code)
     made.install_gettext_callables(spoken.text, spoken.counted, newstyle=True)  # type: ignore[attr-defined]
     made.globals |= {
-        "word": lambda name: spoken.text(_NOUNS[name][0] if name in _NOUNS else _TERMS.get(name, str(name))),
-        "words": lambda name: spoken.text(_NOUNS[name][1]),
+        "word": lambda name: spoken.text(_noun(name) or TERMS_OF_PAGES.get(name, str(name))),
+        "words": lambda name: spoken.text(NOUNS_OF_PAGES[name][1]),
     }
     made.filters |= {
         "number": lambda value: "–" if value is None else f"{value:,}",
@@ -97,10 +98,15 @@ def environment(code: str) -> Environment:
         "score": figures.score_text,
         "score_change": figures.score_change_text,
         "breakable": breakable,
+        "part": part,
         "from_json": lambda text: json.loads(text) if text else {},
         "moment": _moment,
     }
     return made
+
+
+def _noun(name: str) -> str:
+    return NOUNS_OF_PAGES[name][0] if name in NOUNS_OF_PAGES else ""
 
 
 def _moment(at: datetime, zone: tzinfo = UTC) -> str:

@@ -23,9 +23,7 @@ def sign_in(page: Page, service: Served, principal: str = "steward", path: str =
     page.wait_for_selector("nav")
 
 
-def test_a_steward_finds_out_why_an_instance_is_flagged_and_acts_on_its_case(
-    browser: Browser, service: Served
-) -> None:
+def test_a_steward_finds_out_why_an_instance_is_flagged_and_acts_on_its_case(browser: Browser, service: Served) -> None:
     with window(browser) as page:
         sign_in(page, service)
         assert page.title().startswith("Data governance of 2026-11-20")
@@ -80,9 +78,7 @@ def test_everything_can_be_done_by_keyboard_alone(browser: Browser, service: Ser
         assert "waived until 2026-12-12" in page.locator("dl.figures").inner_text()
 
 
-def test_no_page_is_wider_than_a_phone_or_a_desk_and_each_says_where_one_is(
-    browser: Browser, service: Served
-) -> None:
+def test_no_page_is_wider_than_a_phone_or_a_desk_and_each_says_where_one_is(browser: Browser, service: Served) -> None:
     with window(browser, PHONE, "zh-CN") as page:
         sign_in(page, service)
         assert page.locator("html").get_attribute("lang") == "zh-Hans"

@@ -35,12 +35,13 @@ from omgov_assets.model_management.governance import Governance
 CLEARANCE = "omgov: clearance"
 
 _KEPT_DECISIONS = 1024
-_DEEDS = {"act": ACT, "write": WRITE}
 
 Shown = Literal["visible", "masked", "dropped"]
 Action = Literal["read", "share", "export"]
 # What is done to a dataset, other than asking for what is in it.
 Deed = Literal["act", "write"]
+# The question to the policies by deed.
+DEEDS: dict[Deed, str] = {"act": ACT, "write": WRITE}
 
 
 @dataclass(frozen=True)
@@ -258,7 +259,7 @@ class DecisionPoint:
         """
 
         def decided() -> Decision:
-            if action not in _DEEDS:
+            if action not in DEEDS:
                 return replace(self._denied(principal, dataset), reason=f"there is no action {action}")
             return self._decided_action(_timeless(principal), dataset, action)
 
@@ -340,7 +341,7 @@ class DecisionPoint:
     def _decide_action(self, principal: Principal, dataset: str, action: Deed) -> Decision:
         denied = self._denied(principal, dataset)
         self._facts(dataset)
-        (answer,) = self._questions.of(principal, dataset).ask(_DEEDS[action])
+        (answer,) = self._questions.of(principal, dataset).ask(DEEDS[action])
         if not answer.allowed:
             return replace(denied, reason=_why_denied(answer), policies=answer.policies)
         return replace(denied, allowed=True, policies=answer.policies)

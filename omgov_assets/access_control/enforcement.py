@@ -26,7 +26,6 @@ from omgov_assets.access_control.deeds import permit, permit_cases
 from omgov_assets.access_control.descriptions import Description, described
 from omgov_assets.access_control.governed_changes import (
     CHANGE_TYPE,
-    COMMIT_TIMESTAMP,
     COMMIT_VERSION,
     ChangeFile,
     change_files,
@@ -266,7 +265,7 @@ class EnforcementPoint:
 
         def give(decision: Decision) -> Given[list[ChangeFile]]:
             files = change_files(self._lake, decision, first, last, self._shelf.folder, self._decisions.key)
-            columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP)
+            columns = (*decision.shown_names, CHANGE_TYPE)
             return Given(files, last, sum(one.rows for one in files), columns)
 
         return self._recorded.answer(principal, dataset, "share", give)

@@ -29,7 +29,7 @@ from omgov_assets.access_control.snapshot import (
 from omgov_assets.data_lake.lake import Lake
 
 # Names of Delta's change feed.
-CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP = "_change_type", "_commit_version", "_commit_timestamp"
+CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
 _BATCH_ROWS = 32_768
 
 
@@ -55,8 +55,8 @@ class ChangeFile:
     """What a commit changed for a principal, as a Parquet file.
 
     Attributes:
-        path: its columns are those of ``decision.shown``, ``_change_type``, ``_commit_version`` and
-            ``_commit_timestamp`` (milliseconds since 1970, UTC).
+        path: its columns are those of ``decision.shown`` and ``_change_type``. Version and time are no columns, as in
+            change files of Delta: readers add them, and refuse a file that has them.
         version: which commit.
         committed_at: when it was made (UTC).
         rows: number of its rows.
@@ -106,19 +106,14 @@ def _change_file(
     name = cache_name(decision, "changes", str(version), str(milliseconds), *(select.sql for select in selects))
     path = folder / decision.dataset / "changes" / f"{name}.parquet"
     if not is_in_use(path):
-        changes = " UNION ALL ".join(
-            f"SELECT *, {version}::BIGINT AS {COMMIT_VERSION}, {milliseconds}::BIGINT AS {COMMIT_TIMESTAMP} "  # noqa: S608
-            f"FROM ({select.sql})"
-            for select in selects
-        )
+        changes = " UNION ALL ".join(f"FROM ({select.sql})" for select in selects)
         order = ", ".join([CHANGE_TYPE, *total_order(decision)])
         with being_written(path) as file, lake.connect() as con:
             rows = con.sql(
                 f"FROM ({changes}) ORDER BY {order}",
                 params={name: value for select in selects for name, value in select.parameters.items()},
             )
-            more = [(CHANGE_TYPE, pa.string()), (COMMIT_VERSION, pa.int64()), (COMMIT_TIMESTAMP, pa.int64())]
-            write_rows(rows.to_arrow_reader(_BATCH_ROWS), decision, file, more)
+            write_rows(rows.to_arrow_reader(_BATCH_ROWS), decision, file, [(CHANGE_TYPE, pa.string())])
     return ChangeFile(path, version, committed_at, pq.read_metadata(path).num_rows)
 
 

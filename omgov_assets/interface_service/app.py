@@ -20,6 +20,7 @@ from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.pages import routes as pages
 from omgov_assets.interface_service.problems import tell_problems
 from omgov_assets.interface_service.service import Service
+from omgov_assets.interface_service.sharing import routes as sharing
 
 # Paths that take large bodies and count them themselves.
 TAKES_DATA = ("/v1/ingest/",)
@@ -61,6 +62,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router, pages.router):
+    for router in (health.router, sharing.router, pages.router):
         app.include_router(router)
     return app

@@ -52,11 +52,13 @@ class KeptConnection:
         self._pid = os.getpid()
         self._con: duckdb.DuckDBPyConnection | None = None
         self._cursors = threading.local()
+        self._left: list[object] = []
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """The cursor of this thread, which the caller does not close and whose answers it fetches whole."""
         if self._pid != os.getpid():
-            # A forked process has none of the threads that the database would wait for.
+            # A forked process has none of the threads that closing the database would wait for: it is left as it is.
+            self._left.append((self._con, self._cursors))
             self._pid, self._con, self._cursors = os.getpid(), None, threading.local()
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._cursors, "cursor", None)
         if cursor is None:

@@ -7,6 +7,7 @@ import math
 import tempfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -318,6 +319,22 @@ def test_a_page_that_cannot_be_asked_for_costs_nothing(firm: Firm, asked: PageQu
         firm.door.page(WHO, DATASET, asked, DAY)
     assert not firm.snapshots.exists()
     assert [(entry["decision"], entry["row_count"]) for entry in firm.record] == [("allow", 0)]
+
+
+def test_those_who_come_together_are_given_the_same_page_of_one_snapshot(firm: Firm) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        given = list(pool.map(lambda _: firm.door.page(WHO, DATASET, BY_COUNT, DAY), range(24)))
+    assert all(page == replace(given[0], rows=page.rows) and page.rows.equals(given[0].rows) for page in given)
+    assert len(list(firm.snapshots.rglob("*.p*"))) == 1
+    assert [entry["row_count"] for entry in firm.record] == [4] * 24
+
+
+def test_a_snapshot_that_was_pruned_is_made_again_for_a_cursor(firm: Firm) -> None:
+    page = firm.door.page(WHO, DATASET, BY_COUNT, DAY)
+    (path,) = firm.snapshots.rglob("*.parquet")
+    path.unlink()
+    assert firm.door.page(WHO, DATASET, replace(BY_COUNT, cursor=page.next), DAY).snapshot_id == page.snapshot_id
+    assert path.exists()
 
 
 def test_large_pages_of_many_row_groups(tmp_path: Path) -> None:

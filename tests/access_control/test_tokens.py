@@ -195,7 +195,7 @@ def test_an_ended_token_is_not_rotated(store: TokenStore) -> None:
 @pytest.mark.parametrize(
     ("principal", "scope", "life"),
     [
-        ("a", [], DAY), ("a", ["write"], DAY), ("a", ["read:"], DAY), ("a", ["read:a b"], DAY), ("a", ["READ"], DAY),
+        ("a", [], DAY), ("a", ["ingest"], DAY), ("a", ["read:"], DAY), ("a", ["read:a b"], DAY), ("a", ["READ"], DAY),
         ("a", ["read:[a-z]"], DAY), ("a", ["read:x\n"], DAY), ("", ["read"], DAY), ("a\nb", ["read"], DAY),
         ("a", ["read"], timedelta(0)), ("a", ["read"], -DAY), ("a", ["read"], 400 * DAY),
     ],

@@ -50,7 +50,10 @@ def read_today(seen: Seen, page: Page) -> dict[str, Any]:
     before = day - timedelta(days=1) if day > date.min else day
     compared_with = before if before in page.days else None
     seen.whole("anomalies", ANOMALIES, day)
-    seen.whole("before", ANOMALIES, compared_with or date.max)
+    if compared_with is None:
+        seen.empty("before", ANOMALIES)
+    else:
+        seen.whole("before", ANOMALIES, compared_with)
     mine = {name: name in seen.datasets for name in PARTS}
     create_labels(seen, day)
     shown: dict[str, Any] = {

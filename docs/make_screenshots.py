@@ -1,13 +1,15 @@
 """Takes the pictures of `docs/screenshots/` from what the last `make demo` left in `OMGOV_HOME`.
 
 `make screenshots` runs it. It starts Dagster's own web server, read-only, on the demo's instance and
-photographs it with an installed Chromium, along with the report and the rankings as a terminal shows them.
+photographs it with an installed Chromium, along with the report, the rankings as a terminal shows them, and the pages
+of the interface service as a steward sees them.
 Nothing is staged: the check is the failed one with most expectations, found by GraphQL.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -85,6 +87,8 @@ def main() -> int:
                 picture_dagster(browser, url, arguments.out)
             picture_report(browser, arguments.home, arguments.day, arguments.out)
             picture_rankings(browser, arguments.by, arguments.day, arguments.out)
+            with interface_service(arguments.home) as url:
+                picture_pages(browser, url, arguments.home, arguments.day, arguments.out)
             browser.close()
     except ScreenshotError as error:
         print(f"make screenshots: {error}", file=sys.stderr)
@@ -104,17 +108,17 @@ def dagster_webserver(home: Path) -> Iterator[str]:
         *["--workspace", str(PROJECT_ROOT / "workspace.yaml")],
         *["--host", "127.0.0.1", "--port", str(port), "--read-only"],
     ]
-    environment = os.environ | {"DAGSTER_HOME": str(dagster_home), "OMGOV_HOME": str(home)}
-    log_path = home / "screenshots.log"
-    with log_path.open("w", encoding="utf-8") as log:
-        server = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log)
-        try:
-            _wait_until_open(server, port, log_path)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=30)
-    log_path.unlink()
+    with _running(command, port, home, {"DAGSTER_HOME": str(dagster_home)}):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def interface_service(home: Path) -> Iterator[str]:
+    """The interface service on the demo's home; yields its address, stops it afterwards."""
+    port = _free_port()
+    command = [str(Path(sys.executable).with_name("omgov")), "serve", "--port", str(port), "--log-level", "WARNING"]
+    with _running(command, port, home, {}):
+        yield f"http://127.0.0.1:{port}"
 
 
 def picture_dagster(browser: Browser, url: str, out: Path) -> None:
@@ -174,6 +178,36 @@ def picture_rankings(browser: Browser, dimensions: list[str], day: str, out: Pat
     page.close()
 
 
+def picture_pages(browser: Browser, url: str, home: Path, day: str, out: Path) -> None:
+    """A steward's morning: what is wrong today, why one instance is flagged, its case, and the same on a phone."""
+    who = ["--as", "screenshots", "--home", str(home)]
+    scope = ["--scope", "read", "--scope", "act", "--expires-in", "1d"]
+    said = _run_omgov(["access", "token", "create", "--principal", "steward", *scope, *who, "--format", "json"])
+    token = json.loads(said)[0]
+    page = _open(browser, {"width": 1440, "height": 1200})
+    _sign_in(page, url, token["token"])
+    page.goto(f"{url}/?day={day}")
+    _save(page, out / "steward_today.png")
+    page.goto(f"{url}/cases?day={day}&severity=critical")
+    page.locator("tbody th a").first.click()
+    page.locator("dl.figures").wait_for()
+    _save(page, out / "steward_case.png")
+    page.close()
+    page = _open(browser, {"width": 390, "height": 844})
+    _sign_in(page, url, token["token"])
+    page.goto(f"{url}/?day={day}&lang=zh")
+    _save(page, out / "steward_phone.png")
+    page.close()
+    _run_omgov(["access", "token", "revoke", token["token_id"], "--reason", "the pictures are taken", *who])
+
+
+def _sign_in(page: Page, url: str, token: str) -> None:
+    page.goto(f"{url}/sign-in")
+    page.locator("#token").fill(token)
+    page.locator("button.main").click()
+    page.locator("nav").first.wait_for()
+
+
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--day", default="2026-11-20", help="day of the report and the rankings")
@@ -199,16 +233,32 @@ def _free_port() -> int:
         return port
 
 
+@contextmanager
+def _running(command: list[str], port: int, home: Path, environment: dict[str, str]) -> Iterator[None]:
+    """A server in a process of its own, while the context lasts; what it says is kept only where it fails."""
+    log_path = home / "screenshots.log"
+    with log_path.open("w", encoding="utf-8") as log:
+        surroundings = os.environ | {"OMGOV_HOME": str(home)} | environment
+        server = subprocess.Popen(command, cwd=PROJECT_ROOT, env=surroundings, stdout=log, stderr=log)
+        try:
+            _wait_until_open(server, port, log_path)
+            yield
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+    log_path.unlink()
+
+
 def _wait_until_open(server: subprocess.Popen[bytes], port: int, log_path: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise ScreenshotError(f"dagster-webserver ended with {server.returncode}; see {log_path}")
+            raise ScreenshotError(f"the server ended with {server.returncode}; see {log_path}")
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.2)
-    raise ScreenshotError(f"dagster-webserver did not open port {port} in {START_TIMEOUT_S} s; see {log_path}")
+    raise ScreenshotError(f"no server opened port {port} in {START_TIMEOUT_S} s; see {log_path}")
 
 
 def _open(browser: Browser, viewport: dict[str, int]) -> Page:

@@ -96,7 +96,7 @@ def log_night(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, at: datetim
         at: end of that day.
     """
     lake.register(con, "logged", CASE_EVENTS, day)
-    create_view(con, "effective", _EFFECTIVE_SQL)
+    create_effective(con)
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE added_events AS {_NIGHT_SQL}", {"day": day, "happened_at": at, "night": NIGHT}
     )
@@ -107,7 +107,7 @@ def log_night(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, at: datetim
     if added:
         lake.append(CASE_EVENTS, day, con.table("added_events"))
         lake.register(con, "logged", CASE_EVENTS, day)
-        create_view(con, "effective", _EFFECTIVE_SQL)
+        create_effective(con)
     return NightLog(added, retracted, last or 0)
 
 
@@ -153,6 +153,11 @@ def case_events_of(
 def register_log(lake: Lake, con: duckdb.DuckDBPyConnection, day: date | None = None) -> None:
     """Make what counts of the log readable as the view ``effective``: of a day, or of all."""
     lake.register(con, "logged", CASE_EVENTS, day)
+    create_effective(con)
+
+
+def create_effective(con: duckdb.DuckDBPyConnection) -> None:
+    """Make what counts of the view ``logged`` readable as the view ``effective``."""
     create_view(con, "effective", _EFFECTIVE_SQL)
 
 

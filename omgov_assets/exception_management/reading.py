@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.exception_management.acts import UnknownCaseError
@@ -73,13 +75,15 @@ def list_cases(lake: Lake, day: date, wanted: CaseFilter) -> list[dict[str, Any]
         lake.register(con, "cases", CASES, day)
         lake.register(con, "members", CASE_MEMBERS, day)
         known = [row[0] for row in con.execute("SELECT case_id FROM cases ORDER BY 1").fetchall()]
-        lists = {
-            "case_ids": [_identified(case_id, known, day) for case_id in wanted.case_ids],
-            "statuses": list(wanted.statuses),
-            "severities": list(wanted.severities),
-        }
-        values = dataclasses.asdict(wanted) | lists
-        rows: list[dict[str, Any]] = con.sql(_CASE_LIST_SQL, params=values).to_arrow_table().to_pylist()
+        identified = [_identified(case_id, known, day) for case_id in wanted.case_ids]
+        return cases_in(con, dataclasses.replace(wanted, case_ids=identified))
+
+
+def cases_in(con: duckdb.DuckDBPyConnection, wanted: CaseFilter) -> list[dict[str, Any]]:
+    """``list_cases`` over the views ``cases`` and ``members`` of a day; cases are named in full."""
+    lists = {name: list(getattr(wanted, name)) for name in ("case_ids", "statuses", "severities")}
+    values = dataclasses.asdict(wanted) | lists
+    rows: list[dict[str, Any]] = con.sql(_CASE_LIST_SQL, params=values).to_arrow_table().to_pylist()
     return [row | {"place": place_of(row["cause"], row["scope"])} for row in rows]
 
 
@@ -116,34 +120,41 @@ def show_case(lake: Lake, case_id: str) -> dict[str, Any]:
             .to_pylist()
         )
         register_log(lake, con)
-        history = con.sql(
-            "SELECT day, happened_at, acted_by, kind, payload, event_id FROM effective "
-            "WHERE case_id = $case AND anomaly_id IS NULL ORDER BY day, acted_by <> 'night', seq",
-            params={"case": found},
-        )
-        events = history.to_arrow_table().to_pylist()
         lake.register(con, "members", CASE_MEMBERS, case["day"])
-        members = con.sql(
-            "SELECT anomaly_type, system, metric, ci_id, state, count(*) AS members, min(added_day) AS since "
-            "FROM members WHERE case_id = $case GROUP BY ALL "
-            "ORDER BY state, members DESC, anomaly_type, system, metric, ci_id",
-            params={"case": found},
-        )
-        members_by = members.to_arrow_table().to_pylist()
-        groups = con.sql(
-            "SELECT responsible, count(*) AS open_members, count(DISTINCT ci_id) AS cis FROM members "
-            "WHERE case_id = $case AND state = 'open' GROUP BY 1 ORDER BY 2 DESC, 1",
-            params={"case": found},
-        )
-        answering = groups.to_arrow_table().to_pylist()
-    whole: dict[str, Any] = case | {
+        return case_in(con, case)
+
+
+def case_in(con: duckdb.DuckDBPyConnection, case: dict[str, Any]) -> dict[str, Any]:
+    """``show_case`` of a row of ``exceptions/cases``, over the views ``effective`` (the log) and ``members`` (of the
+    row's day).
+    """
+    of_case = {"case": case["case_id"]}
+    events = _rows(
+        con,
+        "SELECT day, happened_at, acted_by, kind, payload, event_id FROM effective "
+        "WHERE case_id = $case AND anomaly_id IS NULL ORDER BY day, acted_by <> 'night', seq",
+        of_case,
+    )
+    members_by = _rows(
+        con,
+        "SELECT anomaly_type, system, metric, ci_id, state, count(*) AS members, min(added_day) AS since "
+        "FROM members WHERE case_id = $case GROUP BY ALL "
+        "ORDER BY state, members DESC, anomaly_type, system, metric, ci_id",
+        of_case,
+    )
+    answering = _rows(
+        con,
+        "SELECT responsible, count(*) AS open_members, count(DISTINCT ci_id) AS cis FROM members "
+        "WHERE case_id = $case AND state = 'open' GROUP BY 1 ORDER BY 2 DESC, 1",
+        of_case,
+    )
+    return case | {
         "place": place_of(case["cause"], case["scope"]),
         "history": [event | {"payload": json.loads(event["payload"])} for event in events],
         "legal_commands": legal_commands(case["status"]),
         "groups": answering,
         "members_by": members_by,
     }
-    return whole
 
 
 def list_waivers(lake: Lake, day: date, every: bool = False) -> list[dict[str, Any]]:
@@ -170,6 +181,11 @@ def list_waivers(lake: Lake, day: date, every: bool = False) -> list[dict[str, A
             state = {"state": "standing" if stands else "over", "members": members.get(waiver.waiver_id, 0)}
             first = ("waiver_id", *CONDITIONS, "until")
             rows.append({name: said.pop(name) for name in first} | state | said)
+    return rows
+
+
+def _rows(con: duckdb.DuckDBPyConnection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = con.sql(query, params=values).to_arrow_table().to_pylist()
     return rows
 
 

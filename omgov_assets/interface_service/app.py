@@ -18,6 +18,7 @@ from omgov_assets.interface_service.bodies import SmallBodies
 from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
+from omgov_assets.interface_service.pages import routes as pages
 from omgov_assets.interface_service.problems import tell_problems
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing import routes as sharing
@@ -26,15 +27,12 @@ from omgov_assets.interface_service.sharing import routes as sharing
 TAKES_DATA = ("/v1/ingest/",)
 
 
-def create_app(
-    open_service: Callable[[], AbstractContextManager[Service]], limits: Limits | None = None, root_path: str = ""
-) -> FastAPI:
+def create_app(open_service: Callable[[], AbstractContextManager[Service]], limits: Limits | None = None) -> FastAPI:
     """The app; it opens its service when it starts and closes it when it ends.
 
     Args:
         open_service: such as ``Service.of_home`` of a home.
         limits: what a client may ask for.
-        root_path: what a proxy puts before every path, and takes away.
     """
     limits = limits or Limits()
 
@@ -54,7 +52,6 @@ def create_app(
         # Their pages load scripts from elsewhere.
         docs_url=None,
         redoc_url=None,
-        root_path=root_path,
         lifespan=lifespan,
         middleware=[
             Middleware(Observed),
@@ -62,6 +59,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router, sharing.router, ingest.router):
+    for router in (health.router, sharing.router, ingest.router, pages.router):
         app.include_router(router)
     return app

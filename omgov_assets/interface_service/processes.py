@@ -115,7 +115,6 @@ def app_of_environment() -> FastAPI:
     settings = Settings.from_environment()
     return create_app(
         lambda: Service.of_home(settings, public_url=options["public_url"].rstrip("/")),
-        root_path=options["root_path"],
     )
 
 

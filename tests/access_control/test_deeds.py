@@ -91,6 +91,7 @@ def test_those_who_may_act_and_write(firm: Firm) -> None:
     }
     assert may == {
         ("engineer", "act", CASES),
+        ("engineer", "act", LEDGER),
         ("steward", "act", CASES),
         ("member", "act", CASES),
         ("trading_agent", "write", INSTANCES),

@@ -30,17 +30,18 @@ def read_cases(con: duckdb.DuckDBPyConnection, top: int) -> tuple[dict[str, int]
         responsible_name (None for an address), in the order: overdue, severity, open members.
     """
     (counts,) = rows_of(con, "case_counts")
-    return counts, _placed(con, rows_of(con, "cases", {"top": top}))
+    return counts, placed_cases(con, rows_of(con, "cases", {"top": top}))
 
 
 def read_cases_of_pages(con: duckdb.DuckDBPyConnection, top: int) -> list[dict[str, Any]]:
     """The first cases of each key of the view ``of_key``: as ``read_cases``, with key, anomalies (of the key, of the
     day) and keys_cases (how many cases it has).
     """
-    return _placed(con, rows_of(con, "page_cases", {"top": top}))
+    return placed_cases(con, rows_of(con, "page_cases", {"top": top}))
 
 
-def _placed(con: duckdb.DuckDBPyConnection, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def placed_cases(con: duckdb.DuckDBPyConnection, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of ``exceptions/cases`` with conditions, labels and responsible_name, as ``read_cases`` has them."""
     for case in cases:
         conditions = {"system": case["scope"]} if case["cause"] is None else json.loads(case["cause"])
         case["conditions"] = {name: key for name, key in conditions.items() if name != ANOMALY_TYPE and key is not None}

@@ -92,15 +92,12 @@ def change(value: int | None, *path: str | tuple[str, ...]) -> Markup:
 
 def score(value: float | None, *path: str | tuple[str, ...]) -> Markup:
     """A score of 100."""
-    text = "" if value is None else f"{value:.1f}" if value < 99.95 else f"{value:.2f}"
-    # 100 is for nothing wrong at all.
-    return _figure(value, path, ">99.99" if text == "100.00" and value != 100 else text)
+    return _figure(value, path, score_text(value))
 
 
 def score_change(value: float | None, *path: str | tuple[str, ...]) -> Markup:
     """A difference of scores."""
-    text = "" if value is None else "±0" if abs(value) < 0.005 else f"{'+' if value > 0 else '−'}{abs(value):.2f}"
-    return _figure(value, path, text)
+    return _figure(value, path, score_change_text(value))
 
 
 def decimal(value: float | None, *path: str | tuple[str, ...]) -> Markup:
@@ -131,6 +128,22 @@ def change_text(number: int | None) -> str:
     if number is None:
         return "–"
     return f"+{number:,}" if number > 0 else f"−{-number:,}" if number < 0 else "±0"
+
+
+def score_text(value: float | None) -> str:
+    """A score as text."""
+    if value is None:
+        return "–"
+    text = f"{value:.1f}" if value < 99.95 else f"{value:.2f}"
+    # 100 is for nothing wrong at all.
+    return ">99.99" if text == "100.00" and value != 100 else text
+
+
+def score_change_text(value: float | None) -> str:
+    """A difference of scores as text."""
+    if value is None:
+        return "–"
+    return "±0" if abs(value) < 0.005 else f"{'+' if value > 0 else '−'}{abs(value):.2f}"
 
 
 @lru_cache(maxsize=100_000)

@@ -169,9 +169,10 @@ def morning_of(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> Morning
         case_counts=case_counts,
         cases=cases,
         findings=[
-            _placed(row) for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
+            placed_finding(row)
+            for row in rows_of(con, "findings", {"critical": CRITICAL_FINDINGS, "others": OTHER_FINDINGS})
         ],
-        systems=_score_matrix(
+        systems=score_matrix(
             rows_of_query(con, "FROM scorecards WHERE subject_kind IN ('system', 'firm') ORDER BY subject_key")
         ),
         lowest=_grouped(rows_of(con, "lowest", {"top": TOP_LOWEST}), "subject_kind"),
@@ -239,7 +240,7 @@ def _causes(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     return causes
 
 
-def _placed(finding: dict[str, Any]) -> dict[str, Any]:
+def placed_finding(finding: dict[str, Any]) -> dict[str, Any]:
     """Split the concentrations of a finding into where it is and whose it is."""
     leading = {
         entry["dimension"]: entry | {"share": entry["anomalies"] / finding["anomalies"]}
@@ -255,7 +256,7 @@ def _placed(finding: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _score_matrix(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def score_matrix(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row for each business system by key, and the firm's first, with a cell for each quality dimension."""
     cells = {(card["subject_kind"], card["subject_key"], card["quality_dimension"]): card for card in cards}
     subjects = sorted({(card["subject_kind"] != "firm", card["subject_kind"], card["subject_key"]) for card in cards})

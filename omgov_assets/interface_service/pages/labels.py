@@ -1,0 +1,29 @@
+"""Names for people of the keys that a page shows, out of what its reader sees.
+
+Does not belong here: names that the CMDB does not hold (``governance/wording.yaml``).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from omgov_assets.interface_service.pages.seen import Seen
+from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
+from omgov_assets.quality_analysis.rankings import RANKINGS
+
+GROUPS, ITEMS = f"{CMDB}/support_groups", f"{CMDB}/configuration_items"
+
+
+def create_labels(seen: Seen, day: date) -> None:
+    """Create the temporary table ``labels`` (kind, key, label), one row for each kind and key that has a name; and the
+    view ``rankings`` of the day, which is empty where it is not the reader's.
+
+    Who may see the rankings finds in them the names of whatever has anomalies; others find those that the CMDB shows
+    them.
+    """
+    if not seen.whole("rankings", RANKINGS, day):
+        seen.whole("configuration_items", ITEMS, day)
+    else:
+        seen.empty("configuration_items", ITEMS)
+    seen.whole("support_groups", GROUPS, day)
+    seen.con.execute(f"CREATE OR REPLACE TEMP TABLE labels AS {seen.statement('labels')}")

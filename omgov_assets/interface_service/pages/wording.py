@@ -1,0 +1,114 @@
+"""Languages of the pages: which one a request is answered in, and templates in it.
+
+The words of the report are used as they are; what pages say beyond it lies in a catalogue of their own. Does not
+belong here: what is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from functools import cache
+
+from babel.messages.pofile import read_po
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from omgov_assets.interface_service.pages import HERE
+from omgov_assets.interface_service.pages.addresses import part
+from omgov_assets.quality_analysis.report import figures
+from omgov_assets.quality_analysis.report.languages import NOUNS, TERMS, Language, breakable
+from omgov_assets.quality_analysis.report.languages import language as language_of_report
+
+LANGUAGE_COOKIE = "omgov_language"
+CATALOGUES = {"zh": HERE / "locale" / "zh_CN" / "LC_MESSAGES" / "pages.po"}
+
+# What pages call things that the report does not name, one of them and several.
+NOUNS_OF_PAGES = NOUNS | {
+    "ci": ("CI", "CIs"),
+    "dataset": ("dataset", "datasets"),
+    "policy": ("policy", "policies"),
+    "cause": ("root cause", "root causes"),
+    "case": ("case", "cases"),
+    "quality_dimension": ("quality dimension", "quality dimensions"),
+    "subject_kind": ("kind of subject", "kinds of subjects"),
+}
+# What happened to a case, as its history says it.
+EVENTS = (
+    "opened", "updated", "closed", "reopened", "claim_refuted", "waiver_ended", "owner_inactive", "owner_active",
+    "overdue", "escalated", "acknowledged", "taken_on", "reassigned", "fix_claimed", "waived", "split", "split_off",
+    "merged", "took_over", "commented", "linked", "resolved", "withdrawn",
+)  # fmt: skip
+TERMS_OF_PAGES = (
+    TERMS
+    | {name: name.replace("_", " ") for name in EVENTS}
+    | {name: name.replace("_", " ") for name in ("row", "expected_instance", "batch", "dataset", "processing_model")}
+)
+
+
+def chosen_language(request: Request, offered: Sequence[str]) -> str:
+    """The language of a request out of those offered: its address names it, a cookie, else the browser's wish."""
+    for chosen in (request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)):
+        if chosen in offered:
+            return str(chosen)
+    for wish in request.headers.get("Accept-Language", "").split(","):
+        code = wish.partition(";")[0].strip().partition("-")[0].lower()
+        if code in offered:
+            return code
+    return offered[0]
+
+
+@cache
+def language(code: str) -> Language:
+    """A language by its code (en, zh): the report's words and those of the pages."""
+    of_report = language_of_report(code)
+    words = dict(of_report.words)
+    if code in CATALOGUES:
+        with CATALOGUES[code].open("rb") as file:
+            for message in read_po(file):
+                if message.id:
+                    key = message.id[0] if isinstance(message.id, tuple | list) else message.id
+                    words[key] = message.string
+    return Language(code, of_report.tag, words)
+
+
+@cache
+def environment(code: str) -> Environment:
+    """Templates in a language; everything is escaped, and an unknown name is an error."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    spoken = language(code)
+    made.install_gettext_callables(spoken.text, spoken.counted, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {
+        "word": lambda name: spoken.text(_noun(name) or TERMS_OF_PAGES.get(name, str(name))),
+        "words": lambda name: spoken.text(NOUNS_OF_PAGES[name][1]),
+    }
+    made.filters |= {
+        "number": lambda value: "–" if value is None else f"{value:,}",
+        "decimal": lambda value: "–" if value is None else f"{value:,.1f}",
+        "percent": figures.percent_text,
+        "change": figures.change_text,
+        "score": figures.score_text,
+        "score_change": figures.score_change_text,
+        "breakable": breakable,
+        "part": part,
+        "from_json": lambda text: json.loads(text) if text else {},
+        "moment": _moment,
+    }
+    return made
+
+
+def _noun(name: str) -> str:
+    return NOUNS_OF_PAGES[name][0] if name in NOUNS_OF_PAGES else ""
+
+
+def _moment(at: datetime, zone: tzinfo = UTC) -> str:
+    """A time in the firm's zone, to the minute."""
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M}"

@@ -153,6 +153,11 @@ def case_events_of(
 def register_log(lake: Lake, con: duckdb.DuckDBPyConnection, day: date | None = None) -> None:
     """Make what counts of the log readable as the view ``effective``: of a day, or of all."""
     lake.register(con, "logged", CASE_EVENTS, day)
+    create_effective(con)
+
+
+def create_effective(con: duckdb.DuckDBPyConnection) -> None:
+    """Make what counts of the log in the table ``logged`` readable as the view ``effective``."""
     create_view(con, "effective", _EFFECTIVE_SQL)
 
 

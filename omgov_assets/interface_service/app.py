@@ -19,6 +19,7 @@ from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.problems import tell_problems
+from omgov_assets.interface_service.rest import routes as rest
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing import routes as sharing
 
@@ -62,6 +63,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router, sharing.router, ingest.router):
+    for router in (health.router, rest.router, sharing.router, ingest.router):
         app.include_router(router)
     return app

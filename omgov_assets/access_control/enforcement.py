@@ -36,10 +36,12 @@ from omgov_assets.access_control.governed_pages import (
     Page,
     PageQuestion,
     Place,
+    Whole,
     next_cursor,
     page_of,
     place_of,
     require_askable,
+    whole_of,
 )
 from omgov_assets.access_control.governed_query import Condition, Query, governed_select, question
 from omgov_assets.access_control.handed_out import hand_out
@@ -224,6 +226,31 @@ class EnforcementPoint:
             return Given(page, page.version, rows.num_rows, tuple(rows.column_names))
 
         return self._recorded.answer(principal, dataset, action, give)
+
+    @contextmanager
+    def whole(
+        self,
+        principal: Principal,
+        dataset: str,
+        asked: PageQuestion,
+        day: date | None = None,
+        version: int | None = None,
+    ) -> Iterator[Whole]:
+        """All rows that pages would have, read as they are taken, in the order of pages.
+
+        Raises:
+            QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``page``.
+        """
+        with self._lake.connect() as con:
+
+            def give(decision: Decision) -> Given[Whole]:
+                require_askable(decision, asked)
+                made = self._snapshot(decision, day, version)
+                rows, count = whole_of(con, made, decision, asked)
+                whole = Whole(rows, count, made.versions[dataset])
+                return Given(whole, whole.version, count, tuple(rows.columns))
+
+            yield self._recorded.answer(principal, dataset, "read", give)
 
     def shared_files(
         self,

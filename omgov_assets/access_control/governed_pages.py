@@ -90,6 +90,21 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """All rows of an answer, which are read as they are taken.
+
+    Attributes:
+        rows: a relation with the columns asked for, in that order.
+        count: how many rows it has.
+        version: as of ``Page``.
+    """
+
+    rows: duckdb.DuckDBPyRelation
+    count: int
+    version: int | None
+
+
+@dataclass(frozen=True)
 class Place:
     """Where a page ended.
 
@@ -195,6 +210,27 @@ def page_of(
     numbers = [int(number) for (number,) in found]
     chosen = numbers[: asked.size]
     return _rows(con, source, columns, chosen), chosen[-1] if len(numbers) > asked.size else None
+
+
+def whole_of(
+    con: duckdb.DuckDBPyConnection, snapshot: Snapshot, decision: Decision, asked: PageQuestion
+) -> tuple[duckdb.DuckDBPyRelation, int]:
+    """All rows that pages would have, one after the other, and how many they are; ``size`` does not matter.
+
+    Raises:
+        QueryError: as ``require_askable``.
+    """
+    require_askable(decision, asked)
+    wanted, where, parameters = asked_of(decision, asked.columns, asked.conditions)
+    columns = ", ".join(identifier(name) for name in wanted)
+    source = f"read_parquet({literal(str(snapshot.path))}, hive_partitioning = false, {_ROW} = true)"
+    count = snapshot.rows
+    if where:
+        ((count,),) = con.execute(f"SELECT count(*) FROM {source}{where}", parameters).fetchall()  # noqa: S608
+    # Where no order is asked for, that of the file is kept as it is read: sorting by it would cost as much again.
+    order = "".join(f"{identifier(one.column)} {_way(one)} NULLS LAST, " for one in asked.order)
+    ordered = f" ORDER BY {order}{_ROW}" if asked.order else ""
+    return con.sql(f"SELECT {columns} FROM {source}{where}{ordered}", params=parameters), int(count)  # noqa: S608
 
 
 def next_cursor(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
-from omgov_assets.cli.output import Format, defused, emit, fail, notice
+from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.interface_service.formats.cells import defused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -84,7 +84,7 @@ def store(home: Home = None, project: Project = None) -> None:
 @audit_app.command("export")
 def export(
     out: Annotated[
-        Path, typer.Option("--out", help="File to write; .csv, .xlsx, .json, .ndjson or .parquet says the format.")
+        Path, typer.Option("--out", help="File to write: .csv, .xlsx, .json, .ndjson, .parquet or .arrows.")
     ],
     user: AsPrincipal,
     purpose: Purpose = None,
@@ -125,7 +125,7 @@ def export(
         columns = ("seq", *(name for name in seen if name not in ("seq", "day")))
         try:
             with door.extract(who, AUDIT, Query(columns, conditions)) as rows:
-                count = write_file(out, rows.to_arrow_reader(10_000))
+                count = write_file(out, rows.to_arrow_reader(10_000), settings.tmp)
         except QueryError as error:
             fail(str(error))
     notice(f"{out}: {count:,} entries")

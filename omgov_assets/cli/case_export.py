@@ -20,7 +20,7 @@ from omgov_assets.exception_management.reading import show_case
 def export(
     case: Annotated[str, typer.Argument(help="Case, or the beginning of its name.")],
     out: Annotated[
-        Path, typer.Option("--out", help="File to write; .csv, .xlsx, .json, .ndjson or .parquet says the format.")
+        Path, typer.Option("--out", help="File to write: .csv, .xlsx, .json, .ndjson, .parquet or .arrows.")
     ],
     principal: AsPrincipal,
     purpose: Purpose = None,
@@ -62,5 +62,5 @@ def export(
             f"case {found['case_id']} has no open members of that for {principal}; --all writes those that are not "
             "open any more"
         )
-    write_file(out, rows.to_reader())
+    write_file(out, rows.to_reader(), settings.tmp)
     notice(f"{out}: {rows.num_rows:,} members of case {found['case_id']} as of {found['day']}")

@@ -37,7 +37,7 @@ _CONDITION = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*(!=|<=|>=|=|<|>)(.*)", re.D
 def export(
     dataset: Annotated[str, typer.Argument(help="Dataset, such as quality/anomalies.")],
     out: Annotated[
-        Path, typer.Option("--out", help="File to write; .csv, .xlsx, .json, .ndjson or .parquet says the format.")
+        Path, typer.Option("--out", help="File to write: .csv, .xlsx, .json, .ndjson, .parquet or .arrows.")
     ],
     principal: AsPrincipal,
     purpose: Purpose = None,
@@ -60,14 +60,15 @@ def export(
     from omgov_assets.access_control.governed_query import Query, QueryError
 
     require_known_ending(out)
-    with opened_door(Settings.from_environment(home, project)) as door:
+    settings = Settings.from_environment(home, project)
+    with opened_door(settings) as door:
         try:
             who = door.principal(principal, purpose)
             types = door.column_types(who, dataset, "export")
             conditions = tuple(_condition(text, types) for text in where or ())
             query = Query(tuple(columns) if columns else None, conditions, limit)
             with door.extract(who, dataset, query, parsed_day(day) if day else None) as rows:
-                count = write_file(out, rows.to_arrow_reader(10_000))
+                count = write_file(out, rows.to_arrow_reader(10_000), settings.tmp)
         except QueryError as error:
             fail(str(error))
     notice(f"{out}: {count:,} rows of {dataset}")

@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from omgov_assets.interface_service.formats.cells import defused, flat
+
 PLATFORM_FAILURE = 1
 SOMETHING_REFUSED = 2
-
-_BEGINS_A_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 class Format(StrEnum):
@@ -42,12 +42,6 @@ def emit(rows: Sequence[Mapping[str, Any]], output: Format, title: str = "", emp
                 _print_table(rows, title)
             else:
                 typer.echo(empty)
-
-
-def defused(value: Any) -> Any:
-    """A value for a CSV cell. A text that a spreadsheet would run as a formula gets an apostrophe in front."""
-    flat = _flat(value)
-    return f"'{flat}" if isinstance(flat, str) and flat[:1] in _BEGINS_A_FORMULA and flat else flat
 
 
 def notice(text: str) -> None:
@@ -92,8 +86,4 @@ def _shown(value: Any) -> str:
         return f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return str(_flat(value))
-
-
-def _flat(value: Any) -> Any:
-    return ", ".join(str(part) for part in value) if isinstance(value, list | tuple) else value
+    return str(flat(value))

@@ -91,6 +91,11 @@ class Settings:
         return self.home / "omgov.duckdb"
 
     @property
+    def tmp(self) -> Path:
+        """What is written on the way and gone afterwards; queries spill there, too."""
+        return self.home / "tmp"
+
+    @property
     def dagster(self) -> Path:
         """``DAGSTER_HOME`` of the command line and of ``make ui``."""
         return self.home / "dagster"

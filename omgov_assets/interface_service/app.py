@@ -20,6 +20,7 @@ from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.pages import routes as pages
 from omgov_assets.interface_service.problems import tell_problems
+from omgov_assets.interface_service.rest import routes as rest
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing import routes as sharing
 
@@ -59,6 +60,6 @@ def create_app(open_service: Callable[[], AbstractContextManager[Service]], limi
         ],
     )
     tell_problems(app)
-    for router in (health.router, sharing.router, ingest.router, pages.router):
+    for router in (health.router, rest.router, sharing.router, ingest.router, pages.router):
         app.include_router(router)
     return app

@@ -75,11 +75,14 @@ def read(path: Path) -> list[dict[str, Any]]:
         case ".xlsx":
             header, *rows = load_workbook(path).active.iter_rows(values_only=True)
             return [dict(zip(header, row, strict=True)) for row in rows]
+        case ".arrows":
+            streamed: list[dict[str, Any]] = pa.ipc.open_stream(path.read_bytes()).read_all().to_pylist()
+            return streamed
     table: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return table
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json", ".ndjson", ".xlsx", ".parquet"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".ndjson", ".xlsx", ".parquet", ".arrows"])
 def test_what_a_principal_sees_is_written(run: Run, settings: Settings, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / f"owners{suffix}"
     columns = [option for name in ("owner_id", "name", "phone", "email") for option in ("--column", name)]

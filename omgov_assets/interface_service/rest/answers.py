@@ -1,0 +1,51 @@
+"""Answers that caches may keep for the one who asked: entity tags, conditions on them, names of files.
+
+Owns two rules: an entity tag is made of the bytes of the answer and of nothing else, so that it cannot tell of what the
+principal does not see; and an answer is the principal's own, whatever stands between it and the service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+
+from fastapi import Response
+
+from omgov_assets.interface_service.formats.formats import JSON, NDJSON, Format
+
+PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Omgov-Purpose"}
+_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
+
+
+def answered(
+    body: bytes, media_type: str, if_none_match: str | None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An answer with its entity tag; 304 without a body where the client has it already."""
+    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    said = {**PRIVATE, "ETag": tag, **(headers or {})}
+    if is_known(if_none_match, tag):
+        return Response(status_code=304, headers=said)
+    return Response(body, headers={**said, "Content-Type": media_type})
+
+
+def is_known(if_none_match: str | None, tag: str) -> bool:
+    """Whether ``If-None-Match`` names the entity tag, or any."""
+    if not if_none_match:
+        return False
+    known = (one.removeprefix("W/") for one in _ENTITY_TAG.findall(if_none_match))
+    return if_none_match.strip() == "*" or tag in known
+
+
+def disposition(form: Format, *parts: str | None) -> dict[str, str]:
+    """``Content-Disposition`` of what people save as a file; none of what programs read.
+
+    Args:
+        form: the format.
+        parts: what the name of the file says; what is not plain becomes ``-``.
+    """
+    if form in (JSON, NDJSON):
+        return {}
+    name = "-".join(_NOT_IN_A_FILE_NAME.sub("-", part) for part in ("omgov", *parts) if part)
+    return {"Content-Disposition": f'attachment; filename="{name[:120]}{form.ending}"'}

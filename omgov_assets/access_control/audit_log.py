@@ -20,7 +20,8 @@ from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import GENESIS, Decision, Entry, chained, stamp
 from omgov_assets.data_lake.durability import fsync, sqlite_transaction
-from omgov_assets.data_lake.sql import read_sql, statements
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sqlite_files import OtherVersionError, open_sqlite
 
 # Decisions overtake each other on their way here; a clock that is further back than this was set back.
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -94,12 +95,12 @@ class AuditLog:
         try:
             if not _holds_something(self.path):
                 self._require_new(continues)
-            self.con = sqlite3.connect(
-                self.path, timeout=_LONGEST_WAIT_S, isolation_level=None, check_same_thread=False
+            self.con = open_sqlite(
+                self.path, _SCHEMA, _SCHEMA_VERSION, _LONGEST_WAIT_S, lambda con: self._begin(con, continues)
             )
-            self.con.execute("PRAGMA journal_mode = WAL").fetchall()
-            self.con.execute("PRAGMA synchronous = FULL")
-            self._prepare(continues)
+        except OtherVersionError as error:
+            self.close()
+            raise AuditUnavailableError(str(error)) from error
         except sqlite3.Error as error:
             self.close()
             raise _unavailable(self.path, error) from error
@@ -107,21 +108,11 @@ class AuditLog:
             self.close()
             raise
 
-    def _prepare(self, continues: Stored | None) -> None:
-        with sqlite_transaction(self.con):
-            if self._version() == 0:
-                self._require_new(continues)
-                for statement in statements(_SCHEMA):
-                    self.con.execute(statement)
-                first = continues or Stored(0, GENESIS, None)
-                self.con.execute("INSERT INTO stored VALUES (1, ?, ?, ?)", (first.seq, first.hash, first.lake_version))
-                self.con.execute("INSERT INTO clock VALUES (1, '')")
-                self.con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        if self._version() != _SCHEMA_VERSION:
-            raise AuditUnavailableError(
-                f"{self.path} is of version {self._version()}, this omgov knows {_SCHEMA_VERSION}; use the omgov that "
-                "wrote it"
-            )
+    def _begin(self, con: sqlite3.Connection, continues: Stored | None) -> None:
+        self._require_new(continues)
+        first = continues or Stored(0, GENESIS, None)
+        con.execute("INSERT INTO stored VALUES (1, ?, ?, ?)", (first.seq, first.hash, first.lake_version))
+        con.execute("INSERT INTO clock VALUES (1, '')")
 
     def _require_new(self, continues: Stored | None) -> None:
         if continues is None and os.fstat(self._head).st_size:
@@ -130,10 +121,6 @@ class AuditLog:
                 f"{self.path} is gone or empty, and {head_path(self.path.parent)} says that it was not; restore it, or "
                 "go on without it by `omgov audit recover`"
             )
-
-    def _version(self) -> int:
-        ((version,),) = self.con.execute("PRAGMA user_version").fetchall()
-        return int(version)
 
     def close(self) -> None:
         """Close the files."""

@@ -24,7 +24,8 @@ from pathlib import Path
 from omgov_assets.access_control.audit_chain import stamp
 from omgov_assets.access_control.token_rates import Rate, RateLimits
 from omgov_assets.data_lake.durability import sqlite_transaction
-from omgov_assets.data_lake.sql import read_sql, statements
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sqlite_files import open_sqlite
 
 ACTIONS = ("read", "share", "export", "act", "write")
 LONGEST_LIFE = timedelta(days=366)
@@ -122,34 +123,9 @@ class TokenStore:
         self._limits = RateLimits(ticks)
         self._latest = ""
         with self._errors_told():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.con = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        try:
-            with self._errors_told():
-                path.chmod(0o600)
-                self.con.execute("PRAGMA journal_mode = WAL").fetchall()
-                self.con.execute("PRAGMA synchronous = FULL")
-                self._prepare()
-        except BaseException:
-            self.con.close()
-            raise
-
-    def _prepare(self) -> None:
-        with sqlite_transaction(self.con):
-            if self._version() == 0:
-                for statement in statements(_SCHEMA):
-                    self.con.execute(statement)
-                self.con.execute("INSERT INTO clock VALUES (1, '')")
-                self.con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        if self._version() != _SCHEMA_VERSION:
-            raise TokenError(
-                f"{self.path} is of version {self._version()}, this omgov knows {_SCHEMA_VERSION}; use the omgov that "
-                "wrote it"
+            self.con = open_sqlite(
+                path, _SCHEMA, _SCHEMA_VERSION, fill=lambda con: con.execute("INSERT INTO clock VALUES (1, '')")
             )
-
-    def _version(self) -> int:
-        ((version,),) = self.con.execute("PRAGMA user_version").fetchall()
-        return int(version)
 
     def close(self) -> None:
         """Close the file."""

@@ -18,7 +18,8 @@ from typing import Any
 from omgov_assets.anomaly_alert.alerts import Alert
 from omgov_assets.anomaly_alert.silences import Silence
 from omgov_assets.data_lake.durability import sqlite_transaction
-from omgov_assets.data_lake.sql import read_sql, statements
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sqlite_files import OtherVersionError, open_sqlite
 from omgov_assets.model_management.alert_routes import Delivery
 from omgov_assets.model_management.documents import content_hash
 
@@ -82,35 +83,13 @@ class Outbox:
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.con = sqlite3.connect(path, timeout=60, isolation_level=None)
         try:
-            self.con.execute("PRAGMA journal_mode = WAL").fetchall()
-            self.con.execute("PRAGMA synchronous = FULL")
-            self._prepare()
+            self.con = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION, timeout_s=60)
+        except OtherVersionError as error:
+            raise OutboxError(str(error)) from error
         except sqlite3.DatabaseError as error:
-            self.con.close()
             raise OutboxError(f"{path} cannot be read as an outbox ({error}); restore it or move it away") from error
-        except OutboxError:
-            self.con.close()
-            raise
-
-    def _prepare(self) -> None:
-        if self._version() == 0:
-            with sqlite_transaction(self.con):
-                # Of two that come first, one has made the tables by now.
-                if self._version() == 0:
-                    for statement in statements(_SCHEMA):
-                        self.con.execute(statement)
-                    self.con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        if self._version() != _SCHEMA_VERSION:
-            known = f"this omgov knows {_SCHEMA_VERSION}"
-            raise OutboxError(f"{self.path} is of version {self._version()}, {known}; use the omgov that wrote it")
-
-    def _version(self) -> int:
-        ((version,),) = self.con.execute("PRAGMA user_version").fetchall()
-        return int(version)
 
     def close(self) -> None:
         """Close the file."""

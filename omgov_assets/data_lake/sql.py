@@ -5,8 +5,7 @@ Everything else binds its values.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -74,13 +73,3 @@ def _condition(column: str, wanted: str | date | OneOf) -> str:
 def read_sql(path: Path) -> str:
     """The text of a ``.sql`` file that lies beside the module that runs it."""
     return path.read_text(encoding="utf-8")
-
-
-def statements(script: str) -> Iterator[str]:
-    """The statements of an SQLite script one by one: ``executescript`` would end the transaction."""
-    pending = ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            yield pending
-            pending = ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,8 @@ from typing import Any
 
 from omgov_assets.admission.reception import Received
 from omgov_assets.data_lake.durability import sqlite_transaction
-from omgov_assets.data_lake.sql import read_sql, statements
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sqlite_files import open_sqlite
 
 KEYS_KEPT = timedelta(days=8)
 RECEPTIONS_KEPT = timedelta(days=400)
@@ -43,10 +43,6 @@ _COLUMNS = (
     "id, system, dataset, day, file_name, batch_id, content_hash, size_bytes, received_at, state, attempts, "
     "last_error, entry"
 )
-
-
-class ReceptionsError(Exception):
-    """The file of receptions is of another version of omgov."""
 
 
 class KeyReusedError(Exception):
@@ -108,33 +104,14 @@ class Receptions:
         path: the SQLite file; it is made where it is missing.
 
     Raises:
-        ReceptionsError: the file is of another version of omgov.
+        OtherVersionError: the file is of another version of omgov.
         sqlite3.Error, OSError: it cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._con = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
-            path.chmod(0o600)
-            self._con.execute("PRAGMA journal_mode = WAL").fetchall()
-            self._con.execute("PRAGMA synchronous = FULL")
-            self._con.execute("PRAGMA foreign_keys = ON")
-            with sqlite_transaction(self._con):
-                if self._version() == 0:
-                    for statement in statements(_SCHEMA):
-                        self._con.execute(statement)
-                    self._con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-            if self._version() != _SCHEMA_VERSION:
-                raise ReceptionsError(
-                    f"{path} is of version {self._version()}, this omgov knows {_SCHEMA_VERSION}; use the omgov that "
-                    "wrote it"
-                )
-        except BaseException:
-            self._con.close()
-            raise
+        self._con = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION, timeout_s=30)
 
     def close(self) -> None:
         """Close the file."""

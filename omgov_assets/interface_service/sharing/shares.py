@@ -19,7 +19,8 @@ from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import stamp
 from omgov_assets.data_lake.durability import sqlite_transaction
-from omgov_assets.data_lake.sql import read_sql, statements
+from omgov_assets.data_lake.sql import read_sql
+from omgov_assets.data_lake.sqlite_files import open_sqlite
 
 _SCHEMA = read_sql(Path(__file__).with_name("shares.sql"))
 _SCHEMA_VERSION = 1
@@ -73,36 +74,7 @@ class ShareStore:
         self.path = path
         self._lock = threading.RLock()
         with self._errors_told():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._con = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-        try:
-            with self._errors_told():
-                path.chmod(0o600)
-                self._con.execute("PRAGMA journal_mode = WAL").fetchall()
-                self._con.execute("PRAGMA synchronous = FULL")
-                self._con.execute("PRAGMA foreign_keys = ON")
-                self._prepare()
-        except BaseException:
-            self._con.close()
-            raise
-
-    def _prepare(self) -> None:
-        # Requests open it to read: only a new file is waited for.
-        if self._version() == 0:
-            with sqlite_transaction(self._con):
-                if self._version() == 0:
-                    for statement in statements(_SCHEMA):
-                        self._con.execute(statement)
-                    self._con.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
-        if self._version() != _SCHEMA_VERSION:
-            raise ShareError(
-                f"{self.path} is of version {self._version()}, this omgov knows {_SCHEMA_VERSION}; use the omgov that "
-                "wrote it"
-            )
-
-    def _version(self) -> int:
-        ((version,),) = self._con.execute("PRAGMA user_version").fetchall()
-        return int(version)
+            self._con = open_sqlite(path, _SCHEMA, _SCHEMA_VERSION)
 
     def close(self) -> None:
         """Close the file."""

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from omgov_assets.admission.reception import Received
+from omgov_assets.data_lake.sqlite_files import OtherVersionError
 from omgov_assets.interface_service.ingest.receptions import (
     KeyReusedError,
     Receptions,
-    ReceptionsError,
     Target,
     reception_id,
 )
@@ -128,7 +128,7 @@ def test_a_file_of_another_version_is_left_alone(receptions: Receptions) -> None
     con = sqlite3.connect(receptions.path)
     con.execute("PRAGMA user_version = 99")
     con.close()
-    with pytest.raises(ReceptionsError, match="version 99"):
+    with pytest.raises(OtherVersionError, match="version 99"):
         Receptions(receptions.path)
 
 

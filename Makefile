@@ -9,6 +9,7 @@ INSTANCES   ?= 2000000
 SEED        ?= 7
 DAY         ?= 2026-11-20
 PORT        ?= 3000
+SERVE_PORT  ?= 8080
 WORKERS     ?= logical
 PYTEST_ARGS ?=
 
@@ -30,7 +31,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check -qq
 # Which firm lies in the landing folder; another size, seed or day is another firm.
 FIRM := $(OMGOV_HOME)/.sample-firm-$(DEFINITIONS)-$(INSTANCES)-$(SEED)-$(DAY)
 
-.PHONY: help demo test ui bench lint screenshots clean
+.PHONY: help demo test ui serve bench lint screenshots clean
 
 help: ## what can be made
 	@echo "omgov: O&M data governance of a securities firm"
@@ -77,6 +78,11 @@ lint: $(VENV)/.installed-dev ## style, types, and the floors of the house
 ui: $(VENV)/.installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the same home
 	@echo "==> http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+
+serve: $(VENV)/.installed ## the interface service on the same home: pages, REST, Delta Sharing, ingest
+	@echo "==> http://127.0.0.1:$(SERVE_PORT) (Ctrl-C ends it); who asks brings a token, such as that of"
+	@echo "    $(OMGOV) access token create --principal steward --home $(OMGOV_HOME)"
+	@$(OMGOV) serve --port $(SERVE_PORT)
 
 bench: $(VENV)/.installed-bench ## side-by-side measurements
 	@ls benchmarks/bench_*.py >/dev/null

@@ -39,6 +39,10 @@ def serve(
     standard error. /healthz and /readyz are for supervisors, /metrics is for Prometheus, /v1/openapi.json says what
     there is.
     """
+    from omgov_assets.access_control.audit_lake import open_log
+    from omgov_assets.access_control.audit_log import AuditUnavailableError
+    from omgov_assets.access_control.tokens import TokenError, TokenStore
+    from omgov_assets.data_lake.lake import Lake
     from omgov_assets.interface_service.processes import Options
     from omgov_assets.interface_service.processes import serve as run
 
@@ -54,6 +58,12 @@ def serve(
         fail(f"--log-level {log_level!r}: write DEBUG, INFO, WARNING or ERROR")
     settings = Settings.from_environment(home, project)
     options = Options(host, port, workers, tls_certificate, tls_key, root_path, public_url, log_level.upper())
+    try:
+        # Found out here, where it can be told in a sentence.
+        with open_log(Lake(settings.lake, settings.dataset_contracts), settings.audit), TokenStore(settings.tokens):
+            pass
+    except (AuditUnavailableError, TokenError) as error:
+        fail(str(error))
     run(settings, options)
 
 

@@ -1,0 +1,85 @@
+"""The service as its supervisors see it: whether it lives, follows the rules, and lets nobody in unproved."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from nights import Home
+from served import Served, served
+
+from omgov_assets.access_control.audit_chain import Decision
+from omgov_assets.access_control.audit_lake import open_log
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
+
+
+def test_it_says_whether_it_lives_and_is_ready(service: Served) -> None:
+    with service.client() as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+def test_what_there_is_not_is_told_as_a_problem(service: Served) -> None:
+    with service.client() as client:
+        answer = client.get("/v2/nothing")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["code"] == "not_found"
+
+
+def test_figures_name_routes_and_not_what_was_asked_for(service: Served) -> None:
+    with service.client() as client:
+        client.get("/healthz")
+        client.get("/secret/path?secret=query")
+        figures = client.get("/metrics").text
+    assert 'omgov_requests_total{method="GET",route="/healthz",status="200"}' in figures
+    assert "secret" not in figures
+
+
+def test_a_home_that_lost_its_audit_is_not_served(tmp_path: Path, project_root: Path) -> None:
+    home = Home(tmp_path / "home", project_root)
+    settings = Settings(home.path, home.project)
+    with open_log(Lake(settings.lake, settings.dataset_contracts), settings.audit) as log:
+        path = log.path
+        log.record(Decision(datetime.now(UTC), "nobody", "one/thing", "deny", "to have something on record"))
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    refused = home.omgov("serve", "--port", "0", expected=(1,))
+    assert "omgov audit recover" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_rules_that_become_unreadable_let_nobody_in_and_it_is_not_ready(tmp_path: Path, project_root: Path) -> None:
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, tmp_path / "project" / folder)
+    home = Settings(tmp_path / "home", tmp_path / "project")
+    rules = home.governance / "access" / "datasets.cedar"
+    sound = rules.read_text(encoding="utf-8")
+    with served(home) as running, running.client() as client:
+        assert client.get("/readyz").status_code == 200
+        rules.write_text(sound + "\npermit (", encoding="utf-8")
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 503)
+        assert client.get("/readyz").json()["rules"] == "not readable: nobody is let in"
+        rules.write_text(sound, encoding="utf-8")
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
+
+
+def _within_seconds(holds: object, seconds: float = 20) -> bool:
+    assert callable(holds)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if holds():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("arguments", [["--host", "0.0.0.0"], ["--root-path", "omgov"], ["--tls-key", "README.md"]])  # noqa: S104
+def test_options_that_would_serve_amiss_are_refused(arguments: list[str], tmp_path: Path, project_root: Path) -> None:
+    refused = Home(tmp_path, project_root).omgov("serve", *arguments, expected=(1,))
+    assert "omgov:" in refused.stderr

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -50,6 +51,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._window_untaken_bytes = 0
         self._kept_waiting = False
         self._writing_changed = False
+        self._leaves_after_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client came: its first head is waited for from now on."""
@@ -101,6 +103,7 @@ class PatientProtocol(HttpToolsProtocol):
         # A look that is due already would leave this body less than its time.
         self._kept_waiting |= self._window is not None
         super().on_headers_complete()
+        self.cycle.transport = _LateClosing(self.transport, self.close_after_body)
         self._watch()
 
     def on_body(self, body: bytes) -> None:
@@ -115,6 +118,18 @@ class PatientProtocol(HttpToolsProtocol):
         if not self._in_head:
             super().on_message_complete()
             self._in_head = True
+            if self._leaves_after_body:
+                self.transport.close()
+
+    def close_after_body(self) -> None:
+        """Close a connection whose request is answered, but not in the middle of what the client still sends.
+
+        Closed at once, it would be reset, and a proxy would call that a failure of ours and not hand the answer on.
+        """
+        if self._in_head or self._answered is not self.cycle:
+            self.transport.close()
+        else:
+            self._leaves_after_body = True
 
     def on_response_complete(self) -> None:
         """An answer is written; that is not yet taken."""
@@ -227,3 +242,20 @@ class PatientProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class _LateClosing(asyncio.Transport):
+    """What an answer is written to; closing it is left to the protocol."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        super().__init__()
+        self._transport, self._close = transport, close
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        self._close()

@@ -154,6 +154,18 @@ def test_nothing_is_written_into_a_running_answer(impatient: Impatient) -> None:
         assert b"ended" not in said
 
 
+def test_an_answer_reaches_a_client_that_still_sends_and_then_the_connection_ends(impatient: Impatient) -> None:
+    for head in (b"Content-Length: 6000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5b8d80\r\n"):
+        with wire(impatient.port) as one:
+            one.socket.sendall(POST + head + b"a" * 5_000_000)
+            time.sleep(0.05)
+            one.socket.sendall(b"a" * 1_000_000 + (b"\r\n0\r\n\r\n" if b"chunked" in head else b""))
+            refused = one.answer()
+            assert refused is not None
+            assert (refused.status, refused.header("Connection")) == (413, "close")
+            assert one.rest() == b""
+
+
 def test_a_client_that_we_keep_waiting_is_not_cut_off(impatient: Impatient) -> None:
     with wire(impatient.port) as one:
         one.send(b"GET /probe/late?after_s=1.2 HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -9,6 +9,10 @@
 - ``snapshot``: from the decision to the file, all rows, with a keyed mask: seconds by the clock and of the processors,
   peak memory. Beside it copying the table to Parquet by DuckDB as it is, unfiltered, unmasked and unsorted, and the
   ratio of the two.
+- ``page``: pages of 100 rows of that snapshot through the door, each decided, put on record durably and cut where the
+  one before ended: milliseconds a page, median, in the order of the snapshot, by a condition, and ordered by a measure.
+  Beside it what a bare route would do on a connection that it keeps: the same rows of the same file by DuckDB, without
+  decision and record, and the ratio of the two.
 """
 
 from __future__ import annotations
@@ -25,10 +29,14 @@ from pathlib import Path
 
 import cedarpy
 
+from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.decision import DecisionPoint
+from omgov_assets.access_control.enforcement import EnforcementPoint
+from omgov_assets.access_control.governed_pages import Order, PageQuestion
+from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.principals import Principal
-from omgov_assets.access_control.snapshot import governed_snapshot
+from omgov_assets.access_control.snapshot import Snapshot, governed_snapshot
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.schemas import Column, TableSchema
 from omgov_assets.data_lake.sql import identifier, literal
@@ -43,6 +51,7 @@ KEY = MaskKey(b"k" * 32, NOW + timedelta(days=1))
 STEWARD = Principal("steward", frozenset({"data_steward"}), 2, "quality")
 WIDE = "quality/wide"
 ASKED = 200
+PAGES = 30
 
 # Values of a column by its type where the table below names no other; `i` is the number of the row.
 _BY_TYPE = {
@@ -144,6 +153,48 @@ def measure_snapshot(governance: Governance, folder: Path) -> None:
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         memory_limit=lake.memory_limit,
     )
+    measure_pages(lake, point, folder, table, snapshot)
+
+
+def measure_pages(lake: Lake, point: DecisionPoint, folder: Path, table: str, snapshot: Snapshot) -> None:
+    """Go on from page to page through the door, and by a bare route."""
+    source = f"read_parquet({literal(str(snapshot.path))}, file_row_number = true)"
+    half = (Condition("_record_no", ">=", ROWS // 2),)
+    by_number = (Order("_record_no", True),)
+    with AuditLog(folder / "audit") as log, lake.connect() as con:
+        con.execute("SET parquet_metadata_cache = true")
+        door = EnforcementPoint(lake, point, log, folder / "governed", clock=lambda: NOW)
+        for name, conditions, order in (("plain", (), ()), ("filtered", half, ()), ("ordered", (), by_number)):
+            cursor, through_the_door = None, []
+            for _ in range(PAGES):
+                asked = PageQuestion(None, conditions, order, 100, cursor)
+                started = time.perf_counter()
+                page = door.page(STEWARD, table, asked, DAY)
+                through_the_door.append(time.perf_counter() - started)
+                cursor = page.next
+            row, number, bare = -1, ROWS, []
+            for _ in range(PAGES):
+                behind = "file_row_number > $row"
+                if order:
+                    behind = f"(_record_no < $number OR (_record_no = $number AND {behind}))"
+                if conditions:
+                    behind += f" AND _record_no >= {ROWS // 2}"
+                by = "_record_no DESC, file_row_number" if order else "file_row_number"
+                values = {"row": row} | ({"number": number} if order else {})
+                started = time.perf_counter()
+                rows = con.sql(
+                    f"SELECT * FROM {source} WHERE {behind} ORDER BY {by} LIMIT 100",
+                    params=values,
+                ).to_arrow_table()
+                bare.append(time.perf_counter() - started)
+                row, number = rows["file_row_number"][-1].as_py(), rows["_record_no"][-1].as_py()
+            report(
+                "page",
+                order=name,
+                milliseconds=round(statistics.median(through_the_door) * 1000, 1),
+                bare_milliseconds=round(statistics.median(bare) * 1000, 1),
+                ratio=round(statistics.median(through_the_door) / statistics.median(bare), 2),
+            )
 
 
 def report(stage: str, **measured: object) -> None:

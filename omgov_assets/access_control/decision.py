@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from omgov_assets.access_control.grades import column_grades
@@ -22,7 +22,7 @@ from omgov_assets.access_control.principals import Principal, UnknownPrincipalEr
 from omgov_assets.access_control.tokens import in_scope
 from omgov_assets.data_lake.masks import Mask, mask_fits
 from omgov_assets.data_lake.schemas import TableSchema
-from omgov_assets.model_management.access_policies import READ, READ_ALL_ROWS, SEE, SEE_MASKED
+from omgov_assets.model_management.access_policies import ACT, READ, READ_ALL_ROWS, SEE, SEE_MASKED, WRITE
 from omgov_assets.model_management.access_rules import (
     HIGHEST_GRADE,
     AccessRules,
@@ -38,6 +38,10 @@ _KEPT_DECISIONS = 1024
 
 Shown = Literal["visible", "masked", "dropped"]
 Action = Literal["read", "share", "export"]
+# What is done to a dataset, other than asking for what is in it.
+Deed = Literal["act", "write"]
+# The question to the policies by deed.
+DEEDS: dict[Deed, str] = {"act": ACT, "write": WRITE}
 
 
 @dataclass(frozen=True)
@@ -127,17 +131,17 @@ class Decision:
     policy_hash: str
     mask_key: str | None = None
 
-    @property
+    @cached_property
     def shown(self) -> tuple[ColumnDecision, ...]:
         """The columns that there are for the principal."""
         return tuple(column for column in self.columns if column.shown != "dropped")
 
-    @property
+    @cached_property
     def shown_names(self) -> tuple[str, ...]:
         """Names of the columns that there are for the principal."""
         return tuple(column.name for column in self.shown)
 
-    @property
+    @cached_property
     def principal_class(self) -> str:
         """Hash of all that the data given depends on: principals of one class are given the same."""
         columns = [(column.name, column.sql_type, column.shown, column.mask, column.by_metric) for column in self.shown]
@@ -145,7 +149,7 @@ class Decision:
         text = json.dumps(content, sort_keys=True, default=_plain)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    @property
+    @cached_property
     def deciding(self) -> tuple[str, ...]:
         """All policies that the decision rests on, those about columns among them."""
         return tuple(sorted({*self.policies, *(policy for column in self.columns for policy in column.policies)}))
@@ -200,6 +204,7 @@ class DecisionPoint:
         self._datasets: dict[str, _Dataset] = {}
         # What does not depend on the time is the same every time it is asked.
         self._decided = lru_cache(maxsize=_KEPT_DECISIONS)(self._decide)
+        self._decided_action = lru_cache(maxsize=_KEPT_DECISIONS)(self._decide_action)
 
     @classmethod
     def of(cls, governance: Governance, key: MaskKey | None = None) -> DecisionPoint:
@@ -213,6 +218,16 @@ class DecisionPoint:
     def nobody(cls, reason: str) -> DecisionPoint:
         """Permits nothing to anybody: what is left where the firm's rules cannot be read."""
         return cls(AccessRules(), {}, {}, closed=reason)
+
+    @property
+    def policy_hash(self) -> str:
+        """The rules that are decided by."""
+        return self._rules.policy_hash
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All datasets that can be asked for, sorted."""
+        return tuple(sorted(self._tables))
 
     def principal(self, name: str, purpose: str | None = None) -> Principal:
         """A principal by name, as ``known_principal``; of a name that the rules do not know, one who is denied."""
@@ -230,6 +245,30 @@ class DecisionPoint:
             now: the time (aware).
             action: what it is asked for through; only a token's scope tells one from another.
         """
+
+        def decided() -> Decision:
+            has_key = self.key is not None and now < self.key.expires_at
+            return self._decided(_timeless(principal), dataset, has_key)
+
+        return self._closed_on_error(principal, dataset, now, action, decided)
+
+    def decide_action(self, principal: Principal, dataset: str, action: Deed, now: datetime) -> Decision:
+        """Whether the principal may act on the dataset (``act``) or deliver rows of it (``write``); never raises.
+
+        The decision shows no column: nothing is read by it.
+        """
+
+        def decided() -> Decision:
+            if action not in DEEDS:
+                return replace(self._denied(principal, dataset), reason=f"there is no action {action}")
+            return self._decided_action(_timeless(principal), dataset, action)
+
+        return self._closed_on_error(principal, dataset, now, action, decided)
+
+    def _closed_on_error(
+        self, principal: Principal, dataset: str, now: datetime, action: str, decided: Callable[[], Decision]
+    ) -> Decision:
+        """The decision where nothing speaks against its being made; a denial where something does, or it fails."""
         denied = self._denied(principal, dataset)
         try:
             reason = self.closed or self._objection(principal, now)
@@ -237,11 +276,7 @@ class DecisionPoint:
                 reason = f"the token's scope does not cover {action} of {dataset}"
             if not reason and dataset not in self._tables:
                 reason = f"there is no dataset {dataset}"
-            if reason:
-                return replace(denied, reason=reason)
-            has_key = self.key is not None and now < self.key.expires_at
-            asked = replace(principal, authenticated_at=None, expires_at=None, scope=None)
-            return self._decided(asked, dataset, has_key)
+            return replace(denied, reason=reason) if reason else decided()
         except PolicyError as error:
             return replace(denied, reason=str(error))
         # Whatever else goes wrong must not open anything; what it was is named, values it may quote are not.
@@ -282,8 +317,7 @@ class DecisionPoint:
         asking = self._questions.of(principal, dataset)
         (read,), (all_rows,) = asking.ask(READ), asking.ask(READ_ALL_ROWS)
         if not read.allowed:
-            reason = f"forbidden by {', '.join(read.policies)}" if read.policies else "no policy permits it"
-            return replace(denied, reason=reason, policies=read.policies)
+            return replace(denied, reason=_why_denied(read), policies=read.policies)
         rows = None if all_rows.allowed else self._row_scope(principal, dataset)
         if not all_rows.allowed and rows is None:
             reason = "no row filter says which rows are the principal's"
@@ -303,6 +337,14 @@ class DecisionPoint:
             policies=tuple(sorted({*read.policies, *(all_rows.policies if all_rows.allowed else ())})),
             mask_key=self.key.fingerprint if self.key and any(one.mask == "hmac" for one in columns) else None,
         )
+
+    def _decide_action(self, principal: Principal, dataset: str, action: Deed) -> Decision:
+        denied = self._denied(principal, dataset)
+        self._facts(dataset)
+        (answer,) = self._questions.of(principal, dataset).ask(DEEDS[action])
+        if not answer.allowed:
+            return replace(denied, reason=_why_denied(answer), policies=answer.policies)
+        return replace(denied, allowed=True, policies=answer.policies)
 
     def _facts(self, dataset: str) -> _Dataset:
         if dataset not in self._datasets:
@@ -381,7 +423,16 @@ def _mask_objection(mask: str | None, sql_type: str, answer: Answer | None, has_
     return None
 
 
+def _timeless(principal: Principal) -> Principal:
+    """The principal without what is looked at each time, so that decisions about it can be kept."""
+    return replace(principal, authenticated_at=None, expires_at=None, scope=None)
+
+
+def _why_denied(answer: Answer) -> str:
+    return f"forbidden by {', '.join(answer.policies)}" if answer.policies else "no policy permits it"
+
+
 def _why_hidden(answer: Answer | None, grade: int, clearance: int) -> str:
     if answer is None:
         return f"grade {grade} is above clearance {clearance}"
-    return f"forbidden by {', '.join(answer.policies)}" if answer.policies else "no policy permits it"
+    return _why_denied(answer)

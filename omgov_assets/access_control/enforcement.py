@@ -9,41 +9,57 @@ use it and nothing else; in XACML's words it is the *policy enforcement point*. 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import duckdb
 
-from omgov_assets.access_control import audit_chain
 from omgov_assets.access_control.audit_lake import open_log
-from omgov_assets.access_control.audit_log import AuditLog, ClockSetBackError
-from omgov_assets.access_control.decision import Action, Decision, DecisionPoint
-from omgov_assets.access_control.governed_changes import CHANGE_TYPE, COMMIT_VERSION, governed_changes
-from omgov_assets.access_control.governed_query import AccessDeniedError, Condition, Query, governed_select, question
+from omgov_assets.access_control.audit_log import AuditLog
+from omgov_assets.access_control.decision import Action, Decision, DecisionPoint, Deed
+from omgov_assets.access_control.decision_record import on_record
+from omgov_assets.access_control.deeds import permit, permit_cases
+from omgov_assets.access_control.descriptions import Description, described
+from omgov_assets.access_control.governed_changes import (
+    CHANGE_TYPE,
+    COMMIT_VERSION,
+    ChangeFile,
+    change_files,
+    governed_changes,
+)
+from omgov_assets.access_control.governed_pages import (
+    CursorExpiredError,
+    Page,
+    PageQuestion,
+    Place,
+    next_cursor,
+    page_of,
+    place_of,
+    require_askable,
+)
+from omgov_assets.access_control.governed_query import Condition, Query, governed_select, question
+from omgov_assets.access_control.handed_out import hand_out
 from omgov_assets.access_control.mask_key import mask_key
 from omgov_assets.access_control.principals import Principal
-from omgov_assets.access_control.snapshot import Snapshot, governed_snapshot
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.access_control.recorded_decisions import Given, RecordedDecisions
+from omgov_assets.access_control.snapshot import (
+    Snapshot,
+    snapshot_id,
+    snapshot_path,
+)
+from omgov_assets.access_control.snapshot_shelf import OtherSnapshotError, SnapshotShelf
+from omgov_assets.data_lake.lake import Lake, UnknownVersionError
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.data_lake.sql import identifier
 from omgov_assets.model_management.errors import GovernanceError
 from omgov_assets.model_management.governance import Governance, load_governance
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Given(Generic[T]):
-    """What is handed out, and what is on record of it beside the decision."""
-
-    handed: T
-    version: int | None
-    rows: int | None
-    columns: tuple[str, ...]
+# What stands in the record for all datasets together.
+EVERY_DATASET = "*"
 
 
 class EnforcementPoint:
@@ -65,8 +81,9 @@ class EnforcementPoint:
         snapshots: Path,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._lake, self._decisions, self._audit = lake, decisions, audit
-        self._snapshots, self._clock = snapshots, clock
+        self._lake, self._decisions = lake, decisions
+        self._recorded = RecordedDecisions(decisions, audit, clock)
+        self._shelf = SnapshotShelf(lake, snapshots, decisions.key)
 
     @classmethod
     @contextmanager
@@ -80,6 +97,11 @@ class EnforcementPoint:
         lake = Lake(settings.lake, settings.dataset_contracts)
         with open_log(lake, settings.audit) as audit:
             yield cls(lake, decisions, audit, settings.governed)
+
+    @property
+    def policy_hash(self) -> str:
+        """The rules that are decided by, as links are bound to them."""
+        return self._decisions.policy_hash
 
     @property
     def closed(self) -> str:
@@ -96,8 +118,37 @@ class EnforcementPoint:
         Raises:
             AccessDeniedError, AuditUnavailableError: as ``snapshot``.
         """
-        decision = self._decided(principal, dataset, self._clock(), action)
+        decision = self._recorded.decided(principal, dataset, self._recorded.clock(), action)
         return {column.name: column.sql_type for column in decision.shown}
+
+    def datasets(self, principal: Principal, action: Action = "read") -> list[str]:
+        """The datasets that the principal may ask for, sorted; that it was told is on record.
+
+        Raises:
+            AccessDeniedError: the clock was set back.
+            AuditUnavailableError: it cannot be put on record.
+        """
+        at = self._recorded.clock()
+        decisions = [self._decisions.decide(principal, one, at, action) for one in self._decisions.datasets]
+        allowed = [decision.dataset for decision in decisions if decision.allowed]
+        nothing = self._decisions.decide(principal, EVERY_DATASET, at, action)
+        reason = f"told which datasets there are for {action}: {len(allowed)}"
+        entry = on_record(nothing, at, reason=reason if allowed else "there is no dataset that it may ask for")
+        self._recorded.record(replace(entry, decision="allow" if allowed else "deny"), nothing)
+        return allowed
+
+    def describe(self, principal: Principal, dataset: str, action: Action = "read") -> Description:
+        """What the dataset is to the principal: columns, which rows, days that it sees rows of.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> Given[Description]:
+            told = described(decision, self._shelf)
+            return Given(told, told.version, 0, decision.shown_names)
+
+        return self._recorded.answer(principal, dataset, action, give)
 
     def snapshot(
         self,
@@ -116,11 +167,11 @@ class EnforcementPoint:
             UnknownVersionError: the dataset has no such version.
         """
 
-        def give(decision: Decision) -> _Given[Snapshot]:
+        def give(decision: Decision) -> Given[Snapshot]:
             made = self._snapshot(decision, day, version)
-            return _Given(made, made.versions[dataset], made.rows, decision.shown_names)
+            return Given(made, made.versions[dataset], made.rows, decision.shown_names)
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def rows(
         self, principal: Principal, dataset: str, query: Query, day: date | None = None, version: int | None = None
@@ -132,16 +183,127 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
             # Asked before anything is made: a question that cannot be asked costs nothing.
             question(decision, query, "")
             made = self._snapshot(decision, day, version)
             with self._lake.connect() as con:
                 statement, parameters = question(decision, query, f"FROM {made.scan}")
                 answer = con.sql(statement, params=parameters).to_arrow_table()
-            return _Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
+            return Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
 
-        return self._answer(principal, dataset, "read", give)
+        return self._recorded.answer(principal, dataset, "read", give)
+
+    def page(
+        self,
+        principal: Principal,
+        dataset: str,
+        asked: PageQuestion,
+        day: date | None = None,
+        version: int | None = None,
+        action: Action = "read",
+    ) -> Page:
+        """A page of the rows of a day (of all days where None), as of a version (the last one where None).
+
+        All pages that cursors lead to are of the version of the first one.
+
+        Raises:
+            QueryError: the question cannot be asked, or the cursor is none of it.
+            CursorExpiredError: rules, the CMDB or the table's contract have changed since the page before.
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> Given[Page]:
+            # Asked before anything is made: a question that cannot be asked costs nothing.
+            require_askable(decision, asked)
+            place = place_of(dataset, day, version, asked)
+            made = self._snapshot(decision, day, version) if place is None else self._went_on(decision, day, place)
+            rows, last = page_of(self._lake.cursor(), made, decision, asked, place)
+            behind = next_cursor(dataset, day, version, asked, made, last)
+            page = Page(rows, behind, made.snapshot_id, made.versions[dataset])
+            return Given(page, page.version, rows.num_rows, tuple(rows.column_names))
+
+        return self._recorded.answer(principal, dataset, action, give)
+
+    def shared_files(
+        self,
+        principal: Principal,
+        dataset: str,
+        days: Sequence[date] | None = None,
+        version: int | None = None,
+    ) -> list[Snapshot]:
+        """A snapshot for each day that the principal sees rows of, oldest first, as of one version (the last for None).
+
+        Days without rows in sight are left out. Where the principal does not see the days as they are, all rows are in
+        one snapshot, whatever days are asked for.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
+        """
+
+        def give(decision: Decision) -> Given[list[Snapshot]]:
+            pinned = version if version is not None else self._lake.version(dataset)
+            if pinned is None:
+                return Given([], None, 0, decision.shown_names)
+            seen, _ = self._shelf.days(decision, pinned)
+            wanted: list[date | None] = [day for day in seen if days is None or day in days]
+            if not self._shelf.shows_days(decision):
+                wanted = [None]
+            made = [self._snapshot(decision, day, pinned) for day in wanted]
+            files = [one for one in made if one.rows]
+            return Given(files, pinned, sum(one.rows for one in files), decision.shown_names)
+
+        return self._recorded.answer(principal, dataset, "share", give)
+
+    def shared_changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[ChangeFile]:
+        """What ``changes`` tells as files, one for each version that changed something in the principal's sight.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError, ValueError: as
+                ``changes``.
+        """
+
+        def give(decision: Decision) -> Given[list[ChangeFile]]:
+            files = change_files(self._lake, decision, first, last, self._shelf.folder, self._decisions.key)
+            columns = (*decision.shown_names, CHANGE_TYPE)
+            return Given(files, last, sum(one.rows for one in files), columns)
+
+        return self._recorded.answer(principal, dataset, "share", give)
+
+    def hand_out(self, principal_name: str, snapshot_id: str) -> Path:
+        """The governed file that a signed link of a principal names; see ``SignedLinks.open``, which looks at the link.
+
+        Raises:
+            AccessDeniedError: there is none of that name, or none any more.
+            AuditUnavailableError: it cannot be put on record.
+        """
+        return hand_out(self._recorded, self._shelf.folder, principal_name, snapshot_id)
+
+    def permit(self, principal: Principal, dataset: str, action: Deed, asked_for: str = "") -> None:
+        """Return where the principal may act on the dataset, or write it; that is on record by then.
+
+        Args:
+            principal: who wants to.
+            dataset: ``<folder>/<table>``.
+            action: ``act``, such as on cases, or ``write``: deliver rows.
+            asked_for: what exactly, for the record.
+
+        Raises:
+            AccessDeniedError: it may not, or there is no such dataset.
+            AuditUnavailableError: the decision cannot be put on record.
+        """
+        permit(self._recorded, principal, dataset, action, asked_for)
+
+    def permit_cases(self, principal: Principal, case_ids: Collection[str], asked_for: str = "") -> None:
+        """Return where the principal may act on these cases: it may act on cases, and sees the rows of these.
+
+        Cases are those of the last day that has any. A case that there is not and one out of sight are the same.
+
+        Raises:
+            AccessDeniedError, AuditUnavailableError: as ``permit``.
+            SchemaMismatchError: as ``snapshot``.
+        """
+        permit_cases(self._recorded, self._lake, principal, case_ids, asked_for)
 
     def changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[dict[str, Any]]:
         """Rows that came into the principal's sight and left it; see ``governed_changes``.
@@ -150,12 +312,12 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> _Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
             changes = governed_changes(self._lake, decision, first, last, self._decisions.key)
             columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION)
-            return _Given(changes, last, len(changes), columns)
+            return Given(changes, last, len(changes), columns)
 
-        return self._answer(principal, dataset, "read", give)
+        return self._recorded.answer(principal, dataset, "read", give)
 
     @contextmanager
     def extract(
@@ -167,7 +329,7 @@ class EnforcementPoint:
             QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``rows``.
         """
 
-        def give(decision: Decision) -> _Given[tuple[str, dict[str, Any]]]:
+        def give(decision: Decision) -> Given[tuple[str, dict[str, Any]]]:
             select = governed_select(self._lake, decision, day, self._decisions.key)
             statement, parameters = question(decision, query, select.sql)
             parameters |= select.parameters
@@ -175,9 +337,9 @@ class EnforcementPoint:
                 answer = con.sql(f"SELECT count(*) FROM ({statement})", params=parameters)  # noqa: S608
                 ((rows,),) = answer.fetchall()
             columns = query.columns or decision.shown_names
-            return _Given((statement, parameters), select.versions[dataset], rows, columns)
+            return Given((statement, parameters), select.versions[dataset], rows, columns)
 
-        statement, parameters = self._answer(principal, dataset, "export", give)
+        statement, parameters = self._recorded.answer(principal, dataset, "export", give)
         with self._lake.connect() as con:
             yield con.sql(statement, params=parameters)
 
@@ -211,7 +373,7 @@ class EnforcementPoint:
             QueryError, AccessDeniedError, AuditUnavailableError, SchemaMismatchError: as ``rows``.
         """
 
-        def give(decision: Decision) -> _Given[int]:
+        def give(decision: Decision) -> Given[int]:
             # One day more, of which there is nothing: the table is there where no day is.
             selects = [governed_select(self._lake, decision, day, self._decisions.key) for day in (date.max, *days)]
             asked, parameters = question(
@@ -231,35 +393,20 @@ class EnforcementPoint:
                 parameters,
             )
             ((rows,),) = con.execute(f"SELECT count(*) FROM {identifier(view)}").fetchall()  # noqa: S608
-            return _Given(int(rows), selects[-1].versions[dataset], int(rows), decision.shown_names)
+            return Given(int(rows), selects[-1].versions[dataset], int(rows), decision.shown_names)
 
-        return self._answer(principal, dataset, action, give)
+        return self._recorded.answer(principal, dataset, action, give)
 
     def _snapshot(self, decision: Decision, day: date | None, version: int | None) -> Snapshot:
-        return governed_snapshot(self._lake, decision, day, self._snapshots, self._decisions.key, version)
+        return self._shelf.snapshot(decision, day, version)
 
-    def _answer(self, principal: Principal, dataset: str, action: Action, give: Callable[[Decision], _Given[T]]) -> T:
-        at = self._clock()
-        decision = self._decided(principal, dataset, at, action)
+    def _went_on(self, decision: Decision, day: date | None, place: Place) -> Snapshot:
+        """The snapshot that a page ended in, where the principal still sees just that."""
+        name = snapshot_id(snapshot_path(self._shelf.folder, decision.dataset, day, place.snapshot))
         try:
-            given = give(decision)
-        except Exception as error:
-            # Nothing leaves but the error; that it was asked for is on record all the same.
-            reason = f"{', '.join(decision.deciding)}; nothing left: {type(error).__name__}"
-            self._audit.record(on_record(decision, at, reason=reason))
-            raise
-        try:
-            self._audit.record(on_record(decision, at, given.version, given.rows, given.columns))
-        except ClockSetBackError as error:
-            raise _denied(decision) from error
-        return given.handed
-
-    def _decided(self, principal: Principal, dataset: str, at: datetime, action: Action) -> Decision:
-        decision = self._decisions.decide(principal, dataset, at, action)
-        if not decision.allowed:
-            self._audit.record(on_record(decision, at))
-            raise _denied(decision)
-        return decision
+            return self._shelf.snapshot(decision, day, place.version, name)
+        except (OtherSnapshotError, UnknownVersionError) as error:
+            raise CursorExpiredError("what the cursor goes on in has changed; ask for the first page again") from error
 
 
 def decision_point(project: Path, environment: Mapping[str, str]) -> tuple[DecisionPoint, Governance | None]:
@@ -273,46 +420,3 @@ def decision_point(project: Path, environment: Mapping[str, str]) -> tuple[Decis
         return DecisionPoint.nobody(f"the access rules cannot be read: {error}"), None
     key = mask_key(governance.access, environment, governance.firm.zone)
     return DecisionPoint.of(governance, key), governance
-
-
-def _denied(decision: Decision) -> AccessDeniedError:
-    return AccessDeniedError(
-        f"{decision.principal} may not read {decision.dataset} for purpose {decision.purpose}, or there is no such "
-        f"dataset; `omgov access explain {decision.principal} {decision.dataset}` says why to those who look after it"
-    )
-
-
-def on_record(
-    decision: Decision,
-    at: datetime,
-    version: int | None = None,
-    rows: int | None = 0,
-    columns: tuple[str, ...] = (),
-    reason: str | None = None,
-) -> audit_chain.Decision:
-    """A decision as the audit keeps it.
-
-    Args:
-        decision: the decision.
-        at: when it was made.
-        version: Delta version that was read.
-        rows: how many rows left; None where that is not known beforehand.
-        columns: columns that left.
-        reason: what to say instead of the deciding policies, or of why it was denied.
-    """
-    masked = [column for column in decision.shown if column.shown == "masked" and column.name in columns]
-    said = reason if reason is not None else (", ".join(decision.deciding) if decision.allowed else decision.reason)
-    return audit_chain.Decision(
-        at=at,
-        principal=decision.principal,
-        dataset=decision.dataset,
-        decision="allow" if decision.allowed else "deny",
-        reason=said,
-        policy_hash=decision.policy_hash,
-        purpose=decision.purpose,
-        version=version,
-        columns=columns,
-        masks={column.name: column.mask or "by metric" for column in masked},
-        rows=decision.rows_in_words,
-        row_count=rows if decision.allowed else None,
-    )

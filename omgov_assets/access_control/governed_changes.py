@@ -7,16 +7,30 @@ would say more. Does not belong here: deciding (``decision``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from omgov_assets.access_control.decision import Decision
-from omgov_assets.access_control.governed_query import governed_select
+from omgov_assets.access_control.governed_query import GovernedSelect, governed_select
 from omgov_assets.access_control.mask_key import MaskKey
+from omgov_assets.access_control.snapshot import (
+    being_written,
+    cache_name,
+    is_in_use,
+    snapshot_id,
+    total_order,
+    write_rows,
+)
 from omgov_assets.data_lake.lake import Lake
-from omgov_assets.data_lake.sql import identifier
 
 # Names of Delta's change feed.
 CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
+_BATCH_ROWS = 32_768
 
 
 def governed_changes(
@@ -32,26 +46,105 @@ def governed_changes(
         AccessDeniedError, SchemaMismatchError, UnknownVersionError: as ``governed_select``.
         ValueError: ``first`` is after ``last``.
     """
-    if first > last:
-        raise ValueError(f"versions {first} to {last}: the first is after the last")
+    _require_in_order(first, last)
     return [row for version in range(first, last + 1) for row in _changes_of(lake, decision, version, key)]
 
 
+@dataclass(frozen=True)
+class ChangeFile:
+    """What a commit changed for a principal, as a Parquet file.
+
+    Attributes:
+        path: its columns are those of ``decision.shown`` and ``_change_type``. Version and time are no columns, as in
+            change files of Delta: readers add them, and refuse a file that has them.
+        version: which commit.
+        committed_at: when it was made (UTC).
+        rows: number of its rows.
+    """
+
+    path: Path
+    version: int
+    committed_at: datetime
+    rows: int
+
+    @property
+    def snapshot_id(self) -> str:
+        """Its name; see ``Snapshot.snapshot_id``."""
+        return snapshot_id(self.path)
+
+
+def change_files(
+    lake: Lake, decision: Decision, first: int, last: int, folder: Path, key: MaskKey | None = None
+) -> list[ChangeFile]:
+    """The changes of ``governed_changes`` as files, one for each version that changed something in sight.
+
+    Args:
+        lake: where the tables are.
+        decision: what the principal sees.
+        first: version of the first commit.
+        last: version of the last commit, included.
+        folder: where governed files are kept; ``Settings.governed``.
+        key: key of ``hmac`` masks that was decided with.
+
+    Raises:
+        AccessDeniedError, SchemaMismatchError, UnknownVersionError, ValueError: as ``governed_changes``.
+    """
+    _require_in_order(first, last)
+    times = lake.commit_times(decision.dataset)
+    files = []
+    for version in range(first, last + 1):
+        selects = _change_selects(lake, decision, version, key)
+        if selects:
+            files.append(_change_file(lake, decision, version, times[version], selects, folder))
+    return [file for file in files if file.rows]
+
+
+def _change_file(
+    lake: Lake, decision: Decision, version: int, committed_at: datetime, selects: list[GovernedSelect], folder: Path
+) -> ChangeFile:
+    milliseconds = round(committed_at.timestamp() * 1000)
+    name = cache_name(decision, "changes", str(version), str(milliseconds), *(select.sql for select in selects))
+    path = folder / decision.dataset / "changes" / f"{name}.parquet"
+    if not is_in_use(path):
+        changes = " UNION ALL ".join(f"FROM ({select.sql})" for select in selects)
+        order = ", ".join([CHANGE_TYPE, *total_order(decision)])
+        with being_written(path) as file, lake.connect() as con:
+            rows = con.sql(
+                f"FROM ({changes}) ORDER BY {order}",
+                params={name: value for select in selects for name, value in select.parameters.items()},
+            )
+            write_rows(rows.to_arrow_reader(_BATCH_ROWS), decision, file, [(CHANGE_TYPE, pa.string())])
+    return ChangeFile(path, version, committed_at, pq.read_metadata(path).num_rows)
+
+
 def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[dict[str, Any]]:
-    columns = ", ".join(map(identifier, decision.shown_names))
     changes: list[dict[str, Any]] = []
     with lake.connect() as con:
-        # A commit touches few days: no other is read.
-        for day in lake.days_changed(decision.dataset, version):
-            after = governed_select(lake, decision, day, key, version)
-            if version == 0:
-                before = f"SELECT * FROM ({after.sql}) WHERE false"  # noqa: S608 - a statement of our own
-                parameters = after.parameters
-            else:
-                earlier = governed_select(lake, decision, day, key, version - 1)
-                before, parameters = earlier.sql, after.parameters | earlier.parameters
-            for kind, these, those in (("delete", before, after.sql), ("insert", after.sql, before)):
-                changed = f"SELECT * FROM (FROM ({these}) EXCEPT ALL FROM ({those})) ORDER BY {columns}"  # noqa: S608
-                rows = con.sql(changed, params=parameters).to_arrow_table().to_pylist()
-                changes += [row | {CHANGE_TYPE: kind, COMMIT_VERSION: version} for row in rows]
+        for select in _change_selects(lake, decision, version, key):
+            order = ", ".join(total_order(decision))
+            rows = con.sql(f"FROM ({select.sql}) ORDER BY {order}", params=select.parameters)
+            changes += [row | {COMMIT_VERSION: version} for row in rows.to_arrow_table().to_pylist()]
     return sorted(changes, key=lambda row: str(row[CHANGE_TYPE]))
+
+
+def _change_selects(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[GovernedSelect]:
+    """What a commit changed, a SELECT for each kind of change and day: the columns shown and ``_change_type``."""
+    selects = []
+    # A commit touches few days: no other is read.
+    for day in lake.days_changed(decision.dataset, version):
+        after = governed_select(lake, decision, day, key, version)
+        if version == 0:
+            before = f"SELECT * FROM ({after.sql}) WHERE false"  # noqa: S608 - a statement of our own
+            parameters = after.parameters
+        else:
+            earlier = governed_select(lake, decision, day, key, version - 1)
+            before, parameters = earlier.sql, after.parameters | earlier.parameters
+        for kind, these, those in (("delete", before, after.sql), ("insert", after.sql, before)):
+            changed = f"SELECT *, '{kind}' AS {CHANGE_TYPE} FROM (FROM ({these}) EXCEPT ALL FROM ({those}))"  # noqa: S608
+            selects.append(GovernedSelect(changed, parameters, after.versions))
+    return selects
+
+
+def _require_in_order(first: int, last: int) -> None:
+    if first > last:
+        raise ValueError(f"versions {first} to {last}: the first is after the last")

@@ -78,11 +78,10 @@ def governed_select(
         SchemaMismatchError: the table was written by another contract.
         UnknownVersionError: the dataset has no such version, or none that can be read any more.
     """
-    if not decision.allowed:
-        raise AccessDeniedError(f"{decision.principal} may not read {decision.dataset}: {decision.reason}")
+    _require_allowed(decision)
     if decision.mask_key != (key.fingerprint if key is not None and decision.mask_key else None):
         raise AccessDeniedError(f"{decision.dataset}: the decision was made with another key of masks; decide again")
-    source, read = lake.pinned(decision.dataset, day, version=version)
+    source, read = lake.pinned(decision.dataset, day, version=version, by_name=True)
     parameters: dict[str, Any] = {}
     versions = {decision.dataset: read}
     rows = f"FROM ({source}) AS governed"
@@ -101,6 +100,19 @@ def governed_select(
     return GovernedSelect(f"SELECT {columns} {rows}", parameters, versions)
 
 
+def governed_days(lake: Lake, decision: Decision, version: int | None = None) -> GovernedSelect:
+    """The days of which a decision leaves rows, as one column ``day``, oldest first; errors as ``governed_select``."""
+    _require_allowed(decision)
+    source, read = lake.pinned(decision.dataset, version=version, by_name=True)
+    parameters: dict[str, Any] = {}
+    versions = {decision.dataset: read}
+    where = ""
+    if decision.rows is not None:
+        where = f" WHERE {_row_condition(lake, decision.rows, None, parameters, versions)}"
+    days = f"SELECT DISTINCT governed.day FROM ({source}) AS governed{where} ORDER BY 1"  # noqa: S608
+    return GovernedSelect(days, parameters, versions)
+
+
 def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[str, Any]]:
     """A question to what the principal sees, as SQL with its parameters.
 
@@ -113,16 +125,7 @@ def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[s
         QueryError: the question names a column that there is not for the principal, or compares one with a value of
             another type. The error is the same for a column that exists and one that does not.
     """
-    types = {column.name: column.sql_type for column in decision.shown}
-    wanted = query.columns if query.columns is not None else tuple(types)
-    for name in (*wanted, *(condition.column for condition in query.conditions)):
-        if name not in types:
-            raise QueryError(f"{decision.dataset} has no column {name!r}")
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise QueryError("ask for at least one column, and for each column once")
-    parameters: dict[str, Any] = {}
-    conditions = [_asked(number, one, types, parameters) for number, one in enumerate(query.conditions)]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    wanted, where, parameters = asked_of(decision, query.columns, query.conditions)
     limit = ""
     if query.limit is not None:
         if query.limit < 0:
@@ -131,6 +134,31 @@ def question(decision: Decision, query: Query, source: str) -> tuple[str, dict[s
         limit = " LIMIT $limit"
     columns = ", ".join(identifier(name) for name in wanted)
     return f"SELECT {columns} FROM ({source}){where} ORDER BY ALL NULLS LAST{limit}", parameters  # noqa: S608
+
+
+def asked_of(
+    decision: Decision, columns: tuple[str, ...] | None, conditions: tuple[Condition, ...]
+) -> tuple[tuple[str, ...], str, dict[str, Any]]:
+    """The columns that are asked for, and the conditions as WHERE (empty for none) with its parameters.
+
+    Raises:
+        QueryError: as ``question``.
+    """
+    types = {column.name: column.sql_type for column in decision.shown}
+    wanted = columns if columns is not None else tuple(types)
+    for name in (*wanted, *(condition.column for condition in conditions)):
+        if name not in types:
+            raise QueryError(f"{decision.dataset} has no column {name!r}")
+    if not wanted or len(set(wanted)) < len(wanted):
+        raise QueryError("ask for at least one column, and for each column once")
+    parameters: dict[str, Any] = {}
+    terms = [_asked(number, one, types, parameters) for number, one in enumerate(conditions)]
+    return wanted, f" WHERE {' AND '.join(terms)}" if terms else "", parameters
+
+
+def _require_allowed(decision: Decision) -> None:
+    if not decision.allowed:
+        raise AccessDeniedError(f"{decision.principal} may not read {decision.dataset}: {decision.reason}")
 
 
 def _column(column: ColumnDecision, flag: str) -> str:
@@ -157,7 +185,7 @@ def _row_condition(
         own = "(SELECT unnest($support_groups::VARCHAR[]))"
         if isinstance(scope.support_group, GroupThrough):
             way = scope.support_group
-            source, versions[way.dataset] = lake.pinned(way.dataset, day)
+            source, versions[way.dataset] = lake.pinned(way.dataset, day, by_name=True)
             conditions.append(
                 f"EXISTS (SELECT 1 FROM ({source}) AS known "  # noqa: S608 - identifiers are quoted
                 f"WHERE known.day = governed.day AND known.{identifier(way.key)} = governed.{identifier(way.column)} "

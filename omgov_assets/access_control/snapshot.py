@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +31,14 @@ from omgov_assets.data_lake.sql import identifier, literal
 
 ROWS_PER_GROUP = 131_072
 _BATCH_ROWS = 32_768
+
+
+# `<dataset>/<day, all or changes>/<name>`.
+_SNAPSHOT_ID = re.compile(r"[a-z0-9_]+/[a-z0-9_]+/(\d{4}-\d{2}-\d{2}|all|changes)/[0-9a-f]{32}", re.ASCII)
+
+
+class UnknownSnapshotError(LookupError):
+    """There is no governed file of that name, or none any more."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,16 @@ class Snapshot:
     was_there: bool
 
     @property
+    def snapshot_id(self) -> str:
+        """Its name: ``<dataset>/<day or all>/<name>``, the name a hash of all that it was made of."""
+        return snapshot_id(self.path)
+
+    @property
+    def day(self) -> date | None:
+        """Its business day; None for all days."""
+        return None if self.path.parent.name == "all" else date.fromisoformat(self.path.parent.name)
+
+    @property
     def scan(self) -> str:
         """The snapshot as what stands behind FROM."""
         return f"read_parquet({literal(str(self.path))}, hive_partitioning = false)"
@@ -54,6 +75,49 @@ class Snapshot:
     def relation(self, con: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """The snapshot as a relation of a connection."""
         return con.sql(f"FROM {self.scan}")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A snapshot that a decision gives, whether it is on disk or not.
+
+    Attributes:
+        decision: what is shown of the dataset.
+        select: the statement that it is made by.
+        path: where it is, or is to be.
+    """
+
+    decision: Decision
+    select: GovernedSelect
+    path: Path
+
+    @property
+    def snapshot_id(self) -> str:
+        """Its name; see ``Snapshot.snapshot_id``."""
+        return snapshot_id(self.path)
+
+    def made(self, lake: Lake) -> Snapshot:
+        """The snapshot, made where it is not there yet."""
+        was_there = is_in_use(self.path)
+        if not was_there:
+            with being_written(self.path) as file, lake.connect() as con:
+                rows = con.sql(_in_order(self.decision, self.select), params=self.select.parameters)
+                write_rows(rows.to_arrow_reader(_BATCH_ROWS), self.decision, file)
+        return Snapshot(self.path, pq.read_metadata(self.path).num_rows, self.select.versions, was_there)
+
+
+def planned_snapshot(
+    lake: Lake,
+    decision: Decision,
+    day: date | None,
+    folder: Path,
+    key: MaskKey | None = None,
+    version: int | None = None,
+) -> Planned:
+    """Which snapshot a decision gives of a day of a dataset; arguments and errors as of ``governed_snapshot``."""
+    select = governed_select(lake, decision, day, key, version)
+    name = cache_name(decision, repr(sorted(select.versions.items())), select.sql)
+    return Planned(decision, select, snapshot_path(folder, decision.dataset, day, name))
 
 
 def governed_snapshot(
@@ -79,17 +143,7 @@ def governed_snapshot(
         SchemaMismatchError: the table was written by another contract.
         UnknownVersionError: the dataset has no such version.
     """
-    select = governed_select(lake, decision, day, key, version)
-    name = _cache_name(decision, select)
-    path = folder / decision.dataset / (day.isoformat() if day else "all") / f"{name}.parquet"
-    try:
-        # Says that it is in use; see ``prune_snapshots``.
-        os.utime(path)
-        was_there = True
-    except FileNotFoundError:
-        _write(lake, decision, select, path)
-        was_there = False
-    return Snapshot(path, pq.read_metadata(path).num_rows, select.versions, was_there)
+    return planned_snapshot(lake, decision, day, folder, key, version).made(lake)
 
 
 def prune_snapshots(folder: Path, unused_since: datetime) -> int:
@@ -105,23 +159,59 @@ def prune_snapshots(folder: Path, unused_since: datetime) -> int:
     return pruned
 
 
-def _cache_name(decision: Decision, select: GovernedSelect) -> str:
-    """By table versions, policy hash and class of principals; the statement names the very files that are read."""
+def cache_name(decision: Decision, *made_of: str) -> str:
+    """A file's name by all that it is made of, the rules, and the class of principals.
+
+    Of what a file is made the statement is part, which names the very files that are read.
+    """
     digest = hashlib.sha256()
-    for part in (repr(sorted(select.versions.items())), select.sql, decision.policy_hash, decision.principal_class):
+    for part in (*made_of, decision.policy_hash, decision.principal_class):
         digest.update(part.encode() + b"\x1f")
     return digest.hexdigest()[:32]
 
 
-def _write(lake: Lake, decision: Decision, select: GovernedSelect, path: Path) -> None:
-    """Write beside the path and move into place: nobody ever reads a part of a snapshot."""
+def snapshot_path(folder: Path, dataset: str, day: date | None, name: str) -> Path:
+    """Where a snapshot of a name is kept."""
+    return folder / dataset / (day.isoformat() if day else "all") / f"{name}.parquet"
+
+
+def snapshot_id(path: Path) -> str:
+    """The name of a governed file: ``<dataset>/<day, all or changes>/<name>``."""
+    return "/".join((*path.parts[-4:-1], path.stem))
+
+
+def governed_file(folder: Path, name: str) -> Path:
+    """The governed file of a name (``snapshot_id``) below a folder; it counts as used.
+
+    Raises:
+        UnknownSnapshotError: that is no name of one, or there is none of it.
+    """
+    if not _SNAPSHOT_ID.fullmatch(name):
+        raise UnknownSnapshotError("that is no name of a governed file")
+    path = folder / f"{name}.parquet"
+    # The name cannot lead out of the folder; neither may a link that somebody put into it.
+    if path.resolve() != folder.resolve() / f"{name}.parquet" or not path.is_file() or not is_in_use(path):
+        raise UnknownSnapshotError(f"there is no governed file {name}")
+    return path
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a governed file is there; it is then spared by ``prune_snapshots`` for a while."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@contextmanager
+def being_written(path: Path) -> Iterator[IO[bytes]]:
+    """A file beside the path that is moved into place at the end: nobody ever reads a part of one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
         part = Path(file.name)
         try:
-            with lake.connect() as con:
-                rows = con.sql(_in_order(decision, select), params=select.parameters)
-                _write_parquet(rows.to_arrow_reader(_BATCH_ROWS), decision, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
             part.replace(path)
@@ -130,17 +220,24 @@ def _write(lake: Lake, decision: Decision, select: GovernedSelect, path: Path) -
             raise
 
 
-def _in_order(decision: Decision, select: GovernedSelect) -> str:
-    """The rows in the order of the values shown. DuckDB takes 0.0 and -0.0 for equal, which are not the same bytes."""
+def total_order(decision: Decision) -> list[str]:
+    """Terms that order rows by the values shown. DuckDB takes 0.0 and -0.0 for equal, which are not the same bytes."""
     numbers = [identifier(column.name) for column in decision.shown if column.sql_type == "DOUBLE"]
     order = [*(identifier(column.name) for column in decision.shown), *(f"signbit({name})" for name in numbers)]
-    nulls_last = ", ".join(f"{term} NULLS LAST" for term in order)
-    return f"SELECT * FROM ({select.sql}) AS shown ORDER BY {nulls_last}"  # noqa: S608 - identifiers are quoted
+    return [f"{term} NULLS LAST" for term in order]
 
 
-def _write_parquet(reader: pa.RecordBatchReader, decision: Decision, file: object) -> None:
+def _in_order(decision: Decision, select: GovernedSelect) -> str:
+    return f"SELECT * FROM ({select.sql}) AS shown ORDER BY {', '.join(total_order(decision))}"  # noqa: S608 - identifiers are quoted
+
+
+def write_rows(
+    reader: pa.RecordBatchReader, decision: Decision, file: object, more: Sequence[tuple[str, pa.DataType]] = ()
+) -> None:
+    """Write rows of the columns shown, and of ``more`` after them, as Parquet."""
     # All may be null: whether a masked column is required is nobody's business either.
-    schema = pa.schema([pa.field(column.name, ARROW_TYPES[column.sql_type]) for column in decision.shown])
+    fields = [pa.field(column.name, ARROW_TYPES[column.sql_type]) for column in decision.shown]
+    schema = pa.schema(fields + [pa.field(*one) for one in more])
     open_columns = [column.name for column in decision.shown if column.shown == "visible"]
     with pq.ParquetWriter(file, schema, compression="snappy", write_statistics=open_columns or False) as writer:
         for group in _groups(reader, schema):

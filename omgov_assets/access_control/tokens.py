@@ -26,7 +26,7 @@ from omgov_assets.access_control.token_rates import Rate, RateLimits
 from omgov_assets.data_lake.durability import sqlite_transaction
 from omgov_assets.data_lake.sql import read_sql, statements
 
-ACTIONS = ("read", "share", "export", "ingest")
+ACTIONS = ("read", "share", "export", "act", "write")
 LONGEST_LIFE = timedelta(days=366)
 # Requests overtake each other on their way here; a clock that is further back than this was set back.
 CLOCK_TOLERANCE = timedelta(seconds=5)

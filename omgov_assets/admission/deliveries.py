@@ -16,6 +16,7 @@ from omgov_assets.admission.delivered_text import require_whole_text
 from omgov_assets.admission.delivery_limits import require_file_size, require_rows
 from omgov_assets.admission.json_reader import read_json_array, read_ndjson
 from omgov_assets.admission.parquet_reader import read_parquet
+from omgov_assets.admission.reception import received_format
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.admission.sqlite_reader import read_sqlite
 from omgov_assets.model_management.business_systems import SourceDataset
@@ -30,10 +31,14 @@ _READERS = {
     "sqlite": read_sqlite,
 }
 _TEXT_FORMATS = {"csv", "ndjson", "json"}
+# Both give JSON values, so that a contract of the one describes the other as well.
+_JSON_FORMATS = {"ndjson", "json"}
 
 
 def read_delivery(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDataset) -> Delivery:
     """Read one file into the temporary table ``delivery``.
+
+    The format is the transport's; a received file of a dataset of JSON is read as what it was sent as, lines or array.
 
     Raises:
         RefusedBatchError: the file is empty, cut off, of another encoding or format, holds more than the transport's
@@ -46,8 +51,13 @@ def read_delivery(con: duckdb.DuckDBPyConnection, path: Path, dataset: SourceDat
     if transport.format in _TEXT_FORMATS:
         require_whole_text(path, transport)
     con.execute("DROP TABLE IF EXISTS delivery")
-    delivery = _READERS[transport.format](con, path, dataset)
+    delivery = _READERS[_format_of(path, dataset)](con, path, dataset)
     if delivery.rows_in == 0:
         raise RefusedBatchError("no_records", f"{path.name} holds no record: records were expected; {ASK_AGAIN}")
     require_rows(path, delivery.rows_in, transport.limits)
     return delivery
+
+
+def _format_of(path: Path, dataset: SourceDataset) -> str:
+    declared, sent_as = dataset.transport.format, received_format(path.name)
+    return sent_as if sent_as in _JSON_FORMATS and declared in _JSON_FORMATS else declared

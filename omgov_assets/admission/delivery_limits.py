@@ -30,6 +30,14 @@ def require_file_size(path: Path, limits: Limits) -> None:
         )
 
 
+def require_stream_size(name: str, size_bytes: int, limits: Limits) -> None:
+    """Refuse a stream that is longer than a file may be. Raises ``RefusedBatchError`` with code ``too_large``."""
+    if size_bytes > limits.max_file_bytes:
+        raise _refusal(
+            "too_large", f"{name} unpacks to more than the {limits.max_file_bytes} bytes allowed", "max_file_bytes"
+        )
+
+
 def require_rows(path: Path, rows: int, limits: Limits) -> None:
     """Refuse a file that holds, or says that it holds, too many records.
 
@@ -80,10 +88,7 @@ def copy_within_limits(name: str, source: IO[bytes], target: IO[bytes], packed_b
     copied = 0
     while block := source.read(_BLOCK_BYTES):
         copied += len(block)
-        if copied > limits.max_file_bytes:
-            raise _refusal(
-                "too_large", f"{name} unpacks to more than the {limits.max_file_bytes} bytes allowed", "max_file_bytes"
-            )
+        require_stream_size(name, copied, limits)
         require_expansion(name, packed_bytes, copied, limits)
         target.write(block)
 

@@ -7,7 +7,8 @@ crash between them and a second run converge to the same lake. Does not belong h
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -25,6 +26,7 @@ from omgov_assets.admission.model_fitness import model_fault_of
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.admission.refused_records import REFUSED
 from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.data_lake.sql import OneOf, literal
 from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
 from omgov_assets.model_management.contract_publication import refusal_of, refused_contracts
@@ -46,6 +48,17 @@ def judge_of(governance: Governance, system: BusinessSystem, dataset: SourceData
         batch_policies_of(governance.project, system.name, dataset.name),
         model_fault_of(governance, f"{system.name}/{dataset.name}"),
     )
+
+
+@contextmanager
+def sole_admission(lake: Lake, system: str, dataset: str) -> Iterator[None]:
+    """Let nobody else decide about deliveries of a dataset meanwhile, in any process; who comes second waits.
+
+    What is decided of a batch depends on which others are in force: two that decide at a time would each admit the same
+    row of another batch.
+    """
+    with sole_holder(lake.root.parent, f"admission.{system}.{dataset}"):
+        yield
 
 
 def unpublished_contract(

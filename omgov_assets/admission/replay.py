@@ -19,7 +19,14 @@ import duckdb
 
 from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.deliveries import Delivery, ValueKind
-from omgov_assets.admission.gate import admit_deliveries, held_rows, judge_of, replace_entries, unpublished_contract
+from omgov_assets.admission.gate import (
+    admit_deliveries,
+    held_rows,
+    judge_of,
+    replace_entries,
+    sole_admission,
+    unpublished_contract,
+)
 from omgov_assets.admission.json_reader import json_path
 from omgov_assets.admission.judgement import Batch, Judge, judge_records
 from omgov_assets.admission.ledger import close_admission, in_force, ledger_entries
@@ -106,7 +113,7 @@ def replay(
     """
     judge = judge_of(governance, system, dataset)
     found: list[ReplayedBatch] = []
-    with lake.connect() as con:
+    with sole_admission(lake, system.name, dataset.name), lake.connect() as con:
         history = ledger_entries(con, lake, None, system.name, dataset.name)
         chosen = [entry for entry in history if selection.takes(entry)]
         for entry in chosen:

@@ -34,11 +34,11 @@ def explain(
     home: Home = None,
     project: Project = None,
 ) -> None:
-    """Which rows and columns a principal sees of a dataset, how masked, and by which policies.
+    """Which rows and columns a principal sees of a dataset, how masked, what it may do to it, and by which policies.
 
     No data is read, and nothing is put on record. Exit code 2 where the principal sees nothing.
     """
-    from omgov_assets.access_control.decision import DecisionPoint
+    from omgov_assets.access_control.decision import DEEDS, DecisionPoint
     from omgov_assets.access_control.mask_key import mask_key
     from omgov_assets.access_control.principals import UnknownPrincipalError, known_principal
     from omgov_assets.model_management.governance import load_governance
@@ -50,8 +50,11 @@ def explain(
     except UnknownPrincipalError as error:
         fail(str(error))
     point = DecisionPoint.of(governance, mask_key(rules, os.environ, zone))
-    decision = point.decide(who, dataset, datetime.now(UTC))
+    now = datetime.now(UTC)
+    decision = point.decide(who, dataset, now)
     rows = _rows(decision)
+    for deed in DEEDS:
+        rows.append(_deed(deed, point.decide_action(who, dataset, deed, now)))
     if output is Format.TABLE:
         rows = [{name: value for name, value in row.items() if name != "policy_hash"} for row in rows]
     title = f"{dataset} for {principal}, purpose {decision.purpose}; rules {decision.policy_hash}"
@@ -80,6 +83,12 @@ def _rows(decision: Decision) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _deed(deed: str, decision: Decision) -> dict[str, Any]:
+    """Whether the principal may act on the dataset, or write it."""
+    shown = "allowed" if decision.allowed else "denied"
+    return _row(deed, decision.dataset, shown, decision, decision.reason)
 
 
 def _row(part: str, name: str, shown: str, decision: Decision, reason: str) -> dict[str, Any]:

@@ -35,7 +35,9 @@ def create(
     principal: Annotated[str, typer.Option("--principal", help="Who will ask with it.")],
     scope: Annotated[
         list[str],
-        typer.Option("--scope", help="read, share, export or ingest, with :DATASET where not for all: read:quality/*."),
+        typer.Option(
+            "--scope", help="read, share, export, act or write; with :DATASET where not for all: read:quality/*"
+        ),
     ],
     user: User,
     expires_in: Life = "90d",

@@ -27,6 +27,7 @@ from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, notice
 from omgov_assets.cli.policies import check, policies_app
 from omgov_assets.cli.root_causes import root_cause
 from omgov_assets.cli.serve import serve
+from omgov_assets.cli.share import share_app
 from omgov_assets.cli.standard import standard_app
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -54,6 +55,7 @@ app.add_typer(alerts_app, name="alerts")
 access_app.add_typer(token_app, name="token")
 access_app.add_typer(link_key_app, name="link-key")
 app.add_typer(audit_app, name="audit")
+app.add_typer(share_app, name="share")
 app.registered_commands += analysis_app.registered_commands
 app.command("export")(export)
 app.command("compliance")(compliance)

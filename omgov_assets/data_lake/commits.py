@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -67,6 +68,55 @@ def last_version_of(table: Path, version: int, day: date) -> int:
         if mark in commit.read_bytes():
             return earlier
     return version
+
+
+def commit_times(table: Path, last: int) -> dict[int, datetime]:
+    """When the versions up to the last one were committed, oldest first, without those that were cleaned up.
+
+    Clocks of writers may differ: a time that is not after the one before is a millisecond after it.
+    """
+    times: dict[int, datetime] = {}
+    previous: datetime | None = None
+    for version in range(last, -1, -1):
+        identity = commit_identity(table, version)
+        if identity is None:
+            break  # cleaned up behind a checkpoint
+        times[version] = _committed_at(table, version, identity)
+    for version in sorted(times):
+        if previous is not None and times[version] <= previous:
+            times[version] = previous + timedelta(milliseconds=1)
+        previous = times[version]
+    return dict(sorted(times.items()))
+
+
+def changes_since(table: Path, last: int, since: datetime) -> dict[date, tuple[int, datetime]]:
+    """By day the newest version up to ``last`` that changed it, and when that was committed, of those since a time."""
+    newest: dict[date, tuple[int, datetime]] = {}
+    for version in range(last, -1, -1):
+        identity = commit_identity(table, version)
+        if identity is None:
+            break  # cleaned up behind a checkpoint
+        at = _committed_at(table, version, identity)
+        if at < since:
+            break
+        for day in _days_changed(table, version, identity):
+            newest.setdefault(day, (version, at))
+    return newest
+
+
+@lru_cache(maxsize=8192)
+def _days_changed(table: Path, version: int, identity: tuple[int, int]) -> tuple[date, ...]:
+    return tuple(changed_days(table, version))
+
+
+@lru_cache(maxsize=8192)
+def _committed_at(table: Path, version: int, identity: tuple[int, int]) -> datetime:
+    """What the commit says of its time; of one that says nothing, the time of its file."""
+    said = next((action for kind, action in actions(table, version) if kind == "commitInfo"), {})
+    milliseconds = said.get("inCommitTimestamp", said.get("timestamp"))
+    if not isinstance(milliseconds, int):
+        milliseconds = identity[1] // 1_000_000
+    return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=milliseconds)
 
 
 def sync_commit(table: Path, version: int) -> None:

@@ -8,31 +8,29 @@ follows a contract that changes (``schema_evolution``).
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from omgov_assets.data_lake import commits, new_partition, sql
+from omgov_assets.data_lake.connections import KeptConnection, open_connection
 from omgov_assets.data_lake.durability import fsync
 from omgov_assets.data_lake.locks import sole_holder
-from omgov_assets.data_lake.new_partition import require_rows
-from omgov_assets.data_lake.schema_evolution import SchemaMismatchError, drift_of, evolve, same_type, scan, table_rows
+from omgov_assets.data_lake.schema_evolution import drift_of, evolve, scan, table_rows
 from omgov_assets.data_lake.schemas import TableSchema, table_schema
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.data_lake.written_rows import exact_rows, writer_properties
 
-BATCH_ROWS = 16_384
-BATCHES_AHEAD = 8
 COMMIT_ATTEMPTS = 5
+MOST_EARLIER_VERSIONS = 32
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,7 @@ class _Handle:
 
 # Opening a table replays its log: the handle is kept for as long as nothing is committed to it.
 _handles: dict[Path, _Handle] = {}
+_earlier: dict[tuple[object, ...], DeltaTable] = {}
 
 
 class UnknownVersionError(LookupError):
@@ -72,26 +71,20 @@ class Lake:
         self.root = root
         self.dataset_contracts = dataset_contracts or Settings.from_environment().dataset_contracts
         self.memory_limit = memory_limit
+        self._kept = KeptConnection(root.parent / "tmp", memory_limit)
 
     @contextmanager
     def connect(self, memory_limit: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """A DuckDB connection of its own: in UTC, memory-limited, spilling beside the lake, closed on error."""
-        spill = self.root.parent / "tmp"
-        spill.mkdir(parents=True, exist_ok=True)
-        con = duckdb.connect(
-            config={
-                "memory_limit": memory_limit or self.memory_limit,
-                "temp_directory": str(spill),
-                "autoinstall_known_extensions": "false",
-                "autoload_known_extensions": "false",
-            }
-        )
+        con = open_connection(self.root.parent / "tmp", memory_limit or self.memory_limit)
         try:
-            con.execute("SET TimeZone = 'UTC'")
-            con.execute("SET enable_progress_bar = false")
             yield con
         finally:
             con.close()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A cursor of a connection that is kept for small questions; see ``KeptConnection.cursor``."""
+        return self._kept.cursor()
 
     def schema(self, table: str) -> TableSchema:
         """Schema of a table by its contract. Raises ``UnknownTableError``."""
@@ -113,6 +106,26 @@ class Lake:
         """Last Delta version of a table, or None where it was never written."""
         delta = self.open(table)
         return delta.version() if delta else None
+
+    def state(self, table: str) -> tuple[int, tuple[int, int] | None] | None:
+        """What stays the same until something is committed: last version and identity of its commit; None of none."""
+        version = self.version(table)
+        return None if version is None else (version, commits.commit_identity(self._path(table), version))
+
+    def commit_times(self, table: str) -> dict[int, datetime]:
+        """When each version was committed (UTC, milliseconds), oldest first, as far back as the log goes.
+
+        A time is later than that of the version before, as readers of Delta tables take it.
+        """
+        last = self.version(table)
+        return commits.commit_times(self._path(table), last) if last is not None else {}
+
+    def version_at(self, table: str, at: datetime) -> int:
+        """The version that was the last one at a time (aware). Raises ``UnknownVersionError``."""
+        found = [version for version, committed_at in self.commit_times(table).items() if committed_at <= at]
+        if not found:
+            raise UnknownVersionError(f"{table} has no version of {at.isoformat()} or before that can be read")
+        return found[-1]
 
     def days(self, table: str) -> list[date]:
         """Days that have a partition with files, oldest first."""
@@ -165,15 +178,18 @@ class Lake:
         day: date | None = None,
         partition: Mapping[str, str] | None = None,
         version: int | None = None,
+        by_name: bool = False,
     ) -> tuple[str, int | None]:
         """The SELECT of ``query`` and the version that ``register`` returns, as of a version (None for the last one).
+
+        ``by_name`` reads files in the order of their names, so that equal states of a day have equal statements.
 
         Raises:
             SchemaMismatchError: as ``register``.
             UnknownVersionError: the table has no such version, or none that can be read any more.
         """
         delta = self.open(table) if version is None else self._opened_at(table, version)
-        query = self._scan(delta, table, day, partition)
+        query = self._scan(delta, table, day, partition, by_name)
         if delta is None or day is None:
             return query, delta.version() if delta else None
         return query, commits.last_version_of(self._path(table), delta.version(), day)
@@ -184,19 +200,43 @@ class Lake:
             raise UnknownVersionError(f"{table} has no version {version} that can be read")
         return commits.changed_days(self._path(table), version)
 
+    def changed_since(self, table: str, since: datetime) -> dict[date, tuple[int, datetime]]:
+        """By day the newest version that changed it, and its time, of those committed since a time."""
+        last = self.version(table)
+        return commits.changes_since(self._path(table), last, since) if last is not None else {}
+
     def _opened_at(self, table: str, version: int) -> DeltaTable:
         """A table as of a version. Raises ``UnknownVersionError``."""
         last = self.version(table)
         if last is None or not 0 <= version <= last:
             raise UnknownVersionError(f"{table} has no version {version}")
+        path = self._path(table)
+        key = (path, version, commits.commit_identity(path, version), commits.commit_identity(path, last))
+        if key in _earlier:
+            return _earlier[key]
         try:
-            return DeltaTable(self._path(table), version=version)
+            delta = self.open(table) if version == last else None
+            if delta is None or delta.version() != version:
+                delta = DeltaTable(path, version=version)
         except (DeltaError, FileNotFoundError) as error:
             raise UnknownVersionError(f"{table}: version {version} cannot be read any more") from error
+        if len(_earlier) >= MOST_EARLIER_VERSIONS:
+            _earlier.clear()
+        _earlier[key] = delta
+        return delta
 
-    def _scan(self, delta: DeltaTable | None, table: str, day: date | None, partition: Mapping[str, str] | None) -> str:
+    def _scan(
+        self,
+        delta: DeltaTable | None,
+        table: str,
+        day: date | None,
+        partition: Mapping[str, str] | None,
+        by_name: bool = False,
+    ) -> str:
         schema = self.schema(table)
         files = self._files(delta, table, day, partition) if delta is not None else []
+        if by_name:
+            files.sort()
         drift = drift_of(delta, schema, self._path(table)) if delta is not None and files else None
         return scan(schema, files, drift)
 
@@ -251,11 +291,11 @@ class Lake:
                     if not self._add_partition(delta, table, day, rows, where, properties, expected_rows):
                         write_deltalake(
                             delta,
-                            self._following(delta, table, schema, _exact_rows(rows, schema, expected_rows)),
+                            self._following(delta, table, schema, exact_rows(rows, schema, expected_rows)),
                             mode="overwrite",
                             predicate=predicate,
                             commit_properties=properties,
-                            writer_properties=_writer_properties(schema),
+                            writer_properties=writer_properties(schema),
                         )
                     break
                 except CommitFailedError:
@@ -284,8 +324,8 @@ class Lake:
         with sole_holder(self.root.parent, table.replace("/", ".")):
             delta = self._opened_now(table) or self._create(table, schema)
             if not self._add_partition(delta, table, day, rows, None, None, None, beside=True):
-                following = self._following(delta, table, schema, _exact_rows(rows, schema, None))
-                write_deltalake(delta, following, mode="append", writer_properties=_writer_properties(schema))
+                following = self._following(delta, table, schema, exact_rows(rows, schema, None))
+                write_deltalake(delta, following, mode="append", writer_properties=writer_properties(schema))
             version = DeltaTable(path).version()
             commits.sync_commit(path, version)
         return version
@@ -365,67 +405,3 @@ def one_row(con: duckdb.DuckDBPyConnection, query: str, values: Sequence[object]
     """The only row of a query. A result that is fetched but in part would keep its connection busy (DuckDB 2)."""
     (row,) = con.execute(query, values).fetchall()
     return tuple(row)
-
-
-def _writer_properties(schema: TableSchema) -> WriterProperties:
-    """No dictionaries where hardly a value comes twice (record numbers, keys, measures): they only cost time."""
-    plain = ColumnProperties(dictionary_enabled=False)
-    once = {"_record_no", *(schema.key if len(schema.key) == 1 else ())}
-    varied = {column.name: plain for column in schema.columns if column.sql_type == "DOUBLE" or column.name in once}
-    return WriterProperties(compression="SNAPPY", column_properties=varied)
-
-
-def _exact_rows(
-    rows: pa.Table | duckdb.DuckDBPyRelation, schema: TableSchema, expected_rows: int | None
-) -> pa.RecordBatchReader:
-    """The rows as a stream in contract order; nothing is cast but the spellings of one and the same Arrow type."""
-    missing = [name for name in schema.names if name not in _columns(rows)]
-    extra = [name for name in _columns(rows) if name not in schema.names]
-    if missing or extra:
-        raise SchemaMismatchError(f"{schema.name}: missing columns {missing}, unexpected columns {extra}")
-    if isinstance(rows, duckdb.DuckDBPyRelation):
-        ordered = rows.select(*[duckdb.ColumnExpression(name) for name in schema.names])
-        reader = ordered.to_arrow_reader(BATCH_ROWS)
-    else:
-        reader = rows.select(schema.names).to_reader(BATCH_ROWS)
-    for found, expected in zip(reader.schema, schema.arrow, strict=True):
-        if not same_type(found.type, expected.type):
-            raise SchemaMismatchError(
-                f"{schema.name}.{found.name}: type {found.type} where the contract says {expected.type}"
-            )
-    batches = (_recast(batch, schema.arrow) for batch in reader)
-    return pa.RecordBatchReader.from_batches(schema.arrow, _counted(_made_ahead(batches), schema, expected_rows))
-
-
-def _counted(
-    batches: Iterator[pa.RecordBatch], schema: TableSchema, expected_rows: int | None
-) -> Iterator[pa.RecordBatch]:
-    """The same batches; raises at their end, before anything is committed, where there are not the expected rows."""
-    rows = 0
-    for batch in batches:
-        rows += batch.num_rows
-        yield batch
-    require_rows(schema, rows, expected_rows)
-
-
-def _made_ahead(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same batches; the next ones are computed while delta-rs encodes one, which it does on a single thread."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="lake-rows") as worker:
-        pending = deque(worker.submit(next, batches, None) for _ in range(BATCHES_AHEAD))
-        while (batch := pending.popleft().result()) is not None:
-            pending.append(worker.submit(next, batches, None))
-            yield batch
-
-
-def _columns(rows: pa.Table | duckdb.DuckDBPyRelation) -> list[str]:
-    return list(rows.columns) if isinstance(rows, duckdb.DuckDBPyRelation) else rows.column_names
-
-
-def _recast(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    if batch.schema.equals(schema):
-        return batch
-    arrays = [
-        array if array.type == field.type else array.cast(field.type)
-        for array, field in zip(batch.columns, schema, strict=True)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -19,3 +19,17 @@ def sole_holder(home: Path, name: str) -> Iterator[None]:
     with (locks / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def held_if_free(home: Path, name: str) -> Iterator[bool]:
+    """Hold a lock of a home where nobody does; says whether it is held."""
+    locks = home / "tmp" / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with (locks / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

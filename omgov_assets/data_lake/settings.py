@@ -71,9 +71,19 @@ class Settings:
         return self.home / "access" / "tokens.db"
 
     @property
+    def shares(self) -> Path:
+        """Which datasets are offered to whom by Delta Sharing: an SQLite file."""
+        return self.home / "access" / "shares.db"
+
+    @property
     def link_keys(self) -> Path:
         """Keys that sign links to governed snapshots, where ``OMGOV_LINK_KEY`` does not hold one."""
         return self.home / "access" / "link_keys.json"
+
+    @property
+    def receptions(self) -> Path:
+        """What was pushed and what became of it: an SQLite file."""
+        return self.home / "ingest" / "receptions.db"
 
     @property
     def views(self) -> Path:

@@ -17,8 +17,9 @@ from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
+from omgov_assets.admission.arrivals import unseen_deliveries
 from omgov_assets.admission.delivery_limits import copy_within_limits
-from omgov_assets.admission.gate import admit_deliveries, judge_of, unpublished_contract
+from omgov_assets.admission.gate import admit_deliveries, judge_of, sole_admission, unpublished_contract
 from omgov_assets.admission.ledger import close_admission
 from omgov_assets.admission.refusal import RefusedBatchError
 from omgov_assets.data_lake.lake import Lake
@@ -36,6 +37,8 @@ def collect_system(
     system: BusinessSystem,
     day: date,
     datasets: Iterable[str] | None = None,
+    *,
+    unseen_only: bool = False,
 ) -> dict[str, list[dict[str, Any]]]:
     """Take a system's deliveries of a day through the gate.
 
@@ -46,6 +49,8 @@ def collect_system(
         system: the business system.
         day: business day.
         datasets: datasets to collect; default all of the system.
+        unseen_only: do not go through files again that the gate knows, unless what it decided of them may change; that
+            the lake still holds their rows is not looked at then.
 
     Returns:
         Ledger entries of the day by dataset, whether written now or before; an empty list where nothing was ever
@@ -55,7 +60,7 @@ def collect_system(
     for name in datasets if datasets is not None else system.datasets:
         dataset = system.datasets[name]
         folder = settings.landing / system.name / name / day.isoformat()
-        with lake.connect() as con:
+        with sole_admission(lake, system.name, name), lake.connect() as con:
             judge = judge_of(governance, system, dataset)
             if dataset.transport.source is not None and not delivered_files(folder):
                 archive = standing_archive(dataset.transport.source, governance.project)
@@ -64,7 +69,10 @@ def collect_system(
                 except RefusedBatchError as fault:
                     admit_deliveries(con, lake, judge, day, [archive], archive.parent, fault)
             refused = unpublished_contract(con, lake, judge, day)
-            admit_deliveries(con, lake, judge, day, delivered_files(folder), settings.landing, refused)
+            files = delivered_files(folder)
+            if unseen_only and refused is None and dataset.transport.source is None:
+                files = unseen_deliveries(con, lake, judge, day, files, settings.landing)
+            admit_deliveries(con, lake, judge, day, files, settings.landing, refused)
             collected[name] = close_admission(con, lake, judge, day)
     return collected
 

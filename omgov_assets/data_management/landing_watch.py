@@ -1,6 +1,7 @@
 """Watching the landing folder: which days have deliveries that no run has taken yet, and have come to rest.
 
-A file is known once the ledger holds its name, size and time, whatever was decided of it. A day is due when what is
+A file is known once the ledger holds its name, size and time, whatever was decided of it. What was pushed is in the
+ledger before any run: its day is due where the ledger of it was written after its checks. A day is due when what is
 unknown of it has stood still from one look to the next, so that no half-written file is taken and many files that come
 together are taken in one run. Does not belong here: starting a run (``defs.jobs``).
 """
@@ -15,16 +16,21 @@ from pathlib import Path
 
 from omgov_assets.admission.delivery_limits import recorded_name
 from omgov_assets.admission.ledger import LEDGER
-from omgov_assets.data_lake.lake import Lake
+from omgov_assets.admission.reception import received_format
+from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.data_management.collection import delivered_files
 from omgov_assets.model_management.documents import content_hash
 from omgov_assets.model_management.governance import Governance
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 # A file that was written to this recently may still grow.
 STABLE_S = 30
 # A day to which files keep coming is not put off for longer than this.
 PATIENCE_S = 900
+# Pushes that are longer ago than this were seen, unless nobody has looked for as long.
+LOOKS_BACK = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,9 @@ def look(settings: Settings, lake: Lake, governance: Governance, now: datetime, 
     """
     before = _read_cursor(cursor)
     known = _known_files(lake)
-    days = {day for day, *_ in known}
+    checked = set(lake.days(CHECK_RESULTS))
+    # Somebody's run has taken files of these; what was pushed no run has taken.
+    days = checked | {day for day, name, *_ in known if not _is_received(name)}
     today = now.astimezone(governance.firm.zone).date()
     unknown: dict[date, list[tuple[str, int, datetime]]] = {}
     for day, name, path in _landed(settings, governance):
@@ -84,6 +92,9 @@ def look(settings: Settings, lake: Lake, governance: Governance, now: datetime, 
         status = path.stat()
         facts = (name, status.st_size, datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC))
         if (day, *facts) not in known:
+            unknown.setdefault(day, []).append(facts)
+    for day, facts in _pushed_since_checked(lake, {day for day, name, *_ in known if _is_received(name)}, now):
+        if day < today - timedelta(days=1) or (day < today and day in checked):
             unknown.setdefault(day, []).append(facts)
     due: dict[date, str] = {}
     waiting: dict[str, Waiting] = {}
@@ -117,6 +128,28 @@ def _known_files(lake: Lake) -> set[tuple[date, str, int, datetime]]:
     with lake.connect() as con:
         lake.register(con, "ledger", LEDGER, None)
         return set(con.execute("SELECT day, file_name, size_bytes, received_at FROM ledger").fetchall())
+
+
+def _pushed_since_checked(
+    lake: Lake, days: set[date], now: datetime
+) -> Iterator[tuple[date, tuple[str, int, datetime]]]:
+    """Days of which something was pushed that their checks have not seen; with the ledger's version of them."""
+    checks = lake.changed_since(CHECK_RESULTS, now - LOOKS_BACK)
+    for day, (version, at) in lake.changed_since(LEDGER, now - LOOKS_BACK).items():
+        if day in days and (day not in checks or checks[day][1] < at or _is_behind(lake, day)):
+            yield day, (LEDGER, version, at)
+
+
+def _is_behind(lake: Lake, day: date) -> bool:
+    """Whether rows were admitted between what the checks of a day have read and their being written."""
+    with lake.connect() as con:
+        lake.register(con, "ledger", LEDGER, day)
+        lake.register(con, "check_results", CHECK_RESULTS, day)
+        return bool(one_row(con, read_sql(Path(__file__).with_name("admitted_unchecked.sql")))[0])
+
+
+def _is_received(name: str) -> bool:
+    return received_format(name.rpartition("/")[2]) is not None
 
 
 def _landed(settings: Settings, governance: Governance) -> Iterator[tuple[date, str, Path]]:

@@ -15,10 +15,12 @@ from starlette.middleware import Middleware
 
 from omgov_assets.interface_service import health
 from omgov_assets.interface_service.bodies import SmallBodies
+from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.problems import tell_problems
 from omgov_assets.interface_service.service import Service
+from omgov_assets.interface_service.sharing import routes as sharing
 
 # Paths that take large bodies and count them themselves.
 TAKES_DATA = ("/v1/ingest/",)
@@ -60,6 +62,6 @@ def create_app(
         ],
     )
     tell_problems(app)
-    for router in (health.router,):
+    for router in (health.router, sharing.router, ingest.router):
         app.include_router(router)
     return app

@@ -22,7 +22,8 @@ SCHEMA_DOCUMENT = f"{ACCESS_FOLDER}/schema.cedarschema"
 # What the decision function asks, and of what: the schema must know these.
 READ, READ_ALL_ROWS = "read", "read_all_rows"
 SEE, SEE_MASKED = "see", "see_masked"
-DATASET_ACTIONS = (READ, READ_ALL_ROWS)
+ACT, WRITE = "act", "write"
+DATASET_ACTIONS = (READ, READ_ALL_ROWS, ACT, WRITE)
 COLUMN_ACTIONS = (SEE, SEE_MASKED)
 
 

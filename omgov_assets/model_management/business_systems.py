@@ -21,6 +21,8 @@ from omgov_assets.model_management.units import UnitTable
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
 
+DeliveryFormat = Literal["csv", "ndjson", "json", "parquet", "sqlite"]
+
 
 class DeliverySource(BaseModel):
     """A file, or a member of an archive, that serves as the delivery of any day for which none has landed."""
@@ -60,7 +62,7 @@ class Transport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: Literal["csv", "ndjson", "json", "parquet", "sqlite"]
+    format: DeliveryFormat
     encoding: Literal["utf-8", "gbk", "gb18030", "utf-16"] = "utf-8"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     table: str | None = None

@@ -250,6 +250,7 @@ def test_personal_data_of_the_shipped_rules(governance: Governance) -> None:
         "engineer": {"email": "partial", "phone": "hmac"},
         "steward": {"email": "partial", "phone": "hmac"},
         "trading_department": {},
+        "trading_agent": {},
     }
 
 

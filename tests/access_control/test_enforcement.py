@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from guarded_lake import (
@@ -38,6 +39,7 @@ from oracle.access import Asker, Grant, Row, Rules, answered, may_read, seen, sh
 from omgov_assets.access_control.audit_log import AuditLog, AuditUnavailableError
 from omgov_assets.access_control.decision import DecisionPoint
 from omgov_assets.access_control.enforcement import EnforcementPoint
+from omgov_assets.access_control.governed_pages import PageQuestion
 from omgov_assets.access_control.governed_query import AccessDeniedError, Condition, Query, QueryError
 from omgov_assets.access_control.snapshot import prune_snapshots
 from omgov_assets.data_lake.lake import UnknownVersionError
@@ -70,9 +72,14 @@ class Firm:
         self.log = AuditLog(folder / "home" / "audit")
         self.now = NOW
         self.snapshots = folder / "home" / "governed"
-        self.door = EnforcementPoint(
-            self.lake, point or decision_point(rules), self.log, self.snapshots, clock=lambda: self.now
-        )
+        self.door = self.door_by(point or decision_point(rules))
+
+    def door_by(self, point: DecisionPoint) -> EnforcementPoint:
+        return EnforcementPoint(self.lake, point, self.log, self.snapshots, clock=lambda: self.now)
+
+    def rows_of(self, table: str) -> pa.Table:
+        with self.lake.connect() as con:
+            return con.sql(self.lake.query(table)).to_arrow_table()
 
     @property
     def record(self) -> list[dict[str, Any]]:
@@ -96,6 +103,17 @@ def firm(tmp_path: Path) -> Iterator[Firm]:
 
 
 WHO = principal(ASKER)
+WAYS = [
+    "snapshot",
+    "rows",
+    "changes",
+    "extract",
+    "load",
+    "describe",
+    "page",
+    "shared_files",
+    "shared_changes",
+]
 
 
 def test_what_left_is_on_record_with_all_that_it_was(firm: Firm) -> None:
@@ -125,7 +143,7 @@ def test_a_denial_is_on_record_with_its_reason_and_says_none(firm: Firm, dataset
     assert not firm.snapshots.exists()
 
 
-@pytest.mark.parametrize("way", ["snapshot", "rows", "changes", "extract", "load", "column_types"])
+@pytest.mark.parametrize("way", [*WAYS, "column_types"])
 def test_every_way_out_denies_and_records(firm: Firm, way: str) -> None:
     nobody = replace(WHO, roles=frozenset({"ghost"}))
     with pytest.raises(AccessDeniedError):
@@ -133,7 +151,7 @@ def test_every_way_out_denies_and_records(firm: Firm, way: str) -> None:
     assert [(entry["decision"], entry["reason"]) for entry in firm.record] == [("deny", "unknown roles: ghost")]
 
 
-@pytest.mark.parametrize("way", ["snapshot", "rows", "changes", "extract", "load"])
+@pytest.mark.parametrize("way", WAYS)
 def test_nothing_leaves_when_the_audit_cannot_be_written(firm: Firm, way: str) -> None:
     firm.log.con.execute("PRAGMA query_only = ON")
     with pytest.raises(AuditUnavailableError, match="no data leaves"):
@@ -144,7 +162,7 @@ def test_nothing_leaves_when_the_audit_cannot_be_written(firm: Firm, way: str) -
     assert [entry["decision"] for entry in firm.record] == ["allow"]
 
 
-@pytest.mark.parametrize("way", ["snapshot", "rows", "changes", "extract", "load"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_clock_set_back_is_a_denial(firm: Firm, way: str) -> None:
     ask(firm, way, WHO)
     firm.now -= timedelta(minutes=2)
@@ -215,6 +233,14 @@ def ask(firm: Firm, way: str, who: Any) -> object:
             return firm.door.rows(who, DATASET, Query(), DAY)
         case "changes":
             return firm.door.changes(who, DATASET, 1, 1)
+        case "describe":
+            return firm.door.describe(who, DATASET)
+        case "page":
+            return firm.door.page(who, DATASET, PageQuestion(), DAY)
+        case "shared_files":
+            return firm.door.shared_files(who, DATASET)
+        case "shared_changes":
+            return firm.door.shared_changes(who, DATASET, 1, 1)
         case "column_types":
             return firm.door.column_types(who, DATASET)
         case "extract":

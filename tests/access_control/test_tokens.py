@@ -56,7 +56,7 @@ def test_a_token_proves_who_asks_and_for_what(store: TokenStore) -> None:
     assert token.permits("export", "cmdb/owners")
     assert not token.permits("read", "cmdb/owners")
     assert not token.permits("export", "quality/anomalies")
-    assert not token.permits("ingest", "quality/anomalies")
+    assert not token.permits("write", "quality/anomalies")
 
 
 def test_an_action_without_a_dataset_is_for_all(store: TokenStore) -> None:
@@ -195,7 +195,7 @@ def test_an_ended_token_is_not_rotated(store: TokenStore) -> None:
 @pytest.mark.parametrize(
     ("principal", "scope", "life"),
     [
-        ("a", [], DAY), ("a", ["write"], DAY), ("a", ["read:"], DAY), ("a", ["read:a b"], DAY), ("a", ["READ"], DAY),
+        ("a", [], DAY), ("a", ["ingest"], DAY), ("a", ["read:"], DAY), ("a", ["read:a b"], DAY), ("a", ["READ"], DAY),
         ("a", ["read:[a-z]"], DAY), ("a", ["read:x\n"], DAY), ("", ["read"], DAY), ("a\nb", ["read"], DAY),
         ("a", ["read"], timedelta(0)), ("a", ["read"], -DAY), ("a", ["read"], 400 * DAY),
     ],

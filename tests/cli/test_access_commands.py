@@ -39,6 +39,19 @@ def test_a_mask_without_its_key_leaves_the_column_out(explain: Any) -> None:
         assert next(row["shown"] for row in rows if row["name"] == "phone") == shown
 
 
+def test_what_somebody_may_do_to_a_dataset_is_shown_as_well(explain: Any) -> None:
+    def deeds(*arguments: str) -> dict[str, tuple[str, str]]:
+        rows = json.loads(explain(*arguments, "--format", "json").stdout)
+        return {row["part"]: (row["shown"], row["policies"]) for row in rows if row["part"] in ("act", "write")}
+
+    assert deeds("steward", "exceptions/cases") == {
+        "act": ("allowed", "stewards-act-on-cases"),
+        "write": ("denied", ""),
+    }
+    agent = deeds("trading_agent", "securities_trading/metric_instances")
+    assert agent == {"act": ("denied", ""), "write": ("allowed", "sources-write-their-systems")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -13,7 +13,8 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
 
-from omgov_assets.data_lake.lake import Lake, SchemaMismatchError, one_row
+from omgov_assets.data_lake.lake import Lake, one_row
+from omgov_assets.data_lake.schema_evolution import SchemaMismatchError
 from omgov_assets.data_lake.schemas import UnknownTableError
 from omgov_assets.data_lake.sql import OneOf
 

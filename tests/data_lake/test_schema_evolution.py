@@ -16,7 +16,8 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omgov_assets.data_lake.lake import Lake, SchemaMismatchError
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.schema_evolution import SchemaMismatchError
 
 TABLE = "firm/readings"
 DAY = date(2026, 11, 20)

@@ -6,10 +6,14 @@ import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from small_firm import DAY, SYSTEM, SmallFirm, instance
+from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, csv_text, instance
 
-from omgov_assets.data_management.landing_watch import PATIENCE_S, Look, look
+from omgov_assets.admission.reception import Reception
+from omgov_assets.data_management.landing_watch import PATIENCE_S, STABLE_S, Look, look
+from omgov_assets.model_management.business_systems import Limits
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 DATASET = "metric_instances"
 NOW = datetime(2026, 11, 25, 4, 0, tzinfo=UTC)
@@ -88,6 +92,70 @@ def test_yesterday_is_left_to_the_nightly_run_until_it_was_governed(firm: SmallF
     firm.collect(SYSTEM, yesterday, DATASET)
     deliver(firm, "b.csv", ("H2",), day=yesterday)
     assert [list(found.due) for found in looks(firm, 0, 60)] == [[], [yesterday]]
+
+
+def push(firm: SmallFirm, host: str, day: date) -> None:
+    """Receive a delivery and have it judged, as the interface service does."""
+    content = csv_text(COLUMNS[SYSTEM, DATASET], [instance(ci=host)]).encode()
+    with Reception(firm.settings.landing, SYSTEM, DATASET, day, "csv", Limits()) as reception:
+        reception.write(content, len(content))
+        reception.land(reception.finish())
+    firm.collect(SYSTEM, day, DATASET)
+
+
+def check(firm: SmallFirm, day: date, data_version: int | None = None) -> None:
+    """Write the checks of a day, as a run does."""
+    version = firm.lake.version(f"{SYSTEM}/{DATASET}") if data_version is None else data_version
+    schema = firm.lake.schema(CHECK_RESULTS).arrow
+    values: dict[str, object] = {
+        "day": day, "system": SYSTEM, "dataset": DATASET, "policy_id": "p", "verdict": "passed",
+        "data_version": version, "policy_hash": "h", "quality_dimension": "accuracy", "severity": "warning",
+    }  # fmt: skip
+    row = {field.name: values.get(field.name, None if field.nullable else "x") for field in schema}
+    firm.lake.replace(CHECK_RESULTS, day, pa.Table.from_pylist([row], schema=schema))
+
+
+def looks_later(firm: SmallFirm) -> list[list[date]]:
+    """Days that are due at two looks, after all that was written has come to rest."""
+    later = datetime.now(UTC) + timedelta(seconds=STABLE_S)
+    cursor, found = None, []
+    for second in (0, 60):
+        at = later + timedelta(seconds=second)
+        one = look(firm.settings, firm.lake, firm.governance, at, cursor)
+        cursor = one.cursor
+        found.append(list(one.due))
+    return found
+
+
+def test_a_day_that_was_pushed_to_after_it_was_governed_is_governed_again(firm: SmallFirm) -> None:
+    day = (datetime.now(UTC) - timedelta(days=5)).date()
+    firm_yaml = firm.settings.governance / "firm.yaml"
+    firm_yaml.write_text(firm_yaml.read_text().replace("2026-11-01", (day - timedelta(days=9)).isoformat()))
+    push(firm, "H1", day)
+    assert looks_later(firm) == [[], [day]], "no run has seen it"
+    check(firm, day)
+    assert looks_later(firm) == [[], []]
+    push(firm, "H2", day)
+    assert looks_later(firm) == [[], [day]]
+    check(firm, day, data_version=1)
+    assert looks_later(firm) == [[], [day]], "it came between what the checks read and their being written"
+    check(firm, day)
+    assert looks_later(firm) == [[], []]
+
+
+def test_what_was_pushed_of_yesterday_is_left_to_the_nightly_run(firm: SmallFirm) -> None:
+    # The time of the last look.
+    now = datetime.now(UTC) + timedelta(seconds=STABLE_S + 60)
+    today = now.astimezone(firm.governance.firm.zone).date()
+    yesterday = today - timedelta(days=1)
+    firm_yaml = firm.settings.governance / "firm.yaml"
+    firm_yaml.write_text(firm_yaml.read_text().replace("2026-11-01", (today - timedelta(days=9)).isoformat()))
+    push(firm, "H1", yesterday)
+    push(firm, "H1", today)
+    deliver(firm, "a.csv", ("H9",), day=yesterday)
+    assert looks_later(firm) == [[], []]
+    check(firm, yesterday)
+    assert looks_later(firm) == [[], [yesterday]]
 
 
 def test_several_days_are_asked_for_oldest_first(firm: SmallFirm) -> None:

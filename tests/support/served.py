@@ -92,10 +92,14 @@ class Served:
 
 
 @contextmanager
-def served(settings: Settings, limits: Limits | None = None) -> Iterator[Served]:
+def served(
+    settings: Settings,
+    limits: Limits | None = None,
+    open_service: Callable[[], AbstractContextManager[Service]] | None = None,
+) -> Iterator[Served]:
     """The service of a home on a port of its own, until the context ends."""
     limits = limits or Limits()
-    app = create_app(opener(settings, limits), limits)
+    app = create_app(open_service or opener(settings, limits), limits)
     protocol = type("BoundProtocol", (PatientProtocol,), {"limits": limits})
     config = uvicorn.Config(
         app,

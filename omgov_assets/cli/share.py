@@ -1,0 +1,226 @@
+"""``omgov share``: what is offered to whom by Delta Sharing. What is done is on record before it is done.
+
+A share gives no right: what is in a table for a principal, the access rules say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from omgov_assets.cli.audit import User
+from omgov_assets.cli.options import Home, Output, Project, lake_of
+from omgov_assets.cli.output import Format, emit, fail, notice
+from omgov_assets.data_lake.settings import Settings
+
+if TYPE_CHECKING:
+    from omgov_assets.interface_service.sharing.shares import ShareStore
+    from omgov_assets.model_management.access_rules import AccessRules
+
+share_app = typer.Typer(help="What is offered to whom by Delta Sharing.", no_args_is_help=True)
+
+ShareName = Annotated[str, typer.Argument(metavar="NAME", help="Name of the share.")]
+PrincipalName = Annotated[str, typer.Argument(metavar="PRINCIPAL", help="Who is to read it.")]
+
+
+@share_app.command("create")
+def create(name: ShareName, user: User, home: Home = None, project: Project = None) -> None:
+    """Make a share that offers nothing to nobody yet."""
+    with _desk(home, project, user, f"share {name} made") as (store, now):
+        share = store.create(name, now)
+    notice(f"share {share.name}; offer a dataset in it with `omgov share add {share.name} DATASET`")
+
+
+@share_app.command("add")
+def add(
+    name: ShareName,
+    dataset: Annotated[str, typer.Argument(help="Dataset, such as quality/anomalies.")],
+    user: User,
+    called: Annotated[
+        str | None, typer.Option("--as-table", metavar="SCHEMA.TABLE", help="What it is called there.")
+    ] = None,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Offer a dataset in a share."""
+    from omgov_assets.data_lake.schemas import UnknownTableError
+
+    try:
+        lake_of(home, project).schema(dataset)
+    except UnknownTableError as error:
+        fail(str(error))
+    schema, table = _called(called)
+    with _desk(home, project, user, f"{dataset} added to share {name}") as (store, _):
+        added = store.add(name, dataset, schema, table)
+    notice(f"{added.share}.{added.schema}.{added.name} is {added.dataset}")
+
+
+@share_app.command("remove")
+def remove(
+    name: ShareName,
+    table: Annotated[str, typer.Argument(metavar="SCHEMA.TABLE", help="Table, as `list` shows it.")],
+    user: User,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Offer a dataset in a share no longer."""
+    schema, called = _called(table)
+    with _desk(home, project, user, f"{table} taken out of share {name}") as (store, _):
+        removed = store.remove(name, schema or "", called or "")
+    notice(f"{removed.dataset} is no longer in {removed.share}")
+
+
+@share_app.command("grant")
+def grant(name: ShareName, principal: PrincipalName, user: User, home: Home = None, project: Project = None) -> None:
+    """Offer a share to a principal, who sees of it what the access rules permit."""
+    rules = _rules(home, project)
+    is_of_a_provider = any(principal.startswith(provider.principal_name("")) for provider in rules.oidc)
+    if principal not in rules.principal_of and not is_of_a_provider:
+        fail(f"{principal}: no such principal; the access rules name {', '.join(sorted(rules.principal_of)) or 'none'}")
+    with _desk(home, project, user, f"share {name} offered to {principal}") as (store, _):
+        store.grant(name, principal)
+    notice(f"{principal} is offered {name}; `omgov share profile {principal}` writes what a client needs")
+
+
+@share_app.command("revoke")
+def revoke(name: ShareName, principal: PrincipalName, user: User, home: Home = None, project: Project = None) -> None:
+    """Offer a share to a principal no longer, at once. Its token stays; see `omgov access token revoke`."""
+    with _desk(home, project, user, f"share {name} no longer offered to {principal}") as (store, _):
+        was_offered = store.revoke(name, principal)
+    notice(f"{principal} is offered {name} no longer" if was_offered else f"{principal} was not offered {name}")
+
+
+@share_app.command("list")
+def list_shares(output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+    """Shares, their tables, and who is offered them."""
+    from omgov_assets.interface_service.sharing.shares import ShareError, ShareStore
+
+    path = Settings.from_environment(home, project).shares
+    rows: list[dict[str, Any]] = []
+    try:
+        if path.is_file():
+            with ShareStore(path) as store:
+                rows = _rows(store)
+    except ShareError as error:
+        fail(str(error))
+    emit(rows, output, "Shares", "nothing is shared; begin with `omgov share create NAME`")
+
+
+@share_app.command("profile")
+def profile(
+    principal: PrincipalName,
+    out: Annotated[Path, typer.Option("--out", help="File that is written; nobody but its owner may read it.")],
+    expires: Annotated[int, typer.Option("--expires", min=1, max=366, help="Days that it is worth something.")],
+    user: User,
+    url: Annotated[str, typer.Option("--url", help="What clients call the service by.")] = "http://127.0.0.1:8080",
+    dataset: Annotated[
+        list[str] | None, typer.Option("--dataset", help="Only these, such as quality/*. Default all that are shared.")
+    ] = None,
+    home: Home = None,
+    project: Project = None,
+) -> None:
+    """Write the profile file that a client of Delta Sharing opens shares with. It holds a new token."""
+    from omgov_assets.access_control.tokens import TokenError, TokenStore
+
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        fail(f"--url {url!r}: write it as https://omgov.example.com")
+    if principal not in _rules(home, project).principal_of:
+        fail(f"{principal}: tokens of this home are for principals that the access rules name")
+    scope = [f"share:{pattern}" for pattern in dataset or ()] or ["share"]
+    said = f"token made for {principal}: {', '.join(scope)}, as a profile of Delta Sharing"
+    settings, now = Settings.from_environment(home, project), datetime.now(UTC)
+    try:
+        # First the file: a token that nobody was told is of no use to anybody.
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        fail(f"{out} cannot be written ({error.strerror}); name a file that does not exist yet")
+    try:
+        with (
+            os.fdopen(descriptor, "w", encoding="utf-8") as file,
+            _recorded(home, project, user, "access/tokens", said),
+            TokenStore(settings.tokens) as tokens,
+        ):
+            text, token = tokens.create(principal, scope, now, timedelta(days=expires))
+            json.dump(
+                {
+                    "shareCredentialsVersion": 1,
+                    "endpoint": f"{url.rstrip('/')}/sharing",
+                    "bearerToken": text,
+                    "expirationTime": token.expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+                },
+                file,
+                indent=2,
+            )
+    except TokenError as error:
+        out.unlink()
+        fail(str(error))
+    except BaseException:
+        out.unlink()
+        raise
+    notice(f"{out}: token {token.token_id} of {principal} until {token.expires_at.isoformat(timespec='seconds')}")
+
+
+def _called(text: str | None) -> tuple[str | None, str | None]:
+    """Schema and table as they are written on the command line; ends the command where they are not."""
+    if text is None:
+        return None, None
+    schema, point, table = text.partition(".")
+    if not (schema and point and table):
+        fail(f"{text!r}: write SCHEMA.TABLE")
+    return schema, table
+
+
+def _rows(store: ShareStore) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for share in store.shares():
+        offered_to = ", ".join(store.recipients(share.name)) or None
+        offered = {"share": share.name, "table": None, "dataset": None, "offered_to": offered_to}
+        tables = store.tables(share.name)
+        rows += [offered | {"table": f"{one.schema}.{one.name}", "dataset": one.dataset} for one in tables]
+        rows += [] if tables else [offered]
+    return rows
+
+
+def _rules(home: Path | None, project: Path | None) -> AccessRules:
+    from omgov_assets.model_management.governance import load_governance
+
+    return load_governance(Settings.from_environment(home, project).project).access
+
+
+@contextmanager
+def _desk(home: Path | None, project: Path | None, user: str, act: str) -> Iterator[tuple[ShareStore, datetime]]:
+    """The shares for an act that is on record; ends the command where either cannot be used."""
+    from omgov_assets.interface_service.sharing.shares import ShareError, ShareStore
+
+    try:
+        with (
+            ShareStore(Settings.from_environment(home, project).shares) as store,
+            _recorded(home, project, user, "access/shares", act) as now,
+        ):
+            yield store, now
+    except ShareError as error:
+        fail(str(error))
+
+
+@contextmanager
+def _recorded(home: Path | None, project: Path | None, user: str, of: str, act: str) -> Iterator[datetime]:
+    from omgov_assets.access_control.audit_chain import Decision
+    from omgov_assets.access_control.audit_lake import open_log
+    from omgov_assets.access_control.audit_log import AuditUnavailableError
+
+    settings, now = Settings.from_environment(home, project), datetime.now(UTC)
+    try:
+        with open_log(lake_of(home, project), settings.audit) as log:
+            log.record(Decision(now, user, of, "notice", act))
+            yield now
+    except AuditUnavailableError as error:
+        fail(str(error))

@@ -46,6 +46,8 @@ _SECONDS = Histogram(
 _BYTES = Counter("omgov_answered_bytes", "Bytes of answers' bodies.", ["route"])
 _RUNNING = Gauge("omgov_requests_running", "Requests being answered.", multiprocess_mode="livesum")
 
+# What a route does not say otherwise: an answer is for who asked and is what it says it is.
+_UNLESS_SAID = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
 # For whatever is logged while a request is answered, in its task and in the threads that work for it.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -56,7 +58,8 @@ class Observed:
     """An ASGI app whose requests are counted and logged, each under an identifier.
 
     A proxy's identifier is taken over where it is a plain word. An error that nothing inside has answered is answered
-    here: further out, the answer would go without the identifier that its text names.
+    here: further out, the answer would go without the identifier that its text names. What a route says nothing of is
+    kept by no cache.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -78,10 +81,9 @@ class Observed:
             nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
-                ]
+                headers = [*message.get("headers", []), (REQUEST_ID_HEADER.encode(), request_id.encode())]
+                named = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [header for header in _UNLESS_SAID if header[0] not in named]
             elif message["type"] == "http.response.body":
                 sent_bytes += len(message.get("body", b""))
             await send(message)

@@ -20,7 +20,9 @@ class Limits:
         head_bytes: request line and headers together.
         head_s: seconds from a connection's, or a request's, first byte until its head is whole.
         body_bytes: body of a request that pushes no data.
-        stalled_s: seconds after which a client is cut off that neither takes of its answer nor sends of its body.
+        stalled_s: seconds after which a client is cut off that takes nothing of its answer or sends too little of its
+            body.
+        slowest_bytes_s: bytes of a body a second that are enough.
         idle_s: seconds that a connection stays open without a request.
         connections: connections at a time; more are told to come again.
         page_rows: rows of a page.
@@ -32,6 +34,7 @@ class Limits:
     head_s: float = 10.0
     body_bytes: int = 1 << 20
     stalled_s: float = 30.0
+    slowest_bytes_s: int = 1024
     idle_s: int = 15
     connections: int = 512
     page_rows: int = 10_000

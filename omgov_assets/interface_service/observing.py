@@ -13,6 +13,7 @@ import re
 import secrets
 import sys
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.multiprocess import MultiProcessCollector
+
+from omgov_assets.interface_service.problems import answer_of, problem_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,14 +46,20 @@ _SECONDS = Histogram(
 _BYTES = Counter("omgov_answered_bytes", "Bytes of answers' bodies.", ["route"])
 _RUNNING = Gauge("omgov_requests_running", "Requests being answered.", multiprocess_mode="livesum")
 
+# What a route does not say otherwise: an answer is for who asked and is what it says it is.
+_UNLESS_SAID = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+# For whatever is logged while a request is answered, in its task and in the threads that work for it.
+_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _logger = logging.getLogger("omgov.requests")
 
 
 class Observed:
     """An ASGI app whose requests are counted and logged, each under an identifier.
 
-    A proxy's identifier is taken over where it is a plain word.
+    A proxy's identifier is taken over where it is a plain word. An error that nothing inside has answered is answered
+    here: further out, the answer would go without the identifier that its text names. What a route says nothing of is
+    kept by no cache.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -65,16 +74,16 @@ class Observed:
         request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
         # Shared by whatever wraps the app, so that routes can leave the principal here.
         scope.setdefault("state", {})["request_id"] = request_id
-        status, sent_bytes, began = 500, 0, time.perf_counter()
+        _request_id.set(request_id)
+        status, sent_bytes, began = 0, 0, time.perf_counter()
 
         async def sending(message: Message) -> None:
             nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (REQUEST_ID_HEADER.encode(), request_id.encode()),
-                ]
+                headers = [*message.get("headers", []), (REQUEST_ID_HEADER.encode(), request_id.encode())]
+                named = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [header for header in _UNLESS_SAID if header[0] not in named]
             elif message["type"] == "http.response.body":
                 sent_bytes += len(message.get("body", b""))
             await send(message)
@@ -82,12 +91,16 @@ class Observed:
         _RUNNING.inc()
         try:
             await self._app(scope, receive, sending)
+        except Exception as error:
+            if status:
+                raise
+            await answer_of(problem_of(error))(scope, receive, sending)
         finally:
             _RUNNING.dec()
-            _count(scope, status, sent_bytes, time.perf_counter() - began, request_id)
+            _count(scope, status or 500, sent_bytes, time.perf_counter() - began)
 
 
-def _count(scope: Scope, status: int, sent_bytes: int, seconds: float, request_id: str) -> None:
+def _count(scope: Scope, status: int, sent_bytes: int, seconds: float) -> None:
     # The route as it was declared: what was asked for is in neither log nor figures, and labels stay few.
     route = getattr(scope.get("route"), "path", "none")
     _REQUESTS.labels(scope["method"], route, status).inc()
@@ -98,7 +111,6 @@ def _count(scope: Scope, status: int, sent_bytes: int, seconds: float, request_i
     _logger.info(
         "request",
         extra={
-            "request_id": request_id,
             "principal": scope["state"].get("principal"),
             "method": scope["method"],
             "route": route,
@@ -129,6 +141,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if (request_id := _request_id.get()) is not None:
+            line["request_id"] = request_id
         line |= {name: value for name, value in vars(record).items() if name not in _USUAL}
         if record.exc_info is not None and record.exc_info[0] is not None:
             line |= _place_of(record.exc_info[1])

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.authentication import TOLD, AuthenticationError
@@ -80,6 +81,8 @@ def answer_of(problem: Problem) -> Response:
 
 def tell_problems(app: FastAPI) -> None:
     """Have every error of an app told as a problem."""
+    # A path with a slash too many is one: Starlette would lead to whatever host the request names.
+    app.router.redirect_slashes = False
 
     def told(_request: Request, error: Exception) -> Response:
         return answer_of(problem_of(error))
@@ -137,6 +140,8 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (LinkKeyError, _NOT_ON_RECORD),
     (SchemaMismatchError, _fixed(503, "contract_mismatch", "The dataset was written by another contract.")),
     (LinkError, _in_its_words(409, "no_link")),
+    # Nobody is told it; but it is no failure of the service.
+    (ClientDisconnect, _fixed(400, "client_gone", "The client went before its request was whole.")),
     (RequestValidationError, lambda error: Problem(400, "bad_request", _said(error))),
     (HTTPException, _of_http),
 )

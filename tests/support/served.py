@@ -8,9 +8,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -19,15 +16,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 from nights import DAY, Home, make_firm
+from service_process import port_of, served_in_thread
 
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import ACTIONS, TokenStore
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.interface_service.app import create_app
 from omgov_assets.interface_service.limits import Limits
-from omgov_assets.interface_service.patience import PatientProtocol
 from omgov_assets.interface_service.service import Service
 
 FAST = Rate(per_minute=6000, burst=6000)
@@ -99,31 +95,5 @@ def served(
 ) -> Iterator[Served]:
     """The service of a home on a port of its own, until the context ends."""
     limits = limits or Limits()
-    app = create_app(open_service or opener(settings, limits), limits)
-    protocol = type("BoundProtocol", (PatientProtocol,), {"limits": limits})
-    config = uvicorn.Config(
-        app,
-        http=protocol,
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        limit_concurrency=limits.connections,
-        timeout_keep_alive=limits.idle_s,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-    thread.start()
-    try:
-        until = time.monotonic() + 30
-        while not server.started:
-            assert thread.is_alive(), "the service did not start"
-            assert time.monotonic() < until, "the service took too long to start"
-            time.sleep(0.01)
-        yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", settings)
-    finally:
-        server.should_exit = True
-        thread.join(timeout=30)
-        listening.close()
+    with served_in_thread(create_app(open_service or opener(settings, limits), limits), limits) as server:
+        yield Served(f"http://127.0.0.1:{port_of(server)}", settings)

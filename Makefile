@@ -57,6 +57,7 @@ demo: $(FIRM) $(DAGSTER_HOME)/dagster.yaml ## a sample firm, one night of govern
 	@report=$(OMGOV_HOME)/report/$(DAY)/index.html; \
 	    [ -f "$$report" ] && echo "Report:  $$report" || echo "Report:  none was written under $(OMGOV_HOME)/report"
 	@echo "UI:      make ui, then http://127.0.0.1:$(PORT)"
+	@echo "Service: make serve, then http://127.0.0.1:$(SERVE_PORT): pages for stewards, REST, Delta Sharing"
 
 $(FIRM): | $(VENV)/.installed
 	@echo "==> Sample firm: $(DEFINITIONS) definitions, $(INSTANCES) instances, seed $(SEED), $(DAY)"
@@ -81,7 +82,7 @@ ui: $(VENV)/.installed $(DAGSTER_HOME)/dagster.yaml ## the Dagster UI on the sam
 
 serve: $(VENV)/.installed ## the interface service on the same home: pages, REST, Delta Sharing, ingest
 	@echo "==> http://127.0.0.1:$(SERVE_PORT) (Ctrl-C ends it); who asks brings a token, such as that of"
-	@echo "    $(OMGOV) access token create --principal steward --home $(OMGOV_HOME)"
+	@echo "    $(OMGOV) access token create --principal steward --scope read --scope act --as YOU --home $(OMGOV_HOME)"
 	@$(OMGOV) serve --port $(SERVE_PORT)
 
 bench: $(VENV)/.installed-bench ## side-by-side measurements

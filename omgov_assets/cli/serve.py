@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from omgov_assets.cli.options import Home, Project
-from omgov_assets.cli.output import fail
+from omgov_assets.cli.output import fail, notice
 from omgov_assets.data_lake.settings import Settings
 
 
@@ -56,6 +56,8 @@ def serve(
         fail(f"--root-path {root_path!r}: write it as /omgov")
     if log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         fail(f"--log-level {log_level!r}: write DEBUG, INFO, WARNING or ERROR")
+    if not public_url and not _is_loopback(host):
+        notice("without --public-url, links in answers go to whatever host a request names")
     settings = Settings.from_environment(home, project)
     options = Options(host, port, workers, tls_certificate, tls_key, root_path, public_url, log_level.upper())
     try:

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 
 # Tests make homes and projects of their own; `make` and a developer's shell name theirs in the environment.
 for name in ("DAGSTER_HOME", "OMGOV_HOME", "OMGOV_PROJECT"):
     os.environ.pop(name, None)
+
+# Building the commands takes longer than most of them: once is enough for all that a worker runs in its own process.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 

@@ -5,6 +5,8 @@ Does not belong here: quality policies, which ``quality_policy`` reads from ``ex
 
 from __future__ import annotations
 
+import hashlib
+import os
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -120,6 +122,8 @@ def load_firm(project: Path) -> Firm:
 def load_governance(project: Path, faulty_models: list[GovernanceError] | None = None) -> Governance:
     """Read and validate ``governance/`` of a project.
 
+    A process reads a state of the folder once: whoever asks again for the same bytes is given the same object.
+
     Args:
         project: folder that holds ``governance/``.
         faulty_models: if given, takes the errors of processing models that cannot be read, which then raise nothing:
@@ -128,6 +132,42 @@ def load_governance(project: Path, faulty_models: list[GovernanceError] | None =
     Raises:
         GovernanceError: the first fault found, naming file, key and remedy.
     """
+    if faulty_models is not None:
+        return _read_governance(project, faulty_models)
+    state = _state_of(project)
+    known = _known.get(project)
+    if known is not None and known[0] == state:
+        return known[1]
+    governance = _read_governance(project, None)
+    # What was written meanwhile may have been read in part.
+    if _state_of(project) == state:
+        while len(_known) >= _MOST_KNOWN:
+            _known.pop(next(iter(_known), project), None)
+        _known[project] = (state, governance)
+    return governance
+
+
+# The last state of each project that a process has read.
+_known: dict[Path, tuple[str, Governance]] = {}
+_MOST_KNOWN = 4
+
+
+def _state_of(project: Path) -> str:
+    """Hash of all files of ``governance/`` with their names; times would not tell two quick changes apart."""
+    digest = hashlib.sha256()
+    for folder, folders, names in os.walk(project / "governance", followlinks=True):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder) / name
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                content = str(error).encode()
+            digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
+    return digest.hexdigest()
+
+
+def _read_governance(project: Path, faulty_models: list[GovernanceError] | None) -> Governance:
     folder = project / "governance"
     firm = load_firm(project)
     units = UnitTable.load(folder / "standard" / "unit_spellings.yaml")

@@ -28,6 +28,20 @@ from omgov_assets.exception_management.acts import FasterActError, UnknownCaseEr
 from omgov_assets.exception_management.lifecycle import IllegalActError
 
 MEDIA_TYPE = "application/problem+json"
+# What the document of the interface says of it, and how it refers to that.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "pattern": "^[a-z0-9_]+$", "description": "What went wrong, for programs."},
+        "detail": {"type": "string", "description": "What went wrong and what to do, for people."},
+    },
+    "required": ["type", "title", "status", "code", "detail"],
+    "additionalProperties": False,
+}
+DOCUMENTED: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 # One answer for what there is not and for what is not the principal's.
 NOT_THERE = "There is no such thing, or it is not for you."
 

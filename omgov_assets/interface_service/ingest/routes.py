@@ -27,7 +27,7 @@ from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reuse
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
-from omgov_assets.interface_service.problems import MEDIA_TYPE, NOT_THERE, Problem
+from omgov_assets.interface_service.problems import DOCUMENTED, NOT_THERE, Problem
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
 
@@ -111,10 +111,10 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of the interface says of answers that are problems."""
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
-        for status in statuses
+    said: dict[int | str, dict[str, Any]] = {
+        status: {"description": HTTPStatus(status).phrase, "content": DOCUMENTED} for status in statuses
     }
+    return said | {"4XX": {"description": "Another problem.", "content": DOCUMENTED}}
 
 
 router = APIRouter(tags=["ingest"], lifespan=taking_in)

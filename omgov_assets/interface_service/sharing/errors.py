@@ -31,6 +31,23 @@ _CODES = {
 }
 
 
+# What the document of the interface says of them.
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "An error of Delta Sharing.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"errorCode": {"type": "string"}, "message": {"type": "string"}},
+                    "required": ["errorCode", "message"],
+                }
+            }
+        },
+    }
+}
+
+
 def not_there() -> Problem:
     """The one answer for what there is not and for what is not the principal's."""
     return Problem(404, "not_found", NOT_THERE)

@@ -22,7 +22,6 @@ from omgov_assets.access_control.snapshot import (
     being_written,
     cache_name,
     is_in_use,
-    snapshot_id,
     total_order,
     write_rows,
 )
@@ -66,11 +65,6 @@ class ChangeFile:
     version: int
     committed_at: datetime
     rows: int
-
-    @property
-    def snapshot_id(self) -> str:
-        """Its name; see ``Snapshot.snapshot_id``."""
-        return snapshot_id(self.path)
 
 
 def change_files(

@@ -27,7 +27,6 @@ CASES_SHOWN = 8
 CAUSES_SHOWN = 6
 CRITICAL_FINDINGS = 8
 OTHER_FINDINGS = 6
-DELIVERIES_SHOWN = 12
 # What a first page about a day consists of beside the anomalies.
 _TROUBLED = ("not_delivered", "refused", "partial")
 PARTS = (CASES, LEDGER, ROOT_CAUSES, SCORECARDS, CHECK_RESULTS)

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Response
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.data_lake.lake import create_view
 from omgov_assets.interface_service.pages.choosing import ALL, chosen_by, conditions_of, labelled
-from omgov_assets.interface_service.pages.labels import create_labels
+from omgov_assets.interface_service.pages.labels import create_labels, labels_of
 from omgov_assets.interface_service.pages.page import (
     ANOMALIES,
     CASES,
@@ -131,7 +131,7 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
             row["policy_id"]: row
             for row in seen.ask("policies_of", {"system": one["system"], "dataset": one["dataset"]})
         },
-        "labels": {(row["kind"], row["key"]): row["label"] for row in seen.ask("labels_of", {"keys": _keys(one)})},
+        "labels": labels_of(seen, _keys(one)),
     }
 
 
@@ -145,10 +145,9 @@ def _choose(seen: Seen, condition: str, params: dict[str, Any]) -> None:
     create_view(seen.con, "of_key", seen.statement("chosen", condition=among))
 
 
-def _keys(one: Row) -> list[str]:
+def _keys(one: Row) -> list[str | None]:
     many = [*(one["application_ids"] or ()), *(one["network_device_ids"] or ())]
-    single = (one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))
-    return sorted({key for key in (*many, *single) if key})
+    return [*many, *(one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))]
 
 
 _TYPES = {"severity_no": "BIGINT", "first_seen_day": "DATE"}

@@ -16,7 +16,7 @@ from omgov_assets.access_control.governed_query import AccessDeniedError, Condit
 from omgov_assets.exception_management.events import create_effective
 from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, case_in, cases_in
-from omgov_assets.interface_service.pages.labels import create_labels
+from omgov_assets.interface_service.pages.labels import create_labels, labels_of
 from omgov_assets.interface_service.pages.page import CASES, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
 from omgov_assets.interface_service.problems import NOT_THERE, Problem
@@ -87,7 +87,7 @@ def cases(page: PageHere, start: int = 0) -> Response:
             types=seen.rows("SELECT DISTINCT anomaly_type FROM cases ORDER BY 1"),
             statuses=STATUSES,
             severities=SEVERITIES,
-            labels={(row["kind"], row["key"]): row["label"] for row in seen.ask("labels_of", {"keys": _keys(params)})},
+            labels=labels_of(seen, (params.get(name) for name in _FILTERS)),
         )
 
 
@@ -139,10 +139,7 @@ def show(
             may_act=may_act,
             is_last=day == page.days[0],
             groups=seen.rows("SELECT support_group_id, name FROM support_groups ORDER BY 1") if may_act else [],
-            labels={
-                (one["kind"], one["key"]): one["label"]
-                for one in seen.ask("labels_of", {"keys": [k for k in keys if k]})
-            },
+            labels=labels_of(seen, keys),
             history_is_mine=CASE_EVENTS in seen.datasets,
             members_are_mine=CASE_MEMBERS in seen.datasets,
             members_shown=MEMBERS_SHOWN,
@@ -182,7 +179,3 @@ def _filter(params: QueryParams) -> CaseFilter:
         is_overdue=True if params.get("overdue") == "1" else None,
         **named,
     )
-
-
-def _keys(params: QueryParams) -> list[str]:
-    return sorted({params[name] for name in _FILTERS if params.get(name)})

@@ -15,6 +15,7 @@ from starlette.datastructures import QueryParams
 
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.data_lake.sql import identifier
+from omgov_assets.interface_service.pages.labels import labels_of
 from omgov_assets.interface_service.pages.page import CASES, OPTION_WORDS
 from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.interface_service.problems import Problem
@@ -140,11 +141,7 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
 
 def labelled(seen: Seen, chosen: Chosen) -> list[tuple[str, str, str]]:
     """The conditions of a choice as a reader reads them: name in the address, key, name for people."""
-    rows = seen.rows(
-        "SELECT kind, key, label FROM labels WHERE list_contains($keys::VARCHAR[], key)",
-        {"keys": [key for values in chosen.values.values() for key in values]},
-    )
-    names = {(row["kind"], row["key"]): row["label"] for row in rows}
+    names = labels_of(seen, (key for values in chosen.values.values() for key in values))
     return [
         (option, key, names.get((_KIND_OF.get(option, ""), key), key))
         for option, values in chosen.values.items()

@@ -27,7 +27,7 @@ from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reuse
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
-from omgov_assets.interface_service.problems import DOCUMENTED, NOT_THERE, Problem
+from omgov_assets.interface_service.problems import DOCUMENTED, Problem, not_there
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
 
@@ -181,7 +181,7 @@ def judged_batch(request: Request, response: Response, asking: AskingHere, batch
     ingest: Ingest = request.app.state.ingest
     accepted = ingest.receptions.find(batch) if _IDENTIFIER.fullmatch(batch) else None
     if accepted is None:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     response.headers["Cache-Control"] = "no-store"
     if ingest.receptions.is_sender(accepted.id, asking.principal.name):
         if accepted.state == "received":
@@ -226,7 +226,7 @@ def _source(asking: Asking, system: str, dataset: str) -> SourceDataset:
     known = governance.systems.get(system) if governance is not None else None
     if known is None or dataset not in known.datasets:
         # A table that nobody delivers, such as what omgov fills itself.
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return known.datasets[dataset]
 
 
@@ -234,7 +234,7 @@ def _business_day(asking: Asking, day: str | None) -> date:
     """The business day of a push. Raises ``Problem``."""
     governance = asking.rules.governance
     if governance is None:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     today = asking.at.astimezone(governance.firm.zone).date()
     if day is None:
         return today
@@ -269,7 +269,7 @@ def _ledger_entry(asking: Asking, accepted: Accepted) -> Mapping[str, Any]:
     except (AccessDeniedError, QueryError):
         rows = []
     if not rows or "decision" not in rows[0]:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return rows[0]
 
 

@@ -18,7 +18,7 @@ from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.page import ANOMALIES, LEDGER, FormHere, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_policy.violations import NOT_DELIVERED
 
@@ -132,7 +132,7 @@ def _entries(seen: Seen, page: Page, batch_id: str, system: str, dataset: str) -
     seen.matching("ledger", LEDGER, [page.day] if page.day else [], *conditions)
     entries = seen.ask("entries")
     if not entries:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return entries
 
 

@@ -29,7 +29,7 @@ from omgov_assets.interface_service.pages.page import (
     PageRoute,
 )
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
 from omgov_assets.quality_analysis.drill_down import drill_down_command
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
@@ -89,7 +89,7 @@ def anomaly(page: PageHere, anomaly_id: str) -> Response:
     with page.reading("anomalies", ANOMALIES, CHECK_RESULTS) as seen:
         shown = read_anomaly(seen, page, anomaly_id) if page.day else None
         if shown is None:
-            raise Problem(404, "not_found", NOT_THERE)
+            raise not_there()
         return page.answer("anomaly.html.j2", "anomalies", **shown)
 
 

@@ -21,7 +21,7 @@ from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.cases_page import find, show
 from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 
 LONGEST_TEXT = 4_000
 LONGEST_NAME = 200
@@ -40,7 +40,7 @@ class _IncompleteError(ValueError):
 def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
     """Do something to a case, then show it; nothing is done where somebody was faster."""
     if act not in _ACTS:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     kind, do = _ACTS[act]
     with page.reading("cases") as seen:
         find(seen, page, case_id)
@@ -61,7 +61,7 @@ def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
     except _IncompleteError as error:
         return show(page, case_id, 422, wrong="incomplete", why=str(error), typed=form | {"act": act})
     except UnknownCaseError as error:
-        raise Problem(404, "not_found", NOT_THERE) from error
+        raise not_there() from error
     return RedirectResponse(page.frame.url(f"/cases/{part(case_id)}", done=kind) + "#said", 303)
 
 

@@ -19,7 +19,7 @@ from omgov_assets.exception_management.reading import CaseFilter, case_in, cases
 from omgov_assets.interface_service.pages.labels import create_labels, labels_of
 from omgov_assets.interface_service.pages.page import CASES, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import not_there
 from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS
 from omgov_assets.quality_analysis.report.cases import placed_cases
 from omgov_assets.quality_analysis.report.queries import rows_of
@@ -159,7 +159,7 @@ def find(seen: Seen, page: Page, case_id: str) -> Row:
         seen.matching("cases", CASES, [page.day], Condition("case_id", "=", case_id))
         for row in seen.rows("FROM cases"):
             return row
-    raise Problem(404, "not_found", NOT_THERE)
+    raise not_there()
 
 
 def _may_act(page: Page, case_id: str) -> bool:

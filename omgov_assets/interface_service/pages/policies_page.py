@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.interface_service.pages.page import CHECK_RESULTS, POLICIES, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import not_there
 
 VERDICTS = ("failed", "not_evaluated", "error", "passed")
 DAYS_SHOWN = 14
@@ -74,7 +74,7 @@ def policy(page: PageHere, policy_id: str) -> Response:
         checks = seen.ask("verdicts_of")
         published = seen.rows("FROM policies ORDER BY system, dataset")
         if not checks and not published:
-            raise Problem(404, "not_found", NOT_THERE)
+            raise not_there()
         return page.answer(
             "policy.html.j2",
             "policies",

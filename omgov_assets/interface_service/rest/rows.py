@@ -26,7 +26,7 @@ from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.formats.binaries import DoesNotFitError
 from omgov_assets.interface_service.formats.formats import JSON
 from omgov_assets.interface_service.formats.texts import objects
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.interface_service.rest.answers import PRIVATE, answered, disposition
 from omgov_assets.interface_service.rest.asked import Asked
 from omgov_assets.interface_service.rest.filters import NotOfTypeError, conditions_of
@@ -101,7 +101,7 @@ def one_row(asking: Asking, dataset: str, day: date | None, which: Condition) ->
     page = asking.door.page(asking.principal, dataset, PageQuestion(None, (which,), (), 1, None), day)
     for row in objects(page.rows):
         return row
-    raise Problem(404, "not_found", NOT_THERE)
+    raise not_there()
 
 
 def typed_conditions(asking: Asking, dataset: str, where: list[str]) -> tuple[Condition, ...]:

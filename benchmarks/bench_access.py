@@ -36,7 +36,7 @@ from omgov_assets.access_control.governed_pages import Order, PageQuestion
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.principals import Principal
-from omgov_assets.access_control.snapshot import Snapshot, governed_snapshot
+from omgov_assets.access_control.snapshot import Snapshot, planned_snapshot
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.schemas import Column, TableSchema
 from omgov_assets.data_lake.sql import identifier, literal
@@ -137,10 +137,10 @@ def measure_snapshot(governance: Governance, folder: Path) -> None:
         con.execute(f"COPY ({lake.query(table, DAY)}) TO {literal(str(folder / 'copy.parquet'))} (FORMAT parquet)")
     copied = time.monotonic() - started
     started, processor = time.monotonic(), time.process_time()
-    snapshot = governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    snapshot = planned_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY).made(lake)
     seconds, processor = time.monotonic() - started, time.process_time() - processor
     started = time.monotonic()
-    governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    planned_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY).made(lake)
     report(
         "snapshot",
         rows=snapshot.rows,

@@ -137,15 +137,10 @@ def _entries(seen: Seen, page: Page, batch_id: str, system: str, dataset: str) -
 
 
 def _can_replay(page: Page, entries: list[Row], batch_id: str) -> bool:
-    """Whether a replay is to be offered; that this was asked is on record as such."""
+    """Whether a replay is to be offered."""
     first = entries[0]
-    if not (first["decision"] == "refused" or (in_force(first) and first["rows_quarantined"])):
-        return False
-    try:
-        page.asking.door.permit(page.principal, LEDGER, "act", f"whether a replay of {batch_id} is offered")
-    except AccessDeniedError:
-        return False
-    return True
+    would_help = first["decision"] == "refused" or (in_force(first) and first["rows_quarantined"])
+    return bool(would_help) and page.may_act(LEDGER, f"a replay of {batch_id} is")
 
 
 def with_reasons(row: Row) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.datastructures import QueryParams
 
-from omgov_assets.access_control.governed_query import AccessDeniedError, Condition
+from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.exception_management.events import create_effective
 from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, case_in, cases_in
@@ -127,7 +127,7 @@ def show(
         found = case_in(seen.con, placed_cases(seen.con, [row])[0])
         legal = {kind for kind, transition in OF_PEOPLE.items() if found["status"] in transition.legal_in}
         governance = page.asking.rules.governance
-        may_act = day == page.days[0] and governance is not None and _may_act(page, case_id)
+        may_act = day == page.days[0] and governance is not None and page.may_act(CASES, f"acts on {case_id} are")
         longest = governance.exceptions.longest_waiver_days if governance else 0
         keys = [found["responsible"], found["owner_id"], *(group["responsible"] for group in found["groups"])]
         return page.answer(
@@ -160,15 +160,6 @@ def find(seen: Seen, page: Page, case_id: str) -> Row:
         for row in seen.rows("FROM cases"):
             return row
     raise not_there()
-
-
-def _may_act(page: Page, case_id: str) -> bool:
-    """Whether acts are to be offered; that this was asked is on record as such."""
-    try:
-        page.asking.door.permit(page.principal, CASES, "act", f"whether acts on {case_id} are offered")
-    except AccessDeniedError:
-        return False
-    return True
 
 
 def _filter(params: QueryParams) -> CaseFilter:

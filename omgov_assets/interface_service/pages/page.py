@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from omgov_assets.access_control.authentication import AuthenticationError
+from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.exception_management.acts import FasterActError
 from omgov_assets.interface_service.asking import Asking, identify, service_of
@@ -216,6 +217,19 @@ class Page:
             self.days = tuple(seen.days(*(datasets or (needed,))))
             self.day = self._chosen_day()
             yield seen
+
+    def may_act(self, dataset: str, what: str) -> bool:
+        """Whether acts on a dataset are to be offered; that this was asked is on record as such.
+
+        Args:
+            dataset: ``<folder>/<table>``.
+            what: what would be offered, for the record.
+        """
+        try:
+            self.asking.door.permit(self.principal, dataset, "act", f"whether {what} offered")
+        except AccessDeniedError:
+            return False
+        return True
 
     def answer(self, template: str, here: str, status: int = 200, **shown: Any) -> HTMLResponse:
         """A template as an answer; ``here`` is the page's name in the navigation."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -104,6 +105,7 @@ class _Opened:
     def partitioned_by(self) -> tuple[str, ...]:
         return (DAY,) if self.shows_days else ()
 
+    @cached_property
     def times(self) -> dict[int, datetime]:
         """When its versions were committed."""
         return self.asking.lake.commit_times(self.table.dataset)
@@ -128,7 +130,7 @@ def get_table_version(
     version = opened.version
     if starting_timestamp is not None:
         at = moment(starting_timestamp, opened.zone, "startingTimestamp")
-        version = first_version_from(opened.times(), at)
+        version = first_version_from(opened.times, at)
     return Response(headers={TABLE_VERSION: str(version)})
 
 
@@ -171,8 +173,8 @@ def query_table(
     if question.timestamp is not None:
         if version is not None:
             raise Problem(400, "bad_request", "Ask for a version or for a timestamp.")
-        version = last_version_until(opened.times(), moment(question.timestamp, opened.zone, "timestamp"))
-    committed_at = opened.times().get(version) if version is not None else None
+        version = last_version_until(opened.times, moment(question.timestamp, opened.zone, "timestamp"))
+    committed_at = opened.times.get(version) if version is not None else None
     addresses = Addresses(opened.asking, _base(request, opened.asking))
     files = []
     for snapshot in _limited(_snapshots(opened, question, version), question.limit):
@@ -204,9 +206,9 @@ def get_table_changes(
         raise Problem(400, "bad_request", "Give endingVersion or endingTimestamp.")
     first, last = starting_version, ending_version
     if starting_timestamp is not None:
-        first = first_version_from(opened.times(), moment(starting_timestamp, opened.zone, "startingTimestamp"))
+        first = first_version_from(opened.times, moment(starting_timestamp, opened.zone, "startingTimestamp"))
     if ending_timestamp is not None:
-        last = last_version_until(opened.times(), moment(ending_timestamp, opened.zone, "endingTimestamp"))
+        last = last_version_until(opened.times, moment(ending_timestamp, opened.zone, "endingTimestamp"))
     return _changes(request, opened, first or 0, last, capabilities)
 
 

@@ -23,6 +23,7 @@ from omgov_assets.access_control import governed_query
 from omgov_assets.access_control.governed_query import AccessDeniedError, Condition, QueryError
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.interface_service.asking import Asking, AskingHere
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reused
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
@@ -38,7 +39,6 @@ LONGEST_BACKLOG = 1_000
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Batch(BaseModel):
@@ -238,11 +238,7 @@ def _business_day(asking: Asking, day: str | None) -> date:
     today = asking.at.astimezone(governance.firm.zone).date()
     if day is None:
         return today
-    try:
-        # Python takes other spellings of a date as well.
-        found = date.fromisoformat(day) if _DAY.fullmatch(day) else None
-    except ValueError:
-        found = None
+    found = written_day(day)
     if found is None:
         raise Problem(422, "bad_day", "Write the business day as YYYY-MM-DD.")
     if not governance.firm.first_day <= found <= today:

@@ -6,7 +6,6 @@ Does not belong here: what is legal (``exception_management.lifecycle``), showin
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import TypeAlias
 
 from fastapi import APIRouter, Response
@@ -18,6 +17,7 @@ from omgov_assets.exception_management import acts
 from omgov_assets.exception_management.acts import FasterActError, Person, UnknownCaseError
 from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.rules import CaseRules
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.cases_page import find, show
 from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
@@ -90,10 +90,9 @@ def _claim_fix(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Pe
 
 def _waive(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
     reason = _text(form, "reason", "why", LONGEST_TEXT)
-    try:
-        until = date.fromisoformat(_text(form, "until", "the last day", 10))
-    except ValueError as error:
-        raise _IncompleteError("give the last day of the waiver as YYYY-MM-DD") from error
+    until = written_day(_text(form, "until", "the last day", LONGEST_NAME))
+    if until is None:
+        raise _IncompleteError("give the last day of the waiver as YYYY-MM-DD")
     acts.waive(lake, rules, seen, person, reason, until)
 
 

@@ -7,7 +7,6 @@ belong here: what the pages show.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.exception_management.acts import FasterActError
 from omgov_assets.interface_service.asking import Asking, identify, service_of
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages import HERE, forgery, signing_in
 from omgov_assets.interface_service.pages.addresses import Value, address
 from omgov_assets.interface_service.pages.seen import Seen, seen_by
@@ -75,7 +75,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _STYLE_OF_REPORT = HERE.parents[1] / "quality_analysis" / "report" / "style.css"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class NotYoursError(Exception):
@@ -239,12 +238,10 @@ class Page:
         given = self.frame.request.query_params.get("day")
         if not given:
             return self.days[0] if self.days else None
-        try:
-            if not _DAY.fullmatch(given):
-                raise ValueError
-            return date.fromisoformat(given)
-        except ValueError as error:
-            raise Problem(400, "no_day", "A day is YYYY-MM-DD.") from error
+        day = written_day(given)
+        if day is None:
+            raise Problem(400, "no_day", "A day is YYYY-MM-DD.")
+        return day
 
 
 def page_of(request: Request) -> Page:

@@ -23,6 +23,8 @@ from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_policy.violations import NOT_DELIVERED
 
 RECORDS_SHOWN = 20
+# What the gate let in, by business system and in all.
+COUNTED = ("batches", "rows_in", "rows_admitted", "rows_quarantined")
 DECISIONS = ("not_delivered", "refused", "partial", "admitted", "repeated", "superseded")
 
 router = APIRouter(route_class=PageRoute)
@@ -40,14 +42,15 @@ def admission(page: PageHere) -> Response:
         # Of what did not come the ledger holds nothing.
         seen.matching("anomalies", ANOMALIES, [page.day], Condition("subject_kind", "=", "dataset"))
         rows = rows_of(seen.con, "deliveries", {"not_delivered": NOT_DELIVERED})
+        by_system = rows_of(seen.con, "admission")
         counts = {decision: sum(row["decision"] == decision for row in rows) for decision in DECISIONS}
         return page.answer(
             "admission.html.j2",
             "admission",
             rows=[with_reasons(row) for row in rows if all(row[name] == value for name, value in asked.items())],
             counts=counts,
-            totals=seen.ask("admitted")[0],
-            by_system=rows_of(seen.con, "admission"),
+            totals={name: sum(row[name] for row in by_system) for name in COUNTED},
+            by_system=by_system,
             systems=sorted({row["system"] for row in rows}),
             asked=asked,
         )

@@ -12,13 +12,14 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from omgov_assets.access_control.governed_query import AccessDeniedError, Condition
-from omgov_assets.admission.ledger import in_force
+from omgov_assets.admission.ledger import LEDGER, in_force
 from omgov_assets.admission.replay import Selection, replay
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.interface_service.pages.addresses import part
-from omgov_assets.interface_service.pages.page import ANOMALIES, LEDGER, FormHere, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
 from omgov_assets.interface_service.problems import Problem, not_there
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_policy.violations import NOT_DELIVERED
 

@@ -17,10 +17,10 @@ from omgov_assets.exception_management.events import create_effective
 from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, case_in, cases_in
 from omgov_assets.interface_service.pages.labels import create_labels, labels_of
-from omgov_assets.interface_service.pages.page import CASES, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
 from omgov_assets.interface_service.problems import not_there
-from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.report.cases import placed_cases
 from omgov_assets.quality_analysis.report.queries import rows_of
 

@@ -15,10 +15,10 @@ from starlette.datastructures import QueryParams
 
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.interface_service.pages.labels import labels_of
-from omgov_assets.interface_service.pages.page import CASES, OPTION_WORDS
+from omgov_assets.interface_service.pages.page import OPTION_WORDS
 from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.interface_service.problems import Problem
-from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE, dimension_condition
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 

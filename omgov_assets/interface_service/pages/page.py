@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 from omgov_assets.access_control.authentication import AuthenticationError
 from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.principals import Principal
+from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.exception_management.acts import FasterActError
 from omgov_assets.interface_service.asking import Asking, identify, service_of
 from omgov_assets.interface_service.days import written_day
@@ -31,12 +32,12 @@ from omgov_assets.interface_service.pages.seen import Seen, seen_by
 from omgov_assets.interface_service.pages.wording import LANGUAGE_COOKIE, chosen_language, environment, language
 from omgov_assets.interface_service.problems import Problem, problem_of
 from omgov_assets.model_management.wording import Wording
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASES
 from omgov_assets.quality_analysis.drill_down import COLUMNS, OPTION_OF
 from omgov_assets.quality_analysis.report import languages as report_languages
 from omgov_assets.quality_analysis.report.languages import titles
-
-ANOMALIES, CASES, LEDGER = "quality/anomalies", "exceptions/cases", "admission/ledger"
-CHECK_RESULTS, POLICIES = "quality/check_results", "control/quality_policies"
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 # The pages in the order of the navigation, each with the dataset that it cannot do without.
 PAGES: tuple[tuple[str, str, str], ...] = (

@@ -28,6 +28,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import cedarpy
+from drawn_inventory import INVENTORY, write_inventory
 
 from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.decision import DecisionPoint
@@ -36,10 +37,10 @@ from omgov_assets.access_control.governed_pages import Order, PageQuestion
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.principals import Principal
-from omgov_assets.access_control.snapshot import Snapshot, governed_snapshot
+from omgov_assets.access_control.snapshot import Snapshot, planned_snapshot
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.schemas import Column, TableSchema
-from omgov_assets.data_lake.sql import identifier, literal
+from omgov_assets.data_lake.sql import literal
 from omgov_assets.model_management.access_policies import SEE, dataset_entities, principal_entity, request
 from omgov_assets.model_management.governance import Governance, load_governance
 
@@ -52,22 +53,6 @@ STEWARD = Principal("steward", frozenset({"data_steward"}), 2, "quality")
 WIDE = "quality/wide"
 ASKED = 200
 PAGES = 30
-
-# Values of a column by its type where the table below names no other; `i` is the number of the row.
-_BY_TYPE = {
-    "VARCHAR": "(i % 1000)::VARCHAR",
-    "BIGINT": "i % 100",
-    "DOUBLE": "(hash(i) % 100000) / 7.0",
-    "DATE": literal(DAY) + "::DATE",
-    "TIMESTAMPTZ": "TIMESTAMPTZ '2026-11-20 00:00:00+00' + to_seconds(i % 86400)",
-}
-_VALUES = {
-    "instance_id": "md5(i::VARCHAR)",
-    "ci_id": "'ci-' || (i % 20000)",
-    "metric": "CASE WHEN i % 10 > 0 THEN 'host.cpu.utilization' END",
-    "attributes": "'{\"disk\":\"' || (i % 50) || '\"}'",
-    "_record_no": "i",
-}
 
 
 def main() -> None:
@@ -120,15 +105,10 @@ def measure_decisions(governance: Governance) -> None:
 
 def measure_snapshot(governance: Governance, folder: Path) -> None:
     """Make a snapshot of an inventory in which CIs are masked by the key."""
-    table = "securities_trading/metric_instances"
+    table = INVENTORY
     lake = Lake(folder / "lake", PROJECT / "governance" / "standard" / "data_contracts")
     schema = lake.schema(table)
-    with lake.connect() as con:
-        values = ", ".join(
-            f"({_VALUES.get(column.name, _BY_TYPE[column.sql_type])})::{column.sql_type} AS {identifier(column.name)}"
-            for column in schema.columns
-        )
-        lake.replace(table, DAY, con.sql(f"SELECT {values} FROM range({ROWS}) numbers(i)"))
+    write_inventory(lake, DAY, ROWS)
     graded = tuple(replace(one, grade=3, mask="hmac") if one.name == "ci_id" else one for one in schema.columns)
     grades = {metric.metric: metric.grade for metric in governance.metrics}
     point = DecisionPoint(governance.access, {table: TableSchema(table, graded)}, grades, KEY)
@@ -137,10 +117,10 @@ def measure_snapshot(governance: Governance, folder: Path) -> None:
         con.execute(f"COPY ({lake.query(table, DAY)}) TO {literal(str(folder / 'copy.parquet'))} (FORMAT parquet)")
     copied = time.monotonic() - started
     started, processor = time.monotonic(), time.process_time()
-    snapshot = governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    snapshot = planned_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY).made(lake)
     seconds, processor = time.monotonic() - started, time.process_time() - processor
     started = time.monotonic()
-    governed_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY)
+    planned_snapshot(lake, point.decide(STEWARD, table, NOW), DAY, folder / "governed", KEY).made(lake)
     report(
         "snapshot",
         rows=snapshot.rows,

@@ -30,35 +30,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 import psutil
+from drawn_inventory import INVENTORY, write_inventory
 
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import TokenStore
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.data_lake.sql import identifier, literal
 
 ROWS = int(os.environ.get("ROWS", "500000"))
 SECONDS = float(os.environ.get("SECONDS", "5"))
 PROJECT = Path(__file__).resolve().parents[1]
 DAY = date(2026, 11, 20)
-TABLE = "securities_trading/metric_instances"
 SIZE = 100
-PATH = f"/v1/datasets/{TABLE}/rows?day={DAY}&limit={SIZE}"
-
-_BY_TYPE = {
-    "VARCHAR": "(i % 1000)::VARCHAR",
-    "BIGINT": "i % 100",
-    "DOUBLE": "(hash(i) % 100000) / 7.0",
-    "DATE": literal(DAY) + "::DATE",
-    "TIMESTAMPTZ": "TIMESTAMPTZ '2026-11-20 00:00:00+00' + to_seconds(i % 86400)",
-}
-_VALUES = {
-    "instance_id": "md5(i::VARCHAR)",
-    "ci_id": "'ci-' || (i % 20000)",
-    "metric": "CASE WHEN i % 10 > 0 THEN 'host.cpu.utilization' END",
-    "attributes": "'{\"disk\":\"' || (i % 50) || '\"}'",
-    "_record_no": "i",
-}
+PATH = f"/v1/datasets/{INVENTORY}/rows?day={DAY}&limit={SIZE}"
 BARE = """
 import sys, duckdb, orjson, uvicorn
 from fastapi import FastAPI, Response
@@ -88,7 +72,7 @@ def main() -> None:
     """Measure both."""
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(Path(folder), PROJECT)
-        fill(settings)
+        write_inventory(Lake(settings.lake, settings.dataset_contracts), DAY, ROWS)
         with TokenStore(settings.tokens) as tokens:
             fast = Rate(per_minute=6_000_000, burst=6_000_000)
             token, _ = tokens.create("steward", ("read",), datetime.now(UTC), timedelta(days=1), fast)
@@ -100,17 +84,6 @@ def main() -> None:
             with running([sys.executable, "-c", BARE], settings, str(snapshot)) as (bare_port, bare_process):
                 measure_pages((port, process), proof, json.loads(first)["next"], (bare_port, bare_process))
             measure_downloads(port, proof, process)
-
-
-def fill(settings: Settings) -> None:
-    """Write an inventory of one business system."""
-    lake = Lake(settings.lake, settings.dataset_contracts)
-    with lake.connect() as con:
-        values = ", ".join(
-            f"({_VALUES.get(column.name, _BY_TYPE[column.sql_type])})::{column.sql_type} AS {identifier(column.name)}"
-            for column in lake.schema(TABLE).columns
-        )
-        lake.replace(TABLE, DAY, con.sql(f"SELECT {values} FROM range({ROWS}) numbers(i)"))
 
 
 def measure_pages(governed: Asked, proof: dict[str, str], after: str, bare: Asked) -> None:
@@ -188,7 +161,7 @@ def measure_downloads(port: int, proof: dict[str, str], process: psutil.Process)
         before = process.memory_info().rss
         started = time.perf_counter()
         connection = http.client.HTTPConnection("127.0.0.1", port)
-        connection.request("GET", f"/v1/datasets/{TABLE}/rows?day={DAY}&limit=all&format={form}", headers=proof)
+        connection.request("GET", f"/v1/datasets/{INVENTORY}/rows?day={DAY}&limit=all&format={form}", headers=proof)
         answer = connection.getresponse()
         taken = most = 0
         while piece := answer.read(1 << 20):

@@ -13,24 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from omgov_assets.access_control.decision import Decision
 from omgov_assets.access_control.governed_query import GovernedSelect, governed_select
 from omgov_assets.access_control.mask_key import MaskKey
-from omgov_assets.access_control.snapshot import (
-    being_written,
-    cache_name,
-    is_in_use,
-    snapshot_id,
-    total_order,
-    write_rows,
-)
+from omgov_assets.access_control.snapshot import cache_name, kept_rows, total_order
 from omgov_assets.data_lake.lake import Lake
 
 # Names of Delta's change feed.
 CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
-_BATCH_ROWS = 32_768
 
 
 def governed_changes(
@@ -67,11 +58,6 @@ class ChangeFile:
     committed_at: datetime
     rows: int
 
-    @property
-    def snapshot_id(self) -> str:
-        """Its name; see ``Snapshot.snapshot_id``."""
-        return snapshot_id(self.path)
-
 
 def change_files(
     lake: Lake, decision: Decision, first: int, last: int, folder: Path, key: MaskKey | None = None
@@ -105,16 +91,11 @@ def _change_file(
     milliseconds = round(committed_at.timestamp() * 1000)
     name = cache_name(decision, "changes", str(version), str(milliseconds), *(select.sql for select in selects))
     path = folder / decision.dataset / "changes" / f"{name}.parquet"
-    if not is_in_use(path):
-        changes = " UNION ALL ".join(f"FROM ({select.sql})" for select in selects)
-        order = ", ".join([CHANGE_TYPE, *total_order(decision)])
-        with being_written(path) as file, lake.connect() as con:
-            rows = con.sql(
-                f"FROM ({changes}) ORDER BY {order}",
-                params={name: value for select in selects for name, value in select.parameters.items()},
-            )
-            write_rows(rows.to_arrow_reader(_BATCH_ROWS), decision, file, [(CHANGE_TYPE, pa.string())])
-    return ChangeFile(path, version, committed_at, pq.read_metadata(path).num_rows)
+    changes = " UNION ALL ".join(f"FROM ({select.sql})" for select in selects)
+    statement = f"FROM ({changes}) ORDER BY {', '.join([CHANGE_TYPE, *total_order(decision)])}"
+    parameters = {name: value for select in selects for name, value in select.parameters.items()}
+    rows, _ = kept_rows(lake, path, decision, statement, parameters, [(CHANGE_TYPE, pa.string())])
+    return ChangeFile(path, version, committed_at, rows)
 
 
 def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[dict[str, Any]]:

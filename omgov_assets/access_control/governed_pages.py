@@ -188,7 +188,7 @@ def page_of(
         raise QueryError("that is no cursor of this question; ask for the first page without one")
     wanted, where, parameters = asked_of(decision, asked.columns, asked.conditions)
     columns = ", ".join(identifier(name) for name in wanted)
-    source = f"read_parquet({literal(str(snapshot.path))}, hive_partitioning = false, {_ROW} = true)"
+    source = _numbered_rows(snapshot)
     if not where and not asked.order:
         last = after + asked.size
         rows = con.sql(
@@ -201,10 +201,9 @@ def page_of(
         behind, values = _behind(con, source, asked.order, types, place.row)
         where = f"{where} AND {behind}" if where else f" WHERE {behind}"
         parameters |= values
-    order = "".join(f"{identifier(one.column)} {_way(one)} NULLS LAST, " for one in asked.order)
     # First which rows, by the columns that this depends on, then all columns of those few.
     found = con.sql(
-        f"SELECT {_ROW} FROM {source}{where} ORDER BY {order}{_ROW} LIMIT $most",  # noqa: S608
+        f"SELECT {_ROW} FROM {source}{where} ORDER BY {_order_of(asked)} LIMIT $most",  # noqa: S608
         params=parameters | {"most": asked.size + 1},
     ).fetchall()
     numbers = [int(number) for (number,) in found]
@@ -217,19 +216,16 @@ def whole_of(
 ) -> tuple[duckdb.DuckDBPyRelation, int]:
     """All rows that pages would have, one after the other, and how many they are; ``size`` does not matter.
 
-    Raises:
-        QueryError: as ``require_askable``.
+    The question can be asked (``require_askable``).
     """
-    require_askable(decision, asked)
     wanted, where, parameters = asked_of(decision, asked.columns, asked.conditions)
     columns = ", ".join(identifier(name) for name in wanted)
-    source = f"read_parquet({literal(str(snapshot.path))}, hive_partitioning = false, {_ROW} = true)"
+    source = _numbered_rows(snapshot)
     count = snapshot.rows
     if where:
         ((count,),) = con.execute(f"SELECT count(*) FROM {source}{where}", parameters).fetchall()  # noqa: S608
     # Where no order is asked for, that of the file is kept as it is read: sorting by it would cost as much again.
-    order = "".join(f"{identifier(one.column)} {_way(one)} NULLS LAST, " for one in asked.order)
-    ordered = f" ORDER BY {order}{_ROW}" if asked.order else ""
+    ordered = f" ORDER BY {_order_of(asked)}" if asked.order else ""
     return con.sql(f"SELECT {columns} FROM {source}{where}{ordered}", params=parameters), int(count)  # noqa: S608
 
 
@@ -282,8 +278,15 @@ def _behind(
     return condition, parameters
 
 
-def _way(order: Order) -> str:
-    return "DESC" if order.descending else "ASC"
+def _numbered_rows(snapshot: Snapshot) -> str:
+    """The snapshot as what stands behind FROM, with each row's number in the file."""
+    return f"read_parquet({literal(str(snapshot.path))}, hive_partitioning = false, {_ROW} = true)"
+
+
+def _order_of(asked: PageQuestion) -> str:
+    """The total order of an answer's rows, as what stands behind ORDER BY."""
+    ways = [(identifier(one.column), "DESC" if one.descending else "ASC") for one in asked.order]
+    return ", ".join([*(f"{column} {way} NULLS LAST" for column, way in ways), _ROW])
 
 
 def _question_hash(dataset: str, day: date | None, version: int | None, asked: PageQuestion) -> str:

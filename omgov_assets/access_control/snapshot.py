@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
@@ -98,12 +98,9 @@ class Planned:
 
     def made(self, lake: Lake) -> Snapshot:
         """The snapshot, made where it is not there yet."""
-        was_there = is_in_use(self.path)
-        if not was_there:
-            with being_written(self.path) as file, lake.connect() as con:
-                rows = con.sql(_in_order(self.decision, self.select), params=self.select.parameters)
-                write_rows(rows.to_arrow_reader(_BATCH_ROWS), self.decision, file)
-        return Snapshot(self.path, pq.read_metadata(self.path).num_rows, self.select.versions, was_there)
+        statement = _in_order(self.decision, self.select)
+        rows, was_there = kept_rows(lake, self.path, self.decision, statement, self.select.parameters)
+        return Snapshot(self.path, rows, self.select.versions, was_there)
 
 
 def planned_snapshot(
@@ -114,21 +111,7 @@ def planned_snapshot(
     key: MaskKey | None = None,
     version: int | None = None,
 ) -> Planned:
-    """Which snapshot a decision gives of a day of a dataset; arguments and errors as of ``governed_snapshot``."""
-    select = governed_select(lake, decision, day, key, version)
-    name = cache_name(decision, repr(sorted(select.versions.items())), select.sql)
-    return Planned(decision, select, snapshot_path(folder, decision.dataset, day, name))
-
-
-def governed_snapshot(
-    lake: Lake,
-    decision: Decision,
-    day: date | None,
-    folder: Path,
-    key: MaskKey | None = None,
-    version: int | None = None,
-) -> Snapshot:
-    """The snapshot of a day of a dataset (of all days where ``day`` is None), made where it is not there yet.
+    """Which snapshot a decision gives of a day of a dataset (of all days where ``day`` is None).
 
     Args:
         lake: where the tables are.
@@ -143,7 +126,38 @@ def governed_snapshot(
         SchemaMismatchError: the table was written by another contract.
         UnknownVersionError: the dataset has no such version.
     """
-    return planned_snapshot(lake, decision, day, folder, key, version).made(lake)
+    select = governed_select(lake, decision, day, key, version)
+    name = cache_name(decision, repr(sorted(select.versions.items())), select.sql)
+    return Planned(decision, select, snapshot_path(folder, decision.dataset, day, name))
+
+
+def kept_rows(
+    lake: Lake,
+    path: Path,
+    decision: Decision,
+    statement: str,
+    parameters: dict[str, Any],
+    more: Sequence[tuple[str, pa.DataType]] = (),
+) -> tuple[int, bool]:
+    """Have a governed file at a path, written where it is not there yet.
+
+    Args:
+        lake: where the tables are.
+        path: where the file is, or is to be; its name stands for all that it is made of (``cache_name``).
+        decision: what its columns are shown by.
+        statement: gives its rows in their order: the columns shown, and those of ``more`` after them.
+        parameters: values of the statement.
+        more: further columns.
+
+    Returns:
+        How many rows the file has, and whether it was there.
+    """
+    was_there = is_in_use(path)
+    if not was_there:
+        with being_written(path) as file, lake.connect() as con:
+            rows = con.sql(statement, params=parameters)
+            write_rows(rows.to_arrow_reader(_BATCH_ROWS), decision, file, more)
+    return pq.read_metadata(path).num_rows, was_there
 
 
 def prune_snapshots(folder: Path, unused_since: datetime) -> int:

@@ -49,7 +49,7 @@ class SnapshotShelf:
 
         Raises:
             OtherSnapshotError: it is not called ``name``; nothing is made.
-            AccessDeniedError, SchemaMismatchError, UnknownVersionError: as ``governed_snapshot``.
+            AccessDeniedError, SchemaMismatchError, UnknownVersionError: as ``planned_snapshot``.
         """
         key = self._key(decision, day, version)
         kept = self._snapshots.get(key)

@@ -7,12 +7,12 @@ Owns one rule: leaving out what is known must lead to the same lake as going thr
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
 
-from omgov_assets.admission.delivery_limits import recorded_name
+from omgov_assets.admission.delivery_limits import landed_at, recorded_name
 from omgov_assets.admission.judgement import Judge
 from omgov_assets.admission.ledger import ledger_entries
 from omgov_assets.data_lake.lake import Lake
@@ -46,8 +46,4 @@ def unseen_deliveries(
 def _facts(path: Path, landing: Path) -> tuple[str, int, datetime]:
     """Name, size and time of a file, as the ledger has them."""
     status = path.stat()
-    return (
-        recorded_name(path, landing),
-        status.st_size,
-        datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),
-    )
+    return recorded_name(path, landing), status.st_size, landed_at(status)

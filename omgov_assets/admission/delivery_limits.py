@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
@@ -127,6 +128,11 @@ def require_own_file(path: Path, landing: Path) -> None:
             f"the name {name.rpartition('/')[2]} holds what looks like a telephone number or mail address, and names "
             "of files are shown to all; have the business system deliver the file under another name",
         )
+
+
+def landed_at(status: os.stat_result) -> datetime:
+    """When a delivery came, as the ledger has it: the last change of its file, in UTC, to the microsecond."""
+    return datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC)
 
 
 def recorded_name(path: Path, landing: Path) -> str:

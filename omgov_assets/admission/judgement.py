@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.batch_policies import BatchPolicies, judge_policies
 from omgov_assets.admission.delivered_before import HeldRows, find_delivered_before
 from omgov_assets.admission.deliveries import Delivery, read_delivery
-from omgov_assets.admission.delivery_limits import recorded_name
+from omgov_assets.admission.delivery_limits import landed_at, recorded_name
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
 from omgov_assets.admission.refused_records import (
     collect_refused,
@@ -129,7 +129,7 @@ def describe_file(path: Path, landing: Path, digest: str | None = None) -> Batch
         file_name=recorded_name(path, landing),
         content_hash=digest,
         size_bytes=status.st_size,
-        received_at=datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC),
+        received_at=landed_at(status),
     )
 
 

@@ -16,11 +16,11 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 
-from omgov_assets.admission.delivery_limits import require_expansion, require_stream_size
+from omgov_assets.admission.delivery_limits import landed_at, require_expansion, require_stream_size
 from omgov_assets.data_lake.durability import fsync
 from omgov_assets.model_management.business_systems import DeliveryFormat, Limits
 
@@ -115,7 +115,7 @@ class Reception:
         os.fsync(self._descriptor)
         digest = self._hash.hexdigest()
         path = self._folder / received_name(digest, self._format)
-        received_at = datetime.fromtimestamp(os.fstat(self._descriptor).st_mtime_ns // 1000 / 1e6, tz=UTC)
+        received_at = landed_at(os.fstat(self._descriptor))
         return Received(path.relative_to(self._landing).as_posix(), digest, self._size, received_at)
 
     def land(self, received: Received) -> None:

@@ -11,14 +11,11 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.access_control.audit_chain import Decision
-from omgov_assets.access_control.audit_lake import open_log
-from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.link_keys import LinkKeyError, LinkKeys
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import Token, TokenError, TokenStore
-from omgov_assets.cli.audit import User
-from omgov_assets.cli.options import Home, Output, Project, lake_of
+from omgov_assets.cli.audit import User, recorded
+from omgov_assets.cli.options import Home, Output, Project
 from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
 
@@ -129,14 +126,12 @@ def rotate_link_key(
     project: Project = None,
 ) -> None:
     """Sign links with another key. Links that are out stay good until they expire, within a day at most."""
-    settings, lake = Settings.from_environment(home, project), lake_of(home, project)
-    now = datetime.now(UTC)
+    settings = Settings.from_environment(home, project)
     said = "link key replaced; links of the former one are void" if compromised else "link key replaced"
     try:
-        with open_log(lake, settings.audit) as log:
-            log.record(Decision(now, user, "audit", "notice", said))
-        LinkKeys(settings.link_keys, os.environ).rotate(now, compromised)
-    except (AuditUnavailableError, LinkKeyError) as error:
+        with recorded(home, project, user, "audit", said) as now:
+            LinkKeys(settings.link_keys, os.environ).rotate(now, compromised)
+    except LinkKeyError as error:
         fail(str(error))
     notice(f"{settings.link_keys}: {said}")
 
@@ -144,12 +139,13 @@ def rotate_link_key(
 @contextmanager
 def _desk(home: Path | None, project: Path | None, user: str, act: str) -> Iterator[tuple[TokenStore, datetime]]:
     """The store for an act that is on record; ends the command where either cannot be used."""
-    settings, now = Settings.from_environment(home, project), datetime.now(UTC)
     try:
-        with open_log(lake_of(home, project), settings.audit) as log, TokenStore(settings.tokens) as store:
-            log.record(Decision(now, user, "access/tokens", "notice", act))
+        with (
+            TokenStore(Settings.from_environment(home, project).tokens) as store,
+            recorded(home, project, user, "access/tokens", act) as now,
+        ):
             yield store, now
-    except (TokenError, AuditUnavailableError) as error:
+    except TokenError as error:
         fail(str(error))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from omgov_assets.access_control.audit_anchor import AnchorKeyError, anchor_key, read_anchors, write_anchor
-from omgov_assets.access_control.audit_chain import OUTCOMES
+from omgov_assets.access_control.audit_chain import OUTCOMES, Decision
 from omgov_assets.access_control.audit_lake import AUDIT, open_log, recover, store_entries
 from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.audit_verify import Verification, verify
@@ -163,6 +165,29 @@ def accept_clock(
     except AuditUnavailableError as error:
         fail(str(error))
     notice(f"decisions are recorded from {now.isoformat(timespec='seconds')} on")
+
+
+@contextmanager
+def recorded(home: Path | None, project: Path | None, user: str, of: str, act: str) -> Iterator[datetime]:
+    """An act of somebody at the command line, on record before it is done; ends the command where it cannot be.
+
+    Args:
+        home: home.
+        project: project.
+        user: who does it.
+        of: what it is done to, as the audit names it.
+        act: what is done.
+
+    Yields:
+        The time that is on record.
+    """
+    settings, now = Settings.from_environment(home, project), datetime.now(UTC)
+    try:
+        with open_log(lake_of(home, project), settings.audit) as log:
+            log.record(Decision(now, user, of, "notice", act))
+            yield now
+    except AuditUnavailableError as error:
+        fail(str(error))
 
 
 def _verified(anchors: Path | None, home: Path | None, project: Path | None) -> Verification:

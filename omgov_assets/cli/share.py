@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from omgov_assets.cli.audit import User
+from omgov_assets.cli.audit import User, recorded
 from omgov_assets.cli.options import Home, Output, Project, lake_of
 from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
@@ -146,7 +146,7 @@ def profile(
     try:
         with (
             os.fdopen(descriptor, "w", encoding="utf-8") as file,
-            _recorded(home, project, user, "access/tokens", said),
+            recorded(home, project, user, "access/tokens", said),
             TokenStore(settings.tokens) as tokens,
         ):
             text, token = tokens.create(principal, scope, now, timedelta(days=expires))
@@ -204,23 +204,8 @@ def _desk(home: Path | None, project: Path | None, user: str, act: str) -> Itera
     try:
         with (
             ShareStore(Settings.from_environment(home, project).shares) as store,
-            _recorded(home, project, user, "access/shares", act) as now,
+            recorded(home, project, user, "access/shares", act) as now,
         ):
             yield store, now
     except ShareError as error:
-        fail(str(error))
-
-
-@contextmanager
-def _recorded(home: Path | None, project: Path | None, user: str, of: str, act: str) -> Iterator[datetime]:
-    from omgov_assets.access_control.audit_chain import Decision
-    from omgov_assets.access_control.audit_lake import open_log
-    from omgov_assets.access_control.audit_log import AuditUnavailableError
-
-    settings, now = Settings.from_environment(home, project), datetime.now(UTC)
-    try:
-        with open_log(lake_of(home, project), settings.audit) as log:
-            log.record(Decision(now, user, of, "notice", act))
-            yield now
-    except AuditUnavailableError as error:
         fail(str(error))

@@ -120,13 +120,6 @@ class Lake:
         last = self.version(table)
         return commits.commit_times(self._path(table), last) if last is not None else {}
 
-    def version_at(self, table: str, at: datetime) -> int:
-        """The version that was the last one at a time (aware). Raises ``UnknownVersionError``."""
-        found = [version for version, committed_at in self.commit_times(table).items() if committed_at <= at]
-        if not found:
-            raise UnknownVersionError(f"{table} has no version of {at.isoformat()} or before that can be read")
-        return found[-1]
-
     def days(self, table: str) -> list[date]:
         """Days that have a partition with files, oldest first."""
         delta = self.open(table)

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
-from omgov_assets.admission.delivery_limits import recorded_name
+from omgov_assets.admission.delivery_limits import landed_at, recorded_name
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.admission.reception import received_format
 from omgov_assets.data_lake.lake import Lake, one_row
@@ -90,7 +90,7 @@ def look(settings: Settings, lake: Lake, governance: Governance, now: datetime, 
         if day >= today or (day == today - timedelta(days=1) and day not in days):
             continue
         status = path.stat()
-        facts = (name, status.st_size, datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, tz=UTC))
+        facts = (name, status.st_size, landed_at(status))
         if (day, *facts) not in known:
             unknown.setdefault(day, []).append(facts)
     for day, facts in _pushed_since_checked(lake, {day for day, name, *_ in known if _is_received(name)}, now):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -19,13 +20,23 @@ from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.pages import routes as pages
-from omgov_assets.interface_service.problems import tell_problems
+from omgov_assets.interface_service.problems import SCHEMA, tell_problems
 from omgov_assets.interface_service.rest import routes as rest
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing import routes as sharing
 
 # Paths that take large bodies and count them themselves.
 TAKES_DATA = ("/v1/ingest/",)
+
+
+class _Documented(FastAPI):
+    """An app whose document says what a problem is; routes refer to it, none of them makes it."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The document of the interface."""
+        document = super().openapi()
+        document["components"]["schemas"]["Problem"] = SCHEMA
+        return document
 
 
 def create_app(open_service: Callable[[], AbstractContextManager[Service]], limits: Limits | None = None) -> FastAPI:
@@ -45,7 +56,7 @@ def create_app(open_service: Callable[[], AbstractContextManager[Service]], limi
             app.state.service = service
             yield
 
-    app = FastAPI(
+    app = _Documented(
         title="omgov",
         summary="Governed operations data of a securities firm",
         version=version("omgov"),

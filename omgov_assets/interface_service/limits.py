@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from omgov_assets.access_control.governed_pages import LARGEST_PAGE
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -37,7 +39,7 @@ class Limits:
     slowest_bytes_s: int = 1024
     idle_s: int = 15
     connections: int = 512
-    page_rows: int = 10_000
+    page_rows: int = LARGEST_PAGE
     threads: int = 16
     shutdown_s: int = 20
 

@@ -28,7 +28,20 @@ from omgov_assets.exception_management.acts import FasterActError, UnknownCaseEr
 from omgov_assets.exception_management.lifecycle import IllegalActError
 
 MEDIA_TYPE = "application/problem+json"
-# One answer for what there is not and for what is not the principal's.
+# What the document of the interface says of it, and how it refers to that.
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "pattern": "^[a-z0-9_]+$", "description": "What went wrong, for programs."},
+        "detail": {"type": "string", "description": "What went wrong and what to do, for people."},
+    },
+    "required": ["type", "title", "status", "code", "detail"],
+    "additionalProperties": False,
+}
+DOCUMENTED: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 NOT_THERE = "There is no such thing, or it is not for you."
 
 _logger = logging.getLogger("omgov.service")
@@ -59,6 +72,11 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
             "code": self.code,
             "detail": self.detail,
         }
+
+
+def not_there() -> Problem:
+    """The one answer for what there is not and for what is not the principal's."""
+    return Problem(404, "not_found", NOT_THERE)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -130,10 +148,10 @@ def _in_its_words(status: int, code: str) -> Callable[[Any], Problem]:
 _NOT_ON_RECORD = _fixed(503, "not_on_record", "Nothing can be put on record at present, so that nothing is given.")
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (AuthenticationError, _not_authenticated),
-    (AccessDeniedError, _fixed(404, "not_found", NOT_THERE)),
+    (AccessDeniedError, lambda _error: not_there()),
     (QueryError, _in_its_words(400, "bad_question")),
     (UnknownVersionError, _fixed(404, "unknown_version", "The dataset has no such version that can be read.")),
-    (UnknownCaseError, _fixed(404, "not_found", NOT_THERE)),
+    (UnknownCaseError, lambda _error: not_there()),
     (FasterActError, _in_its_words(412, "somebody_was_faster")),
     (IllegalActError, _in_its_words(409, "act_not_possible")),
     (AuditUnavailableError, _NOT_ON_RECORD),

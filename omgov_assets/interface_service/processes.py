@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _OPTIONS = "OMGOV_SERVE"
+# Not that of ``observing``: the client library looks at it when it is imported, so that it must be set before.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
 
 

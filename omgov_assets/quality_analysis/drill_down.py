@@ -157,22 +157,36 @@ def drill_down_command(values: Mapping[str, str], day: date) -> str:
     return shlex.join(["omgov", "anomalies", *options, "--day", day.isoformat()])
 
 
+def dimension_condition(option: str, keys: Sequence[str], has_none: bool) -> tuple[str, dict[str, Any]]:
+    """Anomalies that have one of some keys of a dimension, as a condition over the view ``anomalies``.
+
+    Args:
+        option: of ``COLUMNS``.
+        keys: keys; at least one where ``has_none`` is false.
+        has_none: whether those that have no such dimension are meant as well.
+
+    Returns:
+        The condition, and the values that it binds.
+    """
+    column, name, parts = identifier(COLUMNS[option]), option.replace("-", "_"), []
+    if keys:
+        holds = "list_has_any({}, ${}::VARCHAR[])" if option in _MANY_VALUED else "list_contains(${1}::VARCHAR[], {0})"
+        parts.append(holds.format(column, name))
+    if has_none:
+        parts.append(f"coalesce(len({column}), 0) = 0" if option in _MANY_VALUED else f"{column} IS NULL")
+    return f"({' OR '.join(parts)})", {name: list(keys)} if keys else {}
+
+
 def _conditions(con: duckdb.DuckDBPyConnection, choice: Choice) -> tuple[list[str], dict[str, Any]]:
     """Conditions over the view ``anomalies``, with the values that they bind."""
     conditions, params = ["true"], dict[str, Any]()
     for option, values in choice.values.items():
         if not values:
             continue
-        column, name = identifier(COLUMNS[option]), option.replace("-", "_")
         keys = [key for value in values if value != NONE for key in _keys(con, option, value)]
-        parts = []
-        if keys:
-            params[name] = keys
-            holds = "list_has_any({}, ${})" if option in _MANY_VALUED else "list_contains(${1}, {0})"
-            parts.append(holds.format(column, name))
-        if NONE in values:
-            parts.append(f"coalesce(len({column}), 0) = 0" if option in _MANY_VALUED else f"{column} IS NULL")
-        conditions.append(f"({' OR '.join(parts)})")
+        condition, bound = dimension_condition(option, keys, NONE in values)
+        conditions.append(condition)
+        params |= bound
     if choice.new:
         conditions.append("first_seen_day = day")
     if choice.seen_since is not None:

@@ -33,7 +33,7 @@ from oracle.access import Asker, Row, Rules, hides_cell, is_visible, masked, may
 
 from omgov_assets.access_control.governed_changes import governed_changes
 from omgov_assets.access_control.governed_query import Condition, Query, QueryError
-from omgov_assets.access_control.snapshot import governed_snapshot
+from omgov_assets.access_control.snapshot import planned_snapshot
 from omgov_assets.data_lake.lake import Lake
 
 
@@ -87,7 +87,7 @@ def test_two_lakes_that_differ_out_of_sight_give_the_same_bytes(
             # Which CIs other groups have is nobody else's business, either.
             known = {ci: group for ci, group in group_of_ci.items() if not number or group in asker.groups}
             fill(lake, content, known, parts=1 + 2 * number)
-            snapshot = governed_snapshot(lake, decision, DAY, Path(folder) / str(number) / "governed", KEY)
+            snapshot = planned_snapshot(lake, decision, DAY, Path(folder) / str(number) / "governed", KEY).made(lake)
             answers = [_answer(lake, decision, query) for query in asked]
             given.append((snapshot.path.read_bytes(), snapshot.rows, answers))
     assert given[0] == given[1]
@@ -131,7 +131,7 @@ def test_only_columns_that_are_shown_as_they_are_have_statistics(
     with tempfile.TemporaryDirectory() as folder:
         lake = guarded_lake(Path(folder))
         fill(lake, series, group_of_ci)
-        path = governed_snapshot(lake, decision, DAY, Path(folder) / "governed", KEY).path
+        path = planned_snapshot(lake, decision, DAY, Path(folder) / "governed", KEY).made(lake).path
         metadata = pq.read_metadata(path)
     for group in range(metadata.num_row_groups):
         for column, decided in enumerate(decision.shown):

@@ -33,7 +33,7 @@ from omgov_assets.access_control.governed_query import (
     QueryError,
 )
 from omgov_assets.access_control.mask_key import MaskKey
-from omgov_assets.access_control.snapshot import governed_snapshot
+from omgov_assets.access_control.snapshot import planned_snapshot
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -70,7 +70,7 @@ def test_an_answer_is_that_of_the_naive_reference(
             columns, conditions, limit = data.draw(questions(shown))
             query = Query(tuple(columns), tuple(Condition(*one) for one in conditions), limit)
             assert governed_rows(lake, decision, DAY, query, KEY) == answered(expected, columns, conditions, limit)
-            snapshot = governed_snapshot(lake, decision, DAY, Path(folder) / "governed", KEY)
+            snapshot = planned_snapshot(lake, decision, DAY, Path(folder) / "governed", KEY).made(lake)
             with lake.connect() as con:
                 stored = snapshot.relation(con).to_arrow_table().to_pylist()
             assert stored == answered(expected, shown, [], None)

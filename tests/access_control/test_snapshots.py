@@ -34,7 +34,7 @@ from omgov_assets.access_control.governed_query import (
     governed_select,
 )
 from omgov_assets.access_control.mask_key import MaskKey
-from omgov_assets.access_control.snapshot import ROWS_PER_GROUP, governed_snapshot
+from omgov_assets.access_control.snapshot import ROWS_PER_GROUP, planned_snapshot
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.masks import masked_column
 
@@ -77,41 +77,41 @@ def decision(asker: Asker = ASKER, rules: Rules = RULES, key: MaskKey | None = K
 
 def test_a_class_of_principals_shares_a_snapshot(lake: Lake, tmp_path: Path) -> None:
     folder = tmp_path / "governed"
-    first = governed_snapshot(lake, decision(), DAY, folder, KEY)
-    again = governed_snapshot(lake, replace(decision(), principal="another"), DAY, folder, KEY)
+    first = planned_snapshot(lake, decision(), DAY, folder, KEY).made(lake)
+    again = planned_snapshot(lake, replace(decision(), principal="another"), DAY, folder, KEY).made(lake)
     assert (first.rows, first.was_there) == (1, False)
     assert (again.path, again.was_there) == (first.path, True)
     both = replace(ASKER, systems=frozenset({"s1", "s2"}))
-    other = governed_snapshot(lake, decision(both), DAY, folder, KEY)
+    other = planned_snapshot(lake, decision(both), DAY, folder, KEY).made(lake)
     assert (other.rows, other.was_there) == (2, False)
 
 
 def test_a_snapshot_is_made_anew_when_the_table_or_the_rules_change(lake: Lake, tmp_path: Path) -> None:
     folder = tmp_path / "governed"
-    first = governed_snapshot(lake, decision(), DAY, folder, KEY)
+    first = planned_snapshot(lake, decision(), DAY, folder, KEY).made(lake)
     fill(lake, [ROW, ROW], {})
-    second = governed_snapshot(lake, decision(), DAY, folder, KEY)
+    second = planned_snapshot(lake, decision(), DAY, folder, KEY).made(lake)
     assert (second.rows, second.was_there) == (2, False)
     assert first.versions[DATASET] != second.versions[DATASET]
     other_rules = replace(decision(), policy_hash="another")
-    assert governed_snapshot(lake, other_rules, DAY, folder, KEY).was_there is False
+    assert planned_snapshot(lake, other_rules, DAY, folder, KEY).made(lake).was_there is False
 
 
 def test_a_snapshot_stays_when_another_day_is_written(lake: Lake, tmp_path: Path) -> None:
-    first = governed_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY)
+    first = planned_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).made(lake)
     tomorrow = DAY + timedelta(days=1)
     with lake.connect() as con:
         day_after = con.sql(f"SELECT * REPLACE (day + 1 AS day) FROM ({lake.query(DATASET, DAY)})")
         lake.replace(DATASET, tomorrow, day_after.select("* REPLACE (day::DATE AS day)"))
-    again = governed_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY)
+    again = planned_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).made(lake)
     assert again.was_there
     assert again.versions == first.versions
-    assert governed_snapshot(lake, decision(), None, tmp_path / "governed", KEY).rows == 2
+    assert planned_snapshot(lake, decision(), None, tmp_path / "governed", KEY).made(lake).rows == 2
 
 
 def test_a_snapshot_of_nothing_has_the_columns_all_the_same(lake: Lake, tmp_path: Path) -> None:
-    nobodys = governed_snapshot(lake, decision(replace(ASKER, systems=frozenset())), DAY, tmp_path, KEY)
-    no_day = governed_snapshot(lake, decision(), date(2020, 1, 1), tmp_path, KEY)
+    nobodys = planned_snapshot(lake, decision(replace(ASKER, systems=frozenset())), DAY, tmp_path, KEY).made(lake)
+    no_day = planned_snapshot(lake, decision(), date(2020, 1, 1), tmp_path, KEY).made(lake)
     assert (nobodys.rows, no_day.rows) == (0, 0)
     with lake.connect() as con:
         assert nobodys.relation(con).columns == [column.name for column in decision().shown]
@@ -121,7 +121,7 @@ def test_a_snapshot_of_nothing_has_the_columns_all_the_same(lake: Lake, tmp_path
 def test_what_is_masked_is_nowhere_in_the_file(lake: Lake, tmp_path: Path) -> None:
     canary = "canary-7f3a@example.com"
     fill(lake, [ROW | {"name": canary}, ROW | {"system": "s2", "alias": "hidden-" + canary}], {})
-    snapshot = governed_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY)
+    snapshot = planned_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).made(lake)
     assert b"canary" not in snapshot.path.read_bytes()
     assert b"hidden" not in snapshot.path.read_bytes()
     assert canary not in governed_select(lake, decision(), DAY, KEY).sql
@@ -142,7 +142,7 @@ def test_nothing_is_read_by_a_decision_that_does_not_hold(lake: Lake, tmp_path: 
     elif refused == "other_key":
         key = MaskKey(b"l" * 32, KEY.expires_at)
     with pytest.raises(AccessDeniedError):
-        governed_snapshot(lake, made, DAY, tmp_path / "governed", None if refused == "no_key" else key)
+        planned_snapshot(lake, made, DAY, tmp_path / "governed", None if refused == "no_key" else key).made(lake)
     assert not (tmp_path / "governed").exists()
 
 
@@ -154,7 +154,7 @@ def test_a_snapshot_that_fails_on_the_way_leaves_nothing(
 
     monkeypatch.setattr(snapshot_module.os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
-        governed_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY)
+        planned_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).made(lake)
     assert [path for path in (tmp_path / "governed").rglob("*") if path.is_file()] == []
 
 
@@ -165,7 +165,7 @@ def test_rows_come_in_groups_of_one_size(lake: Lake, tmp_path: Path) -> None:
     with lake.connect() as con:
         one = f"SELECT * FROM ({lake.query(DATASET, DAY)}) WHERE system = 's1'"
         lake.replace(DATASET, DAY, con.sql(f"SELECT t.* REPLACE (i AS count) FROM ({one}) t, range({rows}) r(i)"))
-    path = governed_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).path
+    path = planned_snapshot(lake, decision(), DAY, tmp_path / "governed", KEY).made(lake).path
     metadata = pq.read_metadata(path)
     sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
     assert sizes == [ROWS_PER_GROUP, ROWS_PER_GROUP, 7]

@@ -44,6 +44,5 @@ XLSX = Format("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheet
 PARQUET = Format("parquet", "application/vnd.apache.parquet", ".parquet", parquet)
 
 FORMATS = (JSON, NDJSON, CSV, XLSX, PARQUET, ARROW)
-BY_NAME = {one.name: one for one in FORMATS}
 # What people open comes first where they are told what there is.
 BY_ENDING = {one.ending: one for one in (CSV, XLSX, JSON, NDJSON, PARQUET, ARROW)}

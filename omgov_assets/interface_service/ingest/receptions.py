@@ -253,10 +253,6 @@ class Receptions:
         query = f"SELECT {_COLUMNS} FROM receptions WHERE {condition} ORDER BY {order}"  # noqa: S608 - own texts
         return [_accepted(row) for row in self._con.execute(query, values).fetchall()]
 
-    def _version(self) -> int:
-        ((version,),) = self._con.execute("PRAGMA user_version").fetchall()
-        return int(version)
-
     @contextmanager
     def _changing(self) -> Iterator[None]:
         with self._lock, sqlite_transaction(self._con):

@@ -23,11 +23,12 @@ from omgov_assets.access_control import governed_query
 from omgov_assets.access_control.governed_query import AccessDeniedError, Condition, QueryError
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.interface_service.asking import Asking, AskingHere
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reused
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
-from omgov_assets.interface_service.problems import MEDIA_TYPE, NOT_THERE, Problem
+from omgov_assets.interface_service.problems import DOCUMENTED, Problem, not_there
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
 
@@ -38,7 +39,6 @@ LONGEST_BACKLOG = 1_000
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Batch(BaseModel):
@@ -111,10 +111,10 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
 
 def _refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What the document of the interface says of answers that are problems."""
-    return {
-        status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
-        for status in statuses
+    said: dict[int | str, dict[str, Any]] = {
+        status: {"description": HTTPStatus(status).phrase, "content": DOCUMENTED} for status in statuses
     }
+    return said | {"4XX": {"description": "Another problem.", "content": DOCUMENTED}}
 
 
 router = APIRouter(tags=["ingest"], lifespan=taking_in)
@@ -181,7 +181,7 @@ def judged_batch(request: Request, response: Response, asking: AskingHere, batch
     ingest: Ingest = request.app.state.ingest
     accepted = ingest.receptions.find(batch) if _IDENTIFIER.fullmatch(batch) else None
     if accepted is None:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     response.headers["Cache-Control"] = "no-store"
     if ingest.receptions.is_sender(accepted.id, asking.principal.name):
         if accepted.state == "received":
@@ -226,7 +226,7 @@ def _source(asking: Asking, system: str, dataset: str) -> SourceDataset:
     known = governance.systems.get(system) if governance is not None else None
     if known is None or dataset not in known.datasets:
         # A table that nobody delivers, such as what omgov fills itself.
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return known.datasets[dataset]
 
 
@@ -234,15 +234,11 @@ def _business_day(asking: Asking, day: str | None) -> date:
     """The business day of a push. Raises ``Problem``."""
     governance = asking.rules.governance
     if governance is None:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     today = asking.at.astimezone(governance.firm.zone).date()
     if day is None:
         return today
-    try:
-        # Python takes other spellings of a date as well.
-        found = date.fromisoformat(day) if _DAY.fullmatch(day) else None
-    except ValueError:
-        found = None
+    found = written_day(day)
     if found is None:
         raise Problem(422, "bad_day", "Write the business day as YYYY-MM-DD.")
     if not governance.firm.first_day <= found <= today:
@@ -269,7 +265,7 @@ def _ledger_entry(asking: Asking, accepted: Accepted) -> Mapping[str, Any]:
     except (AccessDeniedError, QueryError):
         rows = []
     if not rows or "decision" not in rows[0]:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return rows[0]
 
 

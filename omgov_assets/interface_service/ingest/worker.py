@@ -32,7 +32,7 @@ _logger = logging.getLogger("omgov.service")
 
 
 @dataclass(frozen=True)
-class Patience:
+class Retries:
     """How long and how often it is tried.
 
     Attributes:
@@ -69,7 +69,7 @@ class Worker:
         receptions: what is to be judged.
         governance: gives the control information in force; None while it cannot be read, so that nothing is judged.
         clock: the time (aware).
-        patience: how long and how often it is tried.
+        retries: how long and how often it is tried.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Worker:
         receptions: Receptions,
         governance: Callable[[], Governance | None],
         clock: Callable[[], datetime],
-        patience: Patience | None = None,
+        retries: Retries | None = None,
     ) -> None:
         self._settings, self._lake, self._receptions = settings, lake, receptions
-        self._governance, self._clock, self._patience = governance, clock, patience or Patience()
+        self._governance, self._clock, self._retries = governance, clock, retries or Retries()
         self._wanted, self._stopping = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest-worker", daemon=True)
         self._published: tuple[date, Governance] | None = None
@@ -116,7 +116,7 @@ class Worker:
                 _logger.error("pushed batches wait", extra={"reason": _shown(error)})
                 busy = False
             if not busy:
-                self._wanted.wait(self._patience.looks_every_s)
+                self._wanted.wait(self._retries.looks_every_s)
                 self._wanted.clear()
 
     def judge_next(self) -> bool:
@@ -127,7 +127,7 @@ class Worker:
         with held_if_free(self._settings.home, LOCK) as is_held:
             if not is_held:
                 return False
-            due = self._receptions.begin(self._clock(), timedelta(seconds=self._patience.begun_s))
+            due = self._receptions.begin(self._clock(), timedelta(seconds=self._retries.begun_s))
             if not due:
                 return False
             began = time.monotonic()
@@ -174,8 +174,8 @@ class Worker:
     def _failed(self, receptions: Sequence[Accepted], error: Exception) -> None:
         reason = _shown(error)
         for reception in receptions:
-            is_last = reception.attempts >= self._patience.attempts
-            until = None if is_last else self._clock() + self._patience.wait_after(reception.attempts)
+            is_last = reception.attempts >= self._retries.attempts
+            until = None if is_last else self._clock() + self._retries.wait_after(reception.attempts)
             self._receptions.postpone(reception.id, reason, until)
             _logger.error(
                 "batch not judged",
@@ -189,7 +189,7 @@ class Worker:
             )
 
     def _clean(self) -> None:
-        if time.monotonic() - self._cleaned_at >= self._patience.cleans_every_s:
+        if time.monotonic() - self._cleaned_at >= self._retries.cleans_every_s:
             self._receptions.prune(self._clock())
             remove_abandoned(self._settings.landing)
             self._cleaned_at = time.monotonic()

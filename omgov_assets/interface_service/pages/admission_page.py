@@ -12,17 +12,20 @@ from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
 from omgov_assets.access_control.governed_query import AccessDeniedError, Condition
-from omgov_assets.admission.ledger import in_force
+from omgov_assets.admission.ledger import LEDGER, in_force
 from omgov_assets.admission.replay import Selection, replay
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.interface_service.pages.addresses import part
-from omgov_assets.interface_service.pages.page import ANOMALIES, LEDGER, FormHere, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_policy.violations import NOT_DELIVERED
 
 RECORDS_SHOWN = 20
+# What the gate let in, by business system and in all.
+COUNTED = ("batches", "rows_in", "rows_admitted", "rows_quarantined")
 DECISIONS = ("not_delivered", "refused", "partial", "admitted", "repeated", "superseded")
 
 router = APIRouter(route_class=PageRoute)
@@ -40,14 +43,15 @@ def admission(page: PageHere) -> Response:
         # Of what did not come the ledger holds nothing.
         seen.matching("anomalies", ANOMALIES, [page.day], Condition("subject_kind", "=", "dataset"))
         rows = rows_of(seen.con, "deliveries", {"not_delivered": NOT_DELIVERED})
+        by_system = rows_of(seen.con, "admission")
         counts = {decision: sum(row["decision"] == decision for row in rows) for decision in DECISIONS}
         return page.answer(
             "admission.html.j2",
             "admission",
             rows=[with_reasons(row) for row in rows if all(row[name] == value for name, value in asked.items())],
             counts=counts,
-            totals=seen.ask("admitted")[0],
-            by_system=rows_of(seen.con, "admission"),
+            totals={name: sum(row[name] for row in by_system) for name in COUNTED},
+            by_system=by_system,
             systems=sorted({row["system"] for row in rows}),
             asked=asked,
         )
@@ -132,20 +136,15 @@ def _entries(seen: Seen, page: Page, batch_id: str, system: str, dataset: str) -
     seen.matching("ledger", LEDGER, [page.day] if page.day else [], *conditions)
     entries = seen.ask("entries")
     if not entries:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     return entries
 
 
 def _can_replay(page: Page, entries: list[Row], batch_id: str) -> bool:
-    """Whether a replay is to be offered; that this was asked is on record as such."""
+    """Whether a replay is to be offered."""
     first = entries[0]
-    if not (first["decision"] == "refused" or (in_force(first) and first["rows_quarantined"])):
-        return False
-    try:
-        page.asking.door.permit(page.principal, LEDGER, "act", f"whether a replay of {batch_id} is offered")
-    except AccessDeniedError:
-        return False
-    return True
+    would_help = first["decision"] == "refused" or (in_force(first) and first["rows_quarantined"])
+    return bool(would_help) and page.may_act(LEDGER, f"a replay of {batch_id} is")
 
 
 def with_reasons(row: Row) -> dict[str, Any]:

@@ -14,28 +14,21 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from omgov_assets.access_control.governed_query import Condition
+from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.data_lake.lake import create_view
 from omgov_assets.interface_service.pages.choosing import ALL, chosen_by, conditions_of, labelled
-from omgov_assets.interface_service.pages.labels import create_labels
-from omgov_assets.interface_service.pages.page import (
-    ANOMALIES,
-    CASES,
-    CHECK_RESULTS,
-    LEDGER,
-    OPTION_WORDS,
-    POLICIES,
-    Page,
-    PageHere,
-    PageRoute,
-)
+from omgov_assets.interface_service.pages.labels import create_labels, labels_of
+from omgov_assets.interface_service.pages.page import OPTION_WORDS, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
-from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
+from omgov_assets.interface_service.problems import Problem, not_there
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.drill_down import drill_down_command
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of
-from omgov_assets.quality_policy.violations import VIOLATIONS
+from omgov_assets.quality_policy.publication import QUALITY_POLICIES
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, VIOLATIONS
 
 ROWS = 50
 VALUES_SHOWN = 5
@@ -89,7 +82,7 @@ def anomaly(page: PageHere, anomaly_id: str) -> Response:
     with page.reading("anomalies", ANOMALIES, CHECK_RESULTS) as seen:
         shown = read_anomaly(seen, page, anomaly_id) if page.day else None
         if shown is None:
-            raise Problem(404, "not_found", NOT_THERE)
+            raise not_there()
         return page.answer("anomaly.html.j2", "anomalies", **shown)
 
 
@@ -117,7 +110,7 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
     violations = seen.ask("violations", {"type": one["anomaly_type"]})
     batches = sorted({row["batch_id"] for row in violations if row["batch_id"]} | {one["batch_id"] or ""} - {""})
     seen.matching("ledger", LEDGER, [day], Condition("batch_id", "in", tuple(batches)))
-    seen.whole("policies", POLICIES, day)
+    seen.whole("policies", QUALITY_POLICIES, day)
     return {
         "one": one,
         "known": known,
@@ -131,7 +124,7 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
             row["policy_id"]: row
             for row in seen.ask("policies_of", {"system": one["system"], "dataset": one["dataset"]})
         },
-        "labels": {(row["kind"], row["key"]): row["label"] for row in seen.ask("labels_of", {"keys": _keys(one)})},
+        "labels": labels_of(seen, _keys(one)),
     }
 
 
@@ -145,10 +138,9 @@ def _choose(seen: Seen, condition: str, params: dict[str, Any]) -> None:
     create_view(seen.con, "of_key", seen.statement("chosen", condition=among))
 
 
-def _keys(one: Row) -> list[str]:
+def _keys(one: Row) -> list[str | None]:
     many = [*(one["application_ids"] or ()), *(one["network_device_ids"] or ())]
-    single = (one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))
-    return sorted({key for key in (*many, *single) if key})
+    return [*many, *(one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))]
 
 
 _TYPES = {"severity_no": "BIGINT", "first_seen_day": "DATE"}

@@ -6,7 +6,6 @@ Does not belong here: what is legal (``exception_management.lifecycle``), showin
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import TypeAlias
 
 from fastapi import APIRouter, Response
@@ -18,10 +17,12 @@ from omgov_assets.exception_management import acts
 from omgov_assets.exception_management.acts import FasterActError, Person, UnknownCaseError
 from omgov_assets.exception_management.lifecycle import IllegalActError
 from omgov_assets.exception_management.rules import CaseRules
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.cases_page import find, show
+from omgov_assets.interface_service.pages.labels import GROUPS
 from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 
 LONGEST_TEXT = 4_000
 LONGEST_NAME = 200
@@ -40,7 +41,7 @@ class _IncompleteError(ValueError):
 def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
     """Do something to a case, then show it; nothing is done where somebody was faster."""
     if act not in _ACTS:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     kind, do = _ACTS[act]
     with page.reading("cases") as seen:
         find(seen, page, case_id)
@@ -61,7 +62,7 @@ def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
     except _IncompleteError as error:
         return show(page, case_id, 422, wrong="incomplete", why=str(error), typed=form | {"act": act})
     except UnknownCaseError as error:
-        raise Problem(404, "not_found", NOT_THERE) from error
+        raise not_there() from error
     return RedirectResponse(page.frame.url(f"/cases/{part(case_id)}", done=kind) + "#said", 303)
 
 
@@ -77,7 +78,7 @@ def _take_on(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Pers
 def _reassign(page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
     group = _text(form, "group", "the support group", LONGEST_NAME)
     with page.reading("cases") as governed:
-        governed.whole("support_groups", "cmdb/support_groups", page.day)
+        governed.whole("support_groups", GROUPS, page.day)
         known = {row["support_group_id"] for row in governed.rows("SELECT support_group_id FROM support_groups")}
     if known and group not in known:
         raise _IncompleteError(f"there is no support group {group}; choose one of the list")
@@ -90,10 +91,9 @@ def _claim_fix(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Pe
 
 def _waive(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
     reason = _text(form, "reason", "why", LONGEST_TEXT)
-    try:
-        until = date.fromisoformat(_text(form, "until", "the last day", 10))
-    except ValueError as error:
-        raise _IncompleteError("give the last day of the waiver as YYYY-MM-DD") from error
+    until = written_day(_text(form, "until", "the last day", LONGEST_NAME))
+    if until is None:
+        raise _IncompleteError("give the last day of the waiver as YYYY-MM-DD")
     acts.waive(lake, rules, seen, person, reason, until)
 
 

@@ -12,15 +12,15 @@ from typing import Any
 from fastapi import APIRouter, Response
 from starlette.datastructures import QueryParams
 
-from omgov_assets.access_control.governed_query import AccessDeniedError, Condition
+from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.exception_management.events import create_effective
 from omgov_assets.exception_management.lifecycle import OF_PEOPLE
 from omgov_assets.exception_management.reading import CaseFilter, case_in, cases_in
-from omgov_assets.interface_service.pages.labels import create_labels
-from omgov_assets.interface_service.pages.page import CASES, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.labels import create_labels, labels_of
+from omgov_assets.interface_service.pages.page import Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
-from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS
+from omgov_assets.interface_service.problems import not_there
+from omgov_assets.quality_analysis.case_tables import CASE_EVENTS, CASE_MEMBERS, CASES
 from omgov_assets.quality_analysis.report.cases import placed_cases
 from omgov_assets.quality_analysis.report.queries import rows_of
 
@@ -87,7 +87,7 @@ def cases(page: PageHere, start: int = 0) -> Response:
             types=seen.rows("SELECT DISTINCT anomaly_type FROM cases ORDER BY 1"),
             statuses=STATUSES,
             severities=SEVERITIES,
-            labels={(row["kind"], row["key"]): row["label"] for row in seen.ask("labels_of", {"keys": _keys(params)})},
+            labels=labels_of(seen, (params.get(name) for name in _FILTERS)),
         )
 
 
@@ -127,7 +127,7 @@ def show(
         found = case_in(seen.con, placed_cases(seen.con, [row])[0])
         legal = {kind for kind, transition in OF_PEOPLE.items() if found["status"] in transition.legal_in}
         governance = page.asking.rules.governance
-        may_act = day == page.days[0] and governance is not None and _may_act(page, case_id)
+        may_act = day == page.days[0] and governance is not None and page.may_act(CASES, f"acts on {case_id} are")
         longest = governance.exceptions.longest_waiver_days if governance else 0
         keys = [found["responsible"], found["owner_id"], *(group["responsible"] for group in found["groups"])]
         return page.answer(
@@ -139,10 +139,7 @@ def show(
             may_act=may_act,
             is_last=day == page.days[0],
             groups=seen.rows("SELECT support_group_id, name FROM support_groups ORDER BY 1") if may_act else [],
-            labels={
-                (one["kind"], one["key"]): one["label"]
-                for one in seen.ask("labels_of", {"keys": [k for k in keys if k]})
-            },
+            labels=labels_of(seen, keys),
             history_is_mine=CASE_EVENTS in seen.datasets,
             members_are_mine=CASE_MEMBERS in seen.datasets,
             members_shown=MEMBERS_SHOWN,
@@ -162,16 +159,7 @@ def find(seen: Seen, page: Page, case_id: str) -> Row:
         seen.matching("cases", CASES, [page.day], Condition("case_id", "=", case_id))
         for row in seen.rows("FROM cases"):
             return row
-    raise Problem(404, "not_found", NOT_THERE)
-
-
-def _may_act(page: Page, case_id: str) -> bool:
-    """Whether acts are to be offered; that this was asked is on record as such."""
-    try:
-        page.asking.door.permit(page.principal, CASES, "act", f"whether acts on {case_id} are offered")
-    except AccessDeniedError:
-        return False
-    return True
+    raise not_there()
 
 
 def _filter(params: QueryParams) -> CaseFilter:
@@ -182,7 +170,3 @@ def _filter(params: QueryParams) -> CaseFilter:
         is_overdue=True if params.get("overdue") == "1" else None,
         **named,
     )
-
-
-def _keys(params: QueryParams) -> list[str]:
-    return sorted({params[name] for name in _FILTERS if params.get(name)})

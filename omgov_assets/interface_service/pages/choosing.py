@@ -14,12 +14,12 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from omgov_assets.access_control.governed_query import Condition
-from omgov_assets.data_lake.sql import identifier
-from omgov_assets.interface_service.pages.page import CASES, OPTION_WORDS
+from omgov_assets.interface_service.pages.labels import labels_of
+from omgov_assets.interface_service.pages.page import OPTION_WORDS
 from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.interface_service.problems import Problem
-from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS
-from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE
+from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
+from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE, dimension_condition
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 
 ALL = "true"
@@ -28,7 +28,6 @@ NEW = "new"
 TEXT = "q"
 _MOST_VALUES = 50
 _LONGEST = 500
-_LISTS = {"application", "network-device", "policy"}
 
 # The kind of names that keys of an option have, where they have any.
 _KIND_OF = {
@@ -102,7 +101,6 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
     """
     conditions, params = list[str](), dict[str, Any]()
     for option, values in chosen.values.items():
-        name = option.replace("-", "_")
         if option == CASE:
             wanted = Condition("case_id", "in", values)
             seen.matching("of_cases", CASE_MEMBERS, [day], wanted, Condition("state", "=", "open"))
@@ -113,20 +111,14 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
             )
             continue
         if option == CAUSE:
-            params[name] = list(values)
+            params[CAUSE] = list(values)
             seen.whole("anomaly_causes", ANOMALY_CAUSES, day)
             of_causes = "SELECT anomaly_id FROM anomaly_causes WHERE list_contains($cause::VARCHAR[], cause_id)"
             conditions.append(f"anomaly_id IN ({of_causes})")
             continue
-        column = identifier(COLUMNS[option])
-        keys, parts = [value for value in values if value != NONE], []
-        if keys:
-            params[name] = keys
-            holds = "list_has_any({}, ${}::VARCHAR[])" if option in _LISTS else "list_contains(${1}::VARCHAR[], {0})"
-            parts.append(holds.format(column, name))
-        if NONE in values:
-            parts.append(f"coalesce(len({column}), 0) = 0" if option in _LISTS else f"{column} IS NULL")
-        conditions.append(f"({' OR '.join(parts)})")
+        condition, bound = dimension_condition(option, [value for value in values if value != NONE], NONE in values)
+        conditions.append(condition)
+        params |= bound
     if chosen.new:
         conditions.append("first_seen_day = day")
     if chosen.text:
@@ -140,11 +132,7 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
 
 def labelled(seen: Seen, chosen: Chosen) -> list[tuple[str, str, str]]:
     """The conditions of a choice as a reader reads them: name in the address, key, name for people."""
-    rows = seen.rows(
-        "SELECT kind, key, label FROM labels WHERE list_contains($keys::VARCHAR[], key)",
-        {"keys": [key for values in chosen.values.values() for key in values]},
-    )
-    names = {(row["kind"], row["key"]): row["label"] for row in rows}
+    names = labels_of(seen, (key for values in chosen.values.values() for key in values))
     return [
         (option, key, names.get((_KIND_OF.get(option, ""), key), key))
         for option, values in chosen.values.items()

@@ -5,6 +5,7 @@ Does not belong here: names that the CMDB does not hold (``governance/wording.ya
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from omgov_assets.interface_service.pages.seen import Seen
@@ -27,3 +28,9 @@ def create_labels(seen: Seen, day: date) -> None:
         seen.empty("configuration_items", ITEMS)
     seen.whole("support_groups", GROUPS, day)
     seen.con.execute(f"CREATE OR REPLACE TEMP TABLE labels AS {seen.statement('labels')}")
+
+
+def labels_of(seen: Seen, keys: Iterable[str | None]) -> dict[tuple[str, str], str]:
+    """Names of keys, by kind and key; ``create_labels`` was called before."""
+    rows = seen.ask("labels_of", {"keys": sorted({key for key in keys if key})})
+    return {(row["kind"], row["key"]): row["label"] for row in rows}

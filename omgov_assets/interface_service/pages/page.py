@@ -7,7 +7,6 @@ belong here: what the pages show.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,21 +20,24 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 from omgov_assets.access_control.authentication import AuthenticationError
+from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.principals import Principal
+from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.exception_management.acts import FasterActError
 from omgov_assets.interface_service.asking import Asking, identify, service_of
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages import HERE, forgery, signing_in
 from omgov_assets.interface_service.pages.addresses import Value, address
 from omgov_assets.interface_service.pages.seen import Seen, seen_by
 from omgov_assets.interface_service.pages.wording import LANGUAGE_COOKIE, chosen_language, environment, language
 from omgov_assets.interface_service.problems import Problem, problem_of
 from omgov_assets.model_management.wording import Wording
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASES
 from omgov_assets.quality_analysis.drill_down import COLUMNS, OPTION_OF
 from omgov_assets.quality_analysis.report import languages as report_languages
 from omgov_assets.quality_analysis.report.languages import titles
-
-ANOMALIES, CASES, LEDGER = "quality/anomalies", "exceptions/cases", "admission/ledger"
-CHECK_RESULTS, POLICIES = "quality/check_results", "control/quality_policies"
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 # The pages in the order of the navigation, each with the dataset that it cannot do without.
 PAGES: tuple[tuple[str, str, str], ...] = (
@@ -74,7 +76,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _STYLE_OF_REPORT = HERE.parents[1] / "quality_analysis" / "report" / "style.css"
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class NotYoursError(Exception):
@@ -217,6 +218,19 @@ class Page:
             self.day = self._chosen_day()
             yield seen
 
+    def may_act(self, dataset: str, what: str) -> bool:
+        """Whether acts on a dataset are to be offered; that this was asked is on record as such.
+
+        Args:
+            dataset: ``<folder>/<table>``.
+            what: what would be offered, for the record.
+        """
+        try:
+            self.asking.door.permit(self.principal, dataset, "act", f"whether {what} offered")
+        except AccessDeniedError:
+            return False
+        return True
+
     def answer(self, template: str, here: str, status: int = 200, **shown: Any) -> HTMLResponse:
         """A template as an answer; ``here`` is the page's name in the navigation."""
         return self.frame.answer(template, status, page=self, here=here, nav=navigation(self.frame.request), **shown)
@@ -225,12 +239,10 @@ class Page:
         given = self.frame.request.query_params.get("day")
         if not given:
             return self.days[0] if self.days else None
-        try:
-            if not _DAY.fullmatch(given):
-                raise ValueError
-            return date.fromisoformat(given)
-        except ValueError as error:
-            raise Problem(400, "no_day", "A day is YYYY-MM-DD.") from error
+        day = written_day(given)
+        if day is None:
+            raise Problem(400, "no_day", "A day is YYYY-MM-DD.")
+        return day
 
 
 def page_of(request: Request) -> Page:

@@ -10,9 +10,11 @@ from collections.abc import Iterable
 from fastapi import APIRouter, Response
 
 from omgov_assets.access_control.governed_query import Condition
-from omgov_assets.interface_service.pages.page import CHECK_RESULTS, POLICIES, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import not_there
+from omgov_assets.quality_policy.publication import QUALITY_POLICIES
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 VERDICTS = ("failed", "not_evaluated", "error", "passed")
 DAYS_SHOWN = 14
@@ -29,7 +31,7 @@ def policies(page: PageHere) -> Response:
         if page.day is None:
             return page.answer("policies.html.j2", "policies", rows=[], counts=None, asked=asked)
         seen.whole("checks", CHECK_RESULTS, page.day)
-        seen.whole("policies", POLICIES, page.day)
+        seen.whole("policies", QUALITY_POLICIES, page.day)
         rows = seen.ask("policies")
         counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
         shown = [row for row in rows if all(row[name] == value for name, value in asked.items())]
@@ -70,11 +72,11 @@ def policy(page: PageHere, policy_id: str) -> Response:
         days = [day for day in page.days if page.day and day <= page.day][:DAYS_SHOWN]
         of_policy = Condition("policy_id", "=", policy_id)
         seen.matching("checks", CHECK_RESULTS, days, of_policy)
-        seen.matching("policies", POLICIES, days[:1], of_policy)
+        seen.matching("policies", QUALITY_POLICIES, days[:1], of_policy)
         checks = seen.ask("verdicts_of")
         published = seen.rows("FROM policies ORDER BY system, dataset")
         if not checks and not published:
-            raise Problem(404, "not_found", NOT_THERE)
+            raise not_there()
         return page.answer(
             "policy.html.j2",
             "policies",

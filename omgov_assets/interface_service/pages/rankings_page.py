@@ -14,11 +14,13 @@ from fastapi.responses import RedirectResponse
 
 from omgov_assets.interface_service.pages.choosing import Chosen, chosen_by, conditions_of, labelled
 from omgov_assets.interface_service.pages.labels import create_labels
-from omgov_assets.interface_service.pages.page import ANOMALIES, CHECK_RESULTS, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import not_there
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.drill_down import OPTION_OF
 from omgov_assets.quality_analysis.report.morning import RANKED
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 ROWS = 50
 _DIMENSIONS = dict(RANKED)
@@ -45,7 +47,7 @@ def rankings(page: PageHere) -> Response:
 def ranking(page: PageHere, dimension: str, order: str = "anomalies", start: int = 0) -> Response:
     """The keys of a dimension, fifty at a time."""
     if dimension not in _DIMENSIONS:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     by = order if order in ORDERS else "anomalies"
     chosen = chosen_by(page.frame.request.query_params)
     with page.reading("rankings", ANOMALIES, CHECK_RESULTS) as seen:

@@ -11,23 +11,25 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.interface_service.pages.admission_page import with_reasons
 from omgov_assets.interface_service.pages.labels import create_labels
-from omgov_assets.interface_service.pages.page import ANOMALIES, CASES, CHECK_RESULTS, LEDGER, Page, PageHere, PageRoute
+from omgov_assets.interface_service.pages.page import Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_analysis.case_tables import CASES
 from omgov_assets.quality_analysis.report.cases import read_cases
 from omgov_assets.quality_analysis.report.morning import QUALITY_DIMENSIONS, placed_finding, score_matrix
 from omgov_assets.quality_analysis.report.queries import rows_of
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of
 from omgov_assets.quality_analysis.scorecards import SCORECARDS
-from omgov_assets.quality_policy.violations import NOT_DELIVERED
+from omgov_assets.quality_policy.violations import CHECK_RESULTS, NOT_DELIVERED
 
 CASES_SHOWN = 8
 CAUSES_SHOWN = 6
 CRITICAL_FINDINGS = 8
 OTHER_FINDINGS = 6
-DELIVERIES_SHOWN = 12
 # What a first page about a day consists of beside the anomalies.
 _TROUBLED = ("not_delivered", "refused", "partial")
 PARTS = (CASES, LEDGER, ROOT_CAUSES, SCORECARDS, CHECK_RESULTS)

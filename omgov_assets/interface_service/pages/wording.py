@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from functools import cache
 
-from babel.messages.pofile import read_po
 from fastapi import Request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from omgov_assets.interface_service.pages import HERE
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.quality_analysis.report import figures
-from omgov_assets.quality_analysis.report.languages import NOUNS, TERMS, Language, breakable
+from omgov_assets.quality_analysis.report.languages import NOUNS, TERMS, Language, catalogue_words, templates_in
 from omgov_assets.quality_analysis.report.languages import language as language_of_report
 
 LANGUAGE_COOKIE = "omgov_language"
@@ -63,29 +62,15 @@ def chosen_language(request: Request, offered: Sequence[str]) -> str:
 def language(code: str) -> Language:
     """A language by its code (en, zh): the report's words and those of the pages."""
     of_report = language_of_report(code)
-    words = dict(of_report.words)
-    if code in CATALOGUES:
-        with CATALOGUES[code].open("rb") as file:
-            for message in read_po(file):
-                if message.id:
-                    key = message.id[0] if isinstance(message.id, tuple | list) else message.id
-                    words[key] = message.string
-    return Language(code, of_report.tag, words)
+    words = catalogue_words(CATALOGUES[code]) if code in CATALOGUES else {}
+    return Language(code, of_report.tag, of_report.words | words)
 
 
 @cache
 def environment(code: str) -> Environment:
-    """Templates in a language; everything is escaped, and an unknown name is an error."""
-    made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
+    """The pages' templates in a language, with their words and figures."""
     spoken = language(code)
-    made.install_gettext_callables(spoken.text, spoken.counted, newstyle=True)  # type: ignore[attr-defined]
+    made = templates_in(spoken, HERE / "templates")
     made.globals |= {
         "word": lambda name: spoken.text(_noun(name) or TERMS_OF_PAGES.get(name, str(name))),
         "words": lambda name: spoken.text(NOUNS_OF_PAGES[name][1]),
@@ -97,7 +82,6 @@ def environment(code: str) -> Environment:
         "change": figures.change_text,
         "score": figures.score_text,
         "score_change": figures.score_change_text,
-        "breakable": breakable,
         "part": part,
         "from_json": lambda text: json.loads(text) if text else {},
         "moment": _moment,

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 from fastapi import Response
 
+from omgov_assets.interface_service.entity_tags import is_known
 from omgov_assets.interface_service.formats.formats import JSON, NDJSON, Format
 
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Omgov-Purpose"}
 _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_ENTITY_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')
 
 
 def answered(
@@ -28,14 +28,6 @@ def answered(
     if is_known(if_none_match, tag):
         return Response(status_code=304, headers=said)
     return Response(body, headers={**said, "Content-Type": media_type})
-
-
-def is_known(if_none_match: str | None, tag: str) -> bool:
-    """Whether ``If-None-Match`` names the entity tag, or any."""
-    if not if_none_match:
-        return False
-    known = (one.removeprefix("W/") for one in _ENTITY_TAG.findall(if_none_match))
-    return if_none_match.strip() == "*" or tag in known
 
 
 def disposition(form: Format, *parts: str | None) -> dict[str, str]:

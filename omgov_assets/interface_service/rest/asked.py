@@ -131,6 +131,13 @@ def asked_by(
     )
 
 
+def version_number(name: str, text: str) -> int:
+    """The Delta version that a parameter names. Raises ``Problem`` (400)."""
+    if _VERSION.fullmatch(text) is None:
+        raise Problem(400, "bad_version", f"{name}: write the number of a version, 0 or more.")
+    return int(text)
+
+
 def _only(said: dict[str, list[str]], name: str) -> str | None:
     return said[name][0] if name in said else None
 
@@ -149,9 +156,7 @@ def _day(said: dict[str, list[str]], default: Day) -> Day:
 
 def _version(said: dict[str, list[str]]) -> int | None:
     text = _only(said, "version")
-    if text is not None and _VERSION.fullmatch(text) is None:
-        raise Problem(400, "bad_version", "version: write the number of a version, 0 or more.")
-    return int(text) if text is not None else None
+    return version_number("version", text) if text is not None else None
 
 
 def _split(said: dict[str, list[str]]) -> list[str]:

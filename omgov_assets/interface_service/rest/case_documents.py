@@ -97,7 +97,7 @@ def seen_case(asking: Asking, case_id: str) -> CaseSeen:
     """
     days = asking.door.describe(asking.principal, CASES).days
     day = max(days, default=None)
-    row, _ = one_row(asking, CASES, day, Condition("case_id", "=", case_id))
+    row = one_row(asking, CASES, day, Condition("case_id", "=", case_id))
     return CaseSeen(row, day or date.min)
 
 

@@ -12,7 +12,7 @@ from omgov_assets.exception_management.acts import Person
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.interface_service.asking import Asking, AskingHere
 from omgov_assets.interface_service.formats.formats import JSON
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.interface_service.rest.answers import PRIVATE
 from omgov_assets.interface_service.rest.asked import FORMAT, asked_by
 from omgov_assets.interface_service.rest.case_acts import ACTS_OF_REST, ActOfRest, body_of, seen_event
@@ -107,7 +107,7 @@ def _acted(act: ActOfRest, case_id: str, request: Request, asking: Asking, raw: 
         raise Problem(403, "not_permitted", "You may read this case, not act on it.") from None
     governance = asking.rules.governance
     if governance is None:
-        raise Problem(404, "not_found", NOT_THERE)
+        raise not_there()
     person = Person(asking.principal.name, asking.at)
     made = act.do(asking.lake, CaseRules.of(governance), {case_id: event}, person, body)
     here = address(request).removesuffix(f"/{act.name}")

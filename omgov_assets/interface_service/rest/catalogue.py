@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from omgov_assets.interface_service.formats.formats import FORMATS, JSON, NDJSON
 from omgov_assets.interface_service.formats.texts import objects
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.rest.answers import answered
-from omgov_assets.interface_service.rest.asked import FORMAT, OF_ROWS, asked_by
+from omgov_assets.interface_service.rest.asked import FORMAT, OF_ROWS, asked_by, version_number
 from omgov_assets.interface_service.rest.documents import (
     ANY_ROW,
     VERSION,
@@ -32,7 +31,6 @@ MOST_VERSIONS = 100
 _NUMBER = {"type": "integer", "minimum": 0, "maximum": 2**53}
 FIRST = Parameter("first", f"First version; at most {MOST_VERSIONS} at a time.", _NUMBER, 1, required=True)
 LAST = Parameter("last", "Last version, which counts.", _NUMBER, 2, required=True)
-_VERSION = re.compile(r"[0-9]{1,15}", re.ASCII)
 _OF_CHANGES = (FIRST, LAST, FORMAT)
 
 _LINK = {"type": "string", "description": "Address."}
@@ -115,7 +113,7 @@ def get_rows(folder: str, table: str, request: Request, asking: AskingHere) -> R
 def get_changes(folder: str, table: str, request: Request, asking: AskingHere) -> Response:
     """Rows that came into your sight (`_change_type` insert) and left it (delete), by version (`_commit_version`)."""
     asked = asked_by(request, 1, _OF_CHANGES, offered=(JSON, NDJSON))
-    first, last = (_version(asked.said, name) for name in ("first", "last"))
+    first, last = (version_number(name, *asked.said.get(name, [""])) for name in ("first", "last"))
     if not first <= last < first + MOST_VERSIONS:
         raise Problem(400, "bad_versions", f"first, last: ask for 1 to {MOST_VERSIONS} versions, the first one first.")
     dataset = f"{folder}/{table}"
@@ -125,13 +123,6 @@ def get_changes(folder: str, table: str, request: Request, asking: AskingHere) -
         body = b"".join(orjson.dumps(row) + b"\n" for row in rows)
         return answered(body, NDJSON.media_type, request.headers.get("if-none-match"))
     return _answered(request, {"dataset": dataset, "rows": rows})
-
-
-def _version(said: dict[str, list[str]], name: str) -> int:
-    (text,) = said.get(name, [""])
-    if _VERSION.fullmatch(text) is None:
-        raise Problem(400, "bad_versions", f"{name}: write the number of a version, 0 or more.")
-    return int(text)
 
 
 def _links(of: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.interface_service.formats.formats import JSON, Format
-from omgov_assets.interface_service.problems import MEDIA_TYPE as PROBLEM
+from omgov_assets.interface_service.problems import DOCUMENTED
 from omgov_assets.interface_service.rest.parameters import Parameter
 
 _TYPES: dict[str, dict[str, Any]] = {
@@ -49,16 +49,6 @@ def row_of(table: TableSchema) -> dict[str, Any]:
 
 # A row of a dataset whose columns its description says.
 ANY_ROW: dict[str, Any] = {"type": "object"}
-
-PROBLEM_SCHEMA = closed(
-    {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "code": {"type": "string", "pattern": "^[a-z0-9_]+$", "description": "What went wrong, for programs."},
-        "detail": {"type": "string", "description": "What went wrong and what to do, for people."},
-    }
-)
 
 
 def page_schema(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,7 +114,8 @@ _USUAL = (304, 400, 401, 404, 406, 410, 429, 503)
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Answers that are problems, by status."""
-    said = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"description": _BRIEFS[status]} | ({} if status == 304 else {"content": said}) for status in statuses
-    } | {"4XX": {"description": "Another problem.", "content": said}}
+    said: dict[int | str, dict[str, Any]] = {
+        status: {"description": _BRIEFS[status]} | ({} if status == 304 else {"content": DOCUMENTED})
+        for status in statuses
+    }
+    return said | {"4XX": {"description": "Another problem.", "content": DOCUMENTED}}

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from omgov_assets.access_control.governed_query import Condition, Operator
+from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.problems import Problem
 
 # Words need no percent-encoding.
@@ -39,7 +40,6 @@ _NULL_TESTS = ("is null", "is not null")
 _BOOLEAN = re.compile("true|false")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?([0-9]{1,400}(\.[0-9]{0,400})?|\.[0-9]{1,400})([eE][+-]?[0-9]{1,4})?", re.ASCII)
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 # No more digits than a time has: Python would drop them.
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
@@ -137,7 +137,10 @@ def _value(text: str, sql_type: str) -> Any:
         case "BOOLEAN":
             return _matched(_BOOLEAN, text) == "true"
         case "DATE":
-            return date.fromisoformat(_matched(_DAY, text))
+            day = written_day(text)
+            if day is None:
+                raise ValueError(sql_type)
+            return day
         case "TIMESTAMPTZ":
             return datetime.fromisoformat(_matched(_TIME, text)).astimezone(UTC)
     return text

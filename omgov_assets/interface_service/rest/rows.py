@@ -26,7 +26,7 @@ from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.formats.binaries import DoesNotFitError
 from omgov_assets.interface_service.formats.formats import JSON
 from omgov_assets.interface_service.formats.texts import objects
-from omgov_assets.interface_service.problems import NOT_THERE, Problem
+from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.interface_service.rest.answers import PRIVATE, answered, disposition
 from omgov_assets.interface_service.rest.asked import Asked
 from omgov_assets.interface_service.rest.filters import NotOfTypeError, conditions_of
@@ -91,17 +91,17 @@ def one_row_answer(asking: Asking, request: Request, dataset: str, asked: Asked,
     Raises:
         Problem: 404; there is none for the principal.
     """
-    row, _ = one_row(asking, dataset, asked_day(asking, dataset, asked), which)
+    row = one_row(asking, dataset, asked_day(asking, dataset, asked), which)
     body = orjson.dumps(row)
     return answered(body, JSON.media_type, request.headers.get("if-none-match"))
 
 
-def one_row(asking: Asking, dataset: str, day: date | None, which: Condition) -> tuple[dict[str, Any], Page]:
-    """The one row that a condition names, as JSON says it, and the page that it is of; raises as ``one_row_answer``."""
+def one_row(asking: Asking, dataset: str, day: date | None, which: Condition) -> dict[str, Any]:
+    """The one row that a condition names, as JSON says it; raises as ``one_row_answer``."""
     page = asking.door.page(asking.principal, dataset, PageQuestion(None, (which,), (), 1, None), day)
     for row in objects(page.rows):
-        return row, page
-    raise Problem(404, "not_found", NOT_THERE)
+        return row
+    raise not_there()
 
 
 def typed_conditions(asking: Asking, dataset: str, where: list[str]) -> tuple[Condition, ...]:

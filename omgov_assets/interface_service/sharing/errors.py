@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
-from omgov_assets.interface_service.problems import NOT_THERE, Problem, problem_of
+from omgov_assets.interface_service.problems import Problem, problem_of
 from omgov_assets.interface_service.sharing.shares import ShareError
 
 # Names of errors that clients of Delta Sharing know.
@@ -31,9 +31,21 @@ _CODES = {
 }
 
 
-def not_there() -> Problem:
-    """The one answer for what there is not and for what is not the principal's."""
-    return Problem(404, "not_found", NOT_THERE)
+# What the document of the interface says of them.
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {
+        "description": "An error of Delta Sharing.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"errorCode": {"type": "string"}, "message": {"type": "string"}},
+                    "required": ["errorCode", "message"],
+                }
+            }
+        },
+    }
+}
 
 
 def sharing_answer(error: Exception) -> Response:

@@ -14,6 +14,8 @@ from datetime import date
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeAlias
 
+from omgov_assets.interface_service.days import written_day
+
 DAY = "day"
 
 # True and False are certain, None is not known.
@@ -40,7 +42,6 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
     ">": gt,
     ">=": ge,
 }
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _SIGN = "|".join(map(re.escape, sorted(_SIGNS, key=len, reverse=True)))
 _LITERAL = r"(?:date\s*)?'(\d{4}-\d{2}-\d{2})'"
 _COLUMN = r"[`\"]?day[`\"]?"
@@ -140,12 +141,7 @@ def _day_of(node: object) -> date | None:
 
 
 def _parsed(text: object) -> date | None:
-    if not isinstance(text, str) or not _DATE.fullmatch(text):
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None
+    return written_day(text) if isinstance(text, str) else None
 
 
 def _of_sql(hints: object) -> list[Wanted]:

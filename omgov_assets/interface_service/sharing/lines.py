@@ -2,7 +2,7 @@
 
 https://github.com/delta-io/delta-sharing/blob/main/PROTOCOL.md: *parquet* is the protocol's own, *delta* wraps actions
 of a Delta log, which clients hand to a Delta reader. Statistics hold the number of rows and nothing else. Does not
-belong here: what is answered (``tables``, ``changes``), listings (``listing``).
+belong here: what is answered (``tables``), listings (``listing``).
 """
 
 from __future__ import annotations

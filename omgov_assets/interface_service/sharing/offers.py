@@ -14,7 +14,7 @@ from fastapi import Depends
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.interface_service.asking import Asking, AskingHere
-from omgov_assets.interface_service.sharing.errors import not_there
+from omgov_assets.interface_service.problems import not_there
 from omgov_assets.interface_service.sharing.shares import Share, SharedTable, ShareStore
 
 _LONGEST_ON_RECORD = 200

@@ -17,6 +17,7 @@ from anyio.to_thread import run_sync
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+from omgov_assets.interface_service.entity_tags import is_known
 from omgov_assets.interface_service.problems import Problem
 
 MEDIA_TYPE = "application/vnd.apache.parquet"
@@ -79,8 +80,7 @@ def file_answer(request: Request, path: Path, etag: str) -> Response:
     size = path.stat().st_size
     tag = f'"{etag}"'
     headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-cache"}
-    known = request.headers.get("If-None-Match")
-    if known is not None and _matches(known, tag):
+    if is_known(request.headers.get("If-None-Match"), tag):
         return Response(status_code=304, headers=headers)
     begin, end, status = 0, size, 200
     condition = request.headers.get("If-Range")
@@ -102,10 +102,6 @@ def file_answer(request: Request, path: Path, etag: str) -> Response:
         return _Streamed(file, begin, end, status, headers)
     with file:
         return Response(os.pread(file.fileno(), end - begin, begin), status, headers, MEDIA_TYPE)
-
-
-def _matches(header: str, tag: str) -> bool:
-    return header.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in header.split(",")}
 
 
 class _Streamed(Response):

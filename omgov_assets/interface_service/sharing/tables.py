@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from omgov_assets.access_control.descriptions import Description
+from omgov_assets.access_control.governed_changes import ChangeFile
 from omgov_assets.access_control.snapshot import Snapshot
 from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.problems import Problem
@@ -27,6 +29,7 @@ from omgov_assets.interface_service.sharing.lines import (
     CAPABILITIES,
     MEDIA_TYPE,
     TABLE_VERSION,
+    Act,
     FileLine,
     TableLine,
     answer_lines,
@@ -102,6 +105,7 @@ class _Opened:
     def partitioned_by(self) -> tuple[str, ...]:
         return (DAY,) if self.shows_days else ()
 
+    @cached_property
     def times(self) -> dict[int, datetime]:
         """When its versions were committed."""
         return self.asking.lake.commit_times(self.table.dataset)
@@ -126,7 +130,7 @@ def get_table_version(
     version = opened.version
     if starting_timestamp is not None:
         at = moment(starting_timestamp, opened.zone, "startingTimestamp")
-        version = first_version_from(opened.times(), at)
+        version = first_version_from(opened.times, at)
     return Response(headers={TABLE_VERSION: str(version)})
 
 
@@ -169,25 +173,13 @@ def query_table(
     if question.timestamp is not None:
         if version is not None:
             raise Problem(400, "bad_request", "Ask for a version or for a timestamp.")
-        version = last_version_until(opened.times(), moment(question.timestamp, opened.zone, "timestamp"))
-    committed_at = opened.times().get(version) if version is not None else None
+        version = last_version_until(opened.times, moment(question.timestamp, opened.zone, "timestamp"))
+    committed_at = opened.times.get(version) if version is not None else None
     addresses = Addresses(opened.asking, _base(request, opened.asking))
     files = []
     for snapshot in _limited(_snapshots(opened, question, version), question.limit):
-        content = by_content(snapshot.path)
-        files.append(
-            FileLine(
-                "file",
-                addresses.of(content.snapshot_id),
-                content.name,
-                {DAY: snapshot.path.parent.name} if opened.shows_days else {},
-                content.bytes,
-                snapshot.rows,
-                addresses.expires_at,
-                version,
-                committed_at,
-            )
-        )
+        of_day = {DAY: str(snapshot.day)} if opened.shows_days else {}
+        files.append(_file("file", addresses, snapshot, of_day, version, committed_at))
     return _answer(capabilities, opened.version if version is None else version, opened.line(version), files)
 
 
@@ -214,9 +206,9 @@ def get_table_changes(
         raise Problem(400, "bad_request", "Give endingVersion or endingTimestamp.")
     first, last = starting_version, ending_version
     if starting_timestamp is not None:
-        first = first_version_from(opened.times(), moment(starting_timestamp, opened.zone, "startingTimestamp"))
+        first = first_version_from(opened.times, moment(starting_timestamp, opened.zone, "startingTimestamp"))
     if ending_timestamp is not None:
-        last = last_version_until(opened.times(), moment(ending_timestamp, opened.zone, "endingTimestamp"))
+        last = last_version_until(opened.times, moment(ending_timestamp, opened.zone, "endingTimestamp"))
     return _changes(request, opened, first or 0, last, capabilities)
 
 
@@ -224,25 +216,36 @@ def _changes(request: Request, opened: _Opened, first: int, last: int | None, ca
     last = opened.version if last is None else min(last, opened.version)
     if first > last:
         raise Problem(400, "bad_request", f"Changes begin after they end: the last version is {last}.")
-    asking, times = opened.asking, opened.times()
+    asking = opened.asking
     addresses = Addresses(asking, _base(request, asking))
-    files = []
-    for change in asking.door.shared_changes(asking.principal, opened.table.dataset, first, last):
-        content = by_content(change.path)
-        files.append(
-            FileLine(
-                "cdf",
-                addresses.of(content.snapshot_id),
-                content.name,
-                {},
-                content.bytes,
-                change.rows,
-                addresses.expires_at,
-                change.version,
-                times[change.version],
-            )
-        )
+    files = [
+        _file("cdf", addresses, change, {}, change.version, change.committed_at)
+        for change in asking.door.shared_changes(asking.principal, opened.table.dataset, first, last)
+    ]
     return _answer(capabilities, first, opened.line(first), files)
+
+
+def _file(
+    act: Act,
+    addresses: Addresses,
+    file: Snapshot | ChangeFile,
+    partition_values: dict[str, str],
+    version: int | None,
+    committed_at: datetime | None,
+) -> FileLine:
+    """The line of a governed file, under an address and a name that its content has."""
+    content = by_content(file.path)
+    return FileLine(
+        act,
+        addresses.of(content.snapshot_id),
+        content.name,
+        partition_values,
+        content.bytes,
+        file.rows,
+        addresses.expires_at,
+        version,
+        committed_at,
+    )
 
 
 def _opened(offers: OffersHere, share: str, schema: str, name: str) -> _Opened:
@@ -260,7 +263,7 @@ def _snapshots(opened: _Opened, question: TableQuestion, version: int | None) ->
     json_hint, sql_hints = question.json_predicate_hints, question.predicate_hints
     if version is not None:
         there = asking.door.shared_files(asking.principal, dataset, None, version)
-        by_day = {date.fromisoformat(one.path.parent.name): one for one in there}
+        by_day = {one.day: one for one in there if one.day is not None}
         yield from (by_day[day] for day in wanted_days(sorted(by_day), json_hint, sql_hints))
         return
     # Of one version, whatever is committed meanwhile.

@@ -103,30 +103,41 @@ class Language:
 @cache
 def language(code: str) -> Language:
     """A language by its code (en, zh)."""
-    words: dict[Any, Any] = {}
     path = _CATALOGUES.get(code)
-    if path:
-        with path.open("rb") as file:
-            for message in read_po(file):
-                if message.id:
-                    key = message.id[0] if isinstance(message.id, tuple | list) else message.id
-                    words[key] = message.string
-    return Language(code, _TAGS[code], words)
+    return Language(code, _TAGS[code], catalogue_words(path) if path else {})
 
 
-@cache
-def environment(code: str) -> Environment:
-    """Templates in a language; everything is escaped, and an unknown name is an error."""
+def catalogue_words(path: Path) -> dict[Any, str | tuple[str, ...]]:
+    """Translations of a gettext catalogue by message, one that depends on a number by its singular."""
+    words: dict[Any, Any] = {}
+    with path.open("rb") as file:
+        for message in read_po(file):
+            if message.id:
+                key = message.id[0] if isinstance(message.id, tuple | list) else message.id
+                words[key] = message.string
+    return words
+
+
+def templates_in(spoken: Language, folder: Path) -> Environment:
+    """Templates of a folder in a language; everything is escaped, and an unknown name is an error."""
     made = Environment(
-        loader=FileSystemLoader(_HERE / "templates"),
+        loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    spoken = language(code)
     made.install_gettext_callables(spoken.text, spoken.counted, newstyle=True)  # type: ignore[attr-defined]
+    made.filters["breakable"] = breakable
+    return made
+
+
+@cache
+def environment(code: str) -> Environment:
+    """The report's templates in a language, with its words and figures."""
+    spoken = language(code)
+    made = templates_in(spoken, _HERE / "templates")
     made.globals |= {
         "count": figures.count,
         "percent": figures.percent,
@@ -141,7 +152,6 @@ def environment(code: str) -> Environment:
     }
     made.filters |= {
         "percent_text": figures.percent_text,
-        "breakable": breakable,
         "apply_title": lambda kind, title: title(kind),
     }
     return made

@@ -15,7 +15,7 @@ from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.admission.reception import Reception
 from omgov_assets.data_lake.locks import sole_holder
 from omgov_assets.interface_service.ingest.receptions import Accepted, Receptions, Target
-from omgov_assets.interface_service.ingest.worker import LOCK, Patience, Worker
+from omgov_assets.interface_service.ingest.worker import LOCK, Retries, Worker
 from omgov_assets.model_management.business_systems import Limits
 from omgov_assets.model_management.governance import Governance
 from omgov_assets.quality_policy.violations import VIOLATIONS
@@ -48,10 +48,10 @@ class Desk:
             reception.land(received)
         return self.receptions.accept("agent", Target(SYSTEM, dataset, day), received, self.now)
 
-    def worker(self, governance: Governance | None = None, **patience: Any) -> Worker:
+    def worker(self, governance: Governance | None = None, **retries: Any) -> Worker:
         found = governance or self.firm.governance
         return Worker(
-            self.firm.settings, self.firm.lake, self.receptions, lambda: found, lambda: self.now, Patience(**patience)
+            self.firm.settings, self.firm.lake, self.receptions, lambda: found, lambda: self.now, Retries(**retries)
         )
 
     def state(self, accepted: Accepted) -> str:

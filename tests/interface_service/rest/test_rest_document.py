@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import Counter
 from typing import Any
 
@@ -79,3 +81,10 @@ def test_it_needs_no_proof_and_is_the_same_every_time(service: Served) -> None:
     assert first.status_code == 200
     assert first.content == second.content
     assert "/v1/datasets/{folder}/{table}/rows" in first.json()["paths"]
+
+
+def test_whatever_it_refers_to_is_in_it(service: Served) -> None:
+    document = httpx.get(f"{service.url}/v1/openapi.json").json()
+    referred = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(document)))
+    assert referred == set(document["components"]["schemas"])
+    assert "HTTPValidationError" not in referred, "what cannot be read is told as a problem, whatever FastAPI would say"

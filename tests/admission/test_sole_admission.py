@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,6 +15,13 @@ from small_firm import COLUMNS, DAY, SYSTEM, SmallFirm, csv_text, instance
 DATASET = "metric_instances"
 TABLE = f"{SYSTEM}/{DATASET}"
 LINES = 100_000
+COLLECT = f"""
+import sys
+from pathlib import Path
+from small_firm import DAY, SmallFirm
+from omgov_assets.data_lake.settings import Settings
+SmallFirm(Settings(*map(Path, sys.argv[1:])), {{}}).collect({SYSTEM!r}, DAY, {DATASET!r})
+"""
 
 
 def test_who_began_before_another_file_came_does_not_decide_without_it(firm: SmallFirm) -> None:
@@ -20,23 +29,19 @@ def test_who_began_before_another_file_came_does_not_decide_without_it(firm: Sma
     header, line = csv_text(COLUMNS[SYSTEM, DATASET], [instance(ci="H@")]).splitlines()
     lines = (line.replace("H@", f"H{number}") for number in range(LINES))
     large = firm.deliver(SYSTEM, DATASET, "\n".join([header, *lines]) + "\n", name="large.csv")
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            firm.collect(SYSTEM, DAY, DATASET)
-            code = 0
-        finally:
-            os._exit(code)
-    stop_while_reading(child, large)
+    child = subprocess.Popen(
+        [sys.executable, "-c", COLLECT, firm.settings.home, firm.settings.project],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    stop_while_reading(child.pid, large)
     # Of two that bring a row, the file that came first has it.
     small = firm.deliver(SYSTEM, DATASET, [instance(ci="H1", sample_max=91.0)], name="small.csv")
     os.utime(small, (large.stat().st_mtime - 10,) * 2)
     other = threading.Thread(target=lambda: firm.collect(SYSTEM, DAY, DATASET))
     other.start()
     other.join(3)
-    os.kill(child, signal.SIGCONT)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    child.send_signal(signal.SIGCONT)
+    assert child.wait(60) == 0
     other.join()
     firm.collect(SYSTEM, DAY, DATASET)
     assert firm.rows(TABLE, "count(*), count(DISTINCT ci_id)") == [(LINES, LINES)]

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +120,7 @@ class SmallFirm:
     @property
     def governance(self) -> Governance:
         """Control information, read anew where a file of it has changed."""
-        files = sorted(path for path in self.settings.governance.rglob("*") if path.is_file())
-        return _governance(self.settings.project, tuple((path, path.stat().st_mtime_ns) for path in files))
+        return load_governance(self.settings.project)
 
     @property
     def lake(self) -> Lake:
@@ -211,11 +210,6 @@ def _reader() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'")
     return con
-
-
-@lru_cache(maxsize=32)
-def _governance(project: Path, _files: tuple[tuple[Path, int], ...]) -> Governance:
-    return load_governance(project)
 
 
 # Gives the firm that delivers in one of ``FORMATS``.

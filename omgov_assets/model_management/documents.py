@@ -31,7 +31,41 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(text: str, path: Path, first_line: int = 1) -> Any:
-    """YAML text of a file, or of a part of it that begins in ``first_line``. Raises ``GovernanceError``."""
+    """YAML text of a file, or of a part of it that begins in ``first_line``. Raises ``GovernanceError``.
+
+    A process parses a text once; each caller is given a document of its own.
+    """
+    if text not in _parsed:
+        document = _parse(text, path, first_line)
+        if len(_parsed) >= _MOST_PARSED:
+            _parsed.clear()
+        _parsed[text] = document
+    return _copy_of(_parsed[text], {})
+
+
+# Documents by their text: sound ones, which nobody changes.
+_parsed: dict[str, Any] = {}
+_MOST_PARSED = 1_000
+
+
+def _copy_of(document: Any, copied: dict[int, Any]) -> Any:
+    """A document with mappings and lists of its own; what is one thing in several places stays one, as by an alias."""
+    if not isinstance(document, dict | list):
+        return document
+    if id(document) not in copied:
+        # Entered before it is filled: a document may hold itself.
+        if isinstance(document, dict):
+            mapping: dict[Any, Any] = {}
+            copied[id(document)] = mapping
+            mapping.update((key, _copy_of(value, copied)) for key, value in document.items())
+        else:
+            entries: list[Any] = []
+            copied[id(document)] = entries
+            entries.extend(_copy_of(value, copied) for value in document)
+    return copied[id(document)]
+
+
+def _parse(text: str, path: Path, first_line: int) -> Any:
     _refuse_deep_nesting(text, path)
     loader = yaml.CSafeLoader(text)
     try:

@@ -20,6 +20,7 @@ from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.authentication import Authenticator
+from omgov_assets.access_control.decision import DecisionPoint
 from omgov_assets.access_control.enforcement import EnforcementPoint, decision_point
 from omgov_assets.access_control.link_keys import LinkKeys
 from omgov_assets.access_control.signed_links import SignedLinks
@@ -143,7 +144,12 @@ class Service:
     def _read(self) -> tuple[str, Rules]:
         # Before the files are read: what changes meanwhile is seen as a change at the next look.
         seen = _fingerprint(self.settings.project)
-        decisions, governance = decision_point(self.settings.project, self.environment)
+        try:
+            decisions, governance = decision_point(self.settings.project, self.environment)
+        except Exception as error:
+            # Whatever it was: the rules of before must not stay in force, nor the watch end.
+            unreadable = f"the access rules cannot be read: {type(error).__name__}"
+            decisions, governance = DecisionPoint.nobody(unreadable), None
         access = governance.access if governance is not None else AccessRules()
         zone = governance.firm.zone if governance is not None else ZoneInfo("UTC")
         if decisions.closed:
@@ -167,7 +173,8 @@ def _fingerprint(project: Path) -> str:
             for name in names:
                 try:
                     status = (Path(folder) / name).stat()
-                except FileNotFoundError:
+                except OSError as error:
+                    seen.append(f"{folder}/{name} {error.errno}")
                     continue
                 seen.append(f"{folder}/{name} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
     return "\n".join(sorted(seen))

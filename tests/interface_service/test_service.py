@@ -69,6 +69,18 @@ def test_rules_that_become_unreadable_let_nobody_in_and_it_is_not_ready(tmp_path
         assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
 
 
+def test_a_file_that_cannot_even_be_looked_at_does_not_end_the_watch(tmp_path: Path, project_root: Path) -> None:
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, tmp_path / "project" / folder)
+    home = Settings(tmp_path / "home", tmp_path / "project")
+    loop = home.governance / "access" / "loop.cedar"
+    with served(home) as running, running.client() as client:
+        loop.symlink_to(loop)
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 503)
+        loop.unlink()
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
+
+
 def _within_seconds(holds: object, seconds: float = 20) -> bool:
     assert callable(holds)
     until = time.monotonic() + seconds

@@ -73,6 +73,7 @@ class Service:
         clock: the time (aware).
         public_url: what clients call the service by, without a slash at its end; empty where the request says.
         failures: which failed proofs go on record.
+        whole_answers: how many answers with all rows may still begin.
     """
 
     settings: Settings
@@ -88,6 +89,7 @@ class Service:
     def __post_init__(self) -> None:
         self._state = self._read()
         self._stopping = threading.Event()
+        self.whole_answers = threading.BoundedSemaphore(self.limits.whole_answers)
 
     @classmethod
     @contextmanager

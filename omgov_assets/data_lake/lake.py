@@ -127,9 +127,13 @@ class Lake:
             raise UnknownVersionError(f"{table} has no version of {at.isoformat()} or before that can be read")
         return found[-1]
 
-    def days(self, table: str) -> list[date]:
-        """Days that have a partition with files, oldest first."""
-        delta = self.open(table)
+    def days(self, table: str, version: int | None = None) -> list[date]:
+        """Days that have a partition with files, oldest first, as of a version (None for the last one).
+
+        Raises:
+            UnknownVersionError: the table has no such version, or none that can be read any more.
+        """
+        delta = self.open(table) if version is None else self._opened_at(table, version)
         if delta is None:
             return []
         return sorted({date.fromisoformat(str(partition["day"])) for partition in delta.partitions()})

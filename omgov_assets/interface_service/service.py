@@ -161,7 +161,7 @@ class Service:
             governance=governance,
             door=EnforcementPoint(self.lake, decisions, self.audit, self.settings.governed, self.clock),
             authenticator=Authenticator(access, self.tokens, zone),
-            links=SignedLinks(keys, access, self.tokens, zone),
+            links=SignedLinks(keys, access, self.tokens, zone, decisions.shown_hash),
             policy_hash=access.policy_hash,
         )
         return seen, rules

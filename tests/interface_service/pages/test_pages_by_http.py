@@ -227,6 +227,31 @@ def test_a_support_group_acts_on_its_cases_and_on_no_others(pages: Served) -> No
     assert open_case(pages.settings, f"case_id = '{others['case_id']}'")["status"] == "open"
 
 
+def test_whoever_gives_a_case_away_is_told_that_it_is_done(pages: Served) -> None:
+    group = yaml.safe_load((pages.settings.project / "governance/access/access.yaml").read_text(encoding="utf-8"))
+    (own_group,) = group["principals"][-1]["support_groups"]
+    own = f"status <> 'closed' AND responsible = '{own_group}'"
+    to = open_case(pages.settings, f"responsible_kind = 'support_group' AND responsible <> '{own_group}'")[
+        "responsible"
+    ]
+    with pages.client(GROUP) as client:
+        given = open_case(pages.settings, own)
+        fields = Parsed(client.get(f"/cases/{given['case_id']}").text).fields("/reassign")
+        form = fields | {"group": to, "reason": "theirs"}
+        answer = client.post(f"/cases/{given['case_id']}/reassign", data=form, follow_redirects=True)
+        assert (answer.status_code, answer.url.path) == (200, "/cases")
+        assert "Done: reassigned. The case is no longer among those that you may see." in answer.text
+        given = open_case(pages.settings, own)
+        done = client.post(
+            f"/v1/cases/{given['case_id']}/assign",
+            json={"group": to, "reason": "theirs"},
+            headers={"If-Match": f'"{given["last_event_id"]}"'},
+        )
+        assert (done.status_code, done.content) == (204, b"")
+        assert client.get(f"/v1/cases/{given['case_id']}").status_code == 404
+    assert open_case(pages.settings, f"case_id = '{given['case_id']}'")["responsible"] == to
+
+
 def test_who_may_look_and_not_act_is_offered_nothing_and_does_nothing(pages: Served) -> None:
     case = open_case(pages.settings)
     with pages.client("auditor") as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -180,6 +181,25 @@ def test_a_list_goes_on_until_everything_was_shown_once(pages: Served) -> None:
 
 
 # --- whose rows ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/rankings/support_group?day=0001-01-01", 200),
+        ("/rankings/application?start=" + "9" * 30, 200),
+        ("/admission/none?still=1&replayed=" + "9" * 5000, 404),
+        *(("/anomalies?after=" + urlsafe_b64encode(cursor).decode().rstrip("="), 400) for cursor in (
+            b"[" * 3000,
+            b'[Infinity, 1, "2026-11-20", "a", "b", "c", "d"]',
+            b'[0, %d, "2026-11-20", "a", "b", "c", "d"]' % 10**30,
+            b'[0, 1, "2026-11-20", "a", "b", "c", "\\ud800"]',
+        )),
+    ],
+)  # fmt: skip
+def test_an_address_that_nobody_was_shown_is_no_failure(pages: Served, path: str, status: int) -> None:
+    with pages.client("steward") as client:
+        assert client.get(path).status_code == status
 
 
 def test_a_business_department_counts_its_own_systems_and_is_told_what_it_may_not_see(pages: Served) -> None:

@@ -224,6 +224,17 @@ class DecisionPoint:
         """The rules that are decided by."""
         return self._rules.policy_hash
 
+    @cached_property
+    def shown_hash(self) -> str:
+        """Whatever decides what is shown: the rules, and grades and masks of contracts and metrics beside them."""
+        graded = {
+            dataset: [(grades[column.name], column.mask, column.name) for column in table.columns]
+            for dataset, table in self._tables.items()
+            for grades in [column_grades(dataset, self._tables)]
+        }
+        text = json.dumps([self.policy_hash, graded, dict(self._metric_grades)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
     @property
     def datasets(self) -> tuple[str, ...]:
         """All datasets that can be asked for, sorted."""

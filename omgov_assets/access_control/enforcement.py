@@ -101,9 +101,9 @@ class EnforcementPoint:
             yield cls(lake, decisions, audit, settings.governed)
 
     @property
-    def policy_hash(self) -> str:
-        """The rules that are decided by, as links are bound to them."""
-        return self._decisions.policy_hash
+    def shown_hash(self) -> str:
+        """Whatever decides what is shown, as links are bound to it; see ``DecisionPoint.shown_hash``."""
+        return self._decisions.shown_hash
 
     @property
     def closed(self) -> str:

@@ -15,13 +15,15 @@ from typing import Any
 import pyarrow as pa
 
 from omgov_assets.access_control.decision import Decision
-from omgov_assets.access_control.governed_query import GovernedSelect, governed_select
+from omgov_assets.access_control.governed_query import GovernedSelect, QueryError, governed_select
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.snapshot import cache_name, kept_rows, total_order
 from omgov_assets.data_lake.lake import Lake
 
 # Names of Delta's change feed.
 CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
+# They are held in memory, at some kilobytes each.
+MOST_CHANGES = 100_000
 
 
 def governed_changes(
@@ -35,10 +37,14 @@ def governed_changes(
 
     Raises:
         AccessDeniedError, SchemaMismatchError, UnknownVersionError: as ``governed_select``.
+        QueryError: there are more than can be told at once; ``change_files`` has room for them.
         ValueError: ``first`` is after ``last``.
     """
     _require_in_order(first, last)
-    return [row for version in range(first, last + 1) for row in _changes_of(lake, decision, version, key)]
+    changes: list[dict[str, Any]] = []
+    for version in range(first, last + 1):
+        changes += _changes_of(lake, decision, version, key, MOST_CHANGES - len(changes))
+    return changes
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,19 @@ def _change_file(
     return ChangeFile(path, version, committed_at, rows)
 
 
-def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[dict[str, Any]]:
+def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None, most: int) -> list[dict[str, Any]]:
     changes: list[dict[str, Any]] = []
     with lake.connect() as con:
         for select in _change_selects(lake, decision, version, key):
             order = ", ".join(total_order(decision))
-            rows = con.sql(f"FROM ({select.sql}) ORDER BY {order}", params=select.parameters)
+            limit = most - len(changes) + 1
+            rows = con.sql(f"FROM ({select.sql}) ORDER BY {order} LIMIT {limit}", params=select.parameters)
             changes += [row | {COMMIT_VERSION: version} for row in rows.to_arrow_table().to_pylist()]
+            if len(changes) > most:
+                raise QueryError(
+                    f"these versions changed more than the {MOST_CHANGES:,} rows that can be told at once; ask for "
+                    "fewer versions, or for the table's changes by Delta Sharing"
+                )
     return sorted(changes, key=lambda row: str(row[CHANGE_TYPE]))
 
 

@@ -78,10 +78,19 @@ class SignedLinks:
         rules: the access rules that hold now.
         tokens: the tokens of this home; also its memory of the time.
         zone: that of business days: a grant ends with its last one.
+        policy_hash: what links are bound to; the hash of the access rules where None.
     """
 
-    def __init__(self, keys: LinkKeys, rules: AccessRules, tokens: TokenStore, zone: ZoneInfo) -> None:
+    def __init__(
+        self,
+        keys: LinkKeys,
+        rules: AccessRules,
+        tokens: TokenStore,
+        zone: ZoneInfo,
+        policy_hash: str | None = None,
+    ) -> None:
         self._keys, self._rules, self._tokens, self._zone = keys, rules, tokens, zone
+        self._policy_hash = rules.policy_hash if policy_hash is None else policy_hash
 
     def sign(
         self,
@@ -98,7 +107,7 @@ class SignedLinks:
             snapshot_id: which governed snapshot.
             principal: whose it is to be; it expires with the principal at the latest.
             token_id: the token that the principal came with; see ``Identity.token_id``.
-            policy_hash: ``Decision.policy_hash``.
+            policy_hash: what these links are bound to.
             now: the time (aware).
             expires_at: when it expires; after a quarter of an hour where None.
 
@@ -148,7 +157,7 @@ class SignedLinks:
             raise LinkRefusedError("clock_set_back", who)
         if now >= link.expires_at:
             raise LinkRefusedError("expired", who)
-        if link.policy_hash != self._rules.policy_hash:
+        if link.policy_hash != self._policy_hash:
             raise LinkRefusedError("policy_changed", who)
         objection = self._objection(link, token, now)
         if objection is not None:

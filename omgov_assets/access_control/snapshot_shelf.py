@@ -56,6 +56,9 @@ class SnapshotShelf:
         if kept is not None and is_in_use(kept.path):
             _require_name(kept.snapshot_id, name)
             return replace(kept, was_there=True)
+        if day is not None and day not in self._lake.days(decision.dataset, version):
+            # One file stands for all days of which there is nothing: there are more of them than a disk has room for.
+            day = date.max
         planned = planned_snapshot(self._lake, decision, day, self.folder, self.key, version)
         _require_name(planned.snapshot_id, name)
         made = self._made_once(planned)

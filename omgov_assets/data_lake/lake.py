@@ -120,9 +120,13 @@ class Lake:
         last = self.version(table)
         return commits.commit_times(self._path(table), last) if last is not None else {}
 
-    def days(self, table: str) -> list[date]:
-        """Days that have a partition with files, oldest first."""
-        delta = self.open(table)
+    def days(self, table: str, version: int | None = None) -> list[date]:
+        """Days that have a partition with files, oldest first, as of a version (None for the last one).
+
+        Raises:
+            UnknownVersionError: the table has no such version, or none that can be read any more.
+        """
+        delta = self.open(table) if version is None else self._opened_at(table, version)
         if delta is None:
             return []
         return sorted({date.fromisoformat(str(partition["day"])) for partition in delta.partitions()})

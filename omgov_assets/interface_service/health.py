@@ -17,8 +17,9 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/healthz", summary="Whether the process answers")
-def healthz() -> dict[str, str]:
+async def healthz() -> dict[str, str]:
     """200 as long as the process answers."""
+    # In no thread of its own: they may all be at work for long, which is no reason to be restarted.
     return {"status": "ok"}
 
 

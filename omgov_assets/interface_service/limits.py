@@ -29,6 +29,8 @@ class Limits:
         connections: connections at a time; more are told to come again.
         page_rows: rows of a page.
         threads: requests that are worked on at a time; more wait.
+        whole_answers: answers with all rows at a time; more are told to come again. Each has a database of its own for
+            as long as its client takes, and formats such as XLSX keep a thread until they are written.
         shutdown_s: seconds that requests may go on for after the service was told to stop.
     """
 
@@ -41,6 +43,7 @@ class Limits:
     connections: int = 512
     page_rows: int = LARGEST_PAGE
     threads: int = 16
+    whole_answers: int = 8
     shutdown_s: int = 20
 
 

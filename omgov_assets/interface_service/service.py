@@ -20,6 +20,7 @@ from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.authentication import Authenticator
+from omgov_assets.access_control.decision import DecisionPoint
 from omgov_assets.access_control.enforcement import EnforcementPoint, decision_point
 from omgov_assets.access_control.link_keys import LinkKeys
 from omgov_assets.access_control.signed_links import SignedLinks
@@ -72,6 +73,7 @@ class Service:
         clock: the time (aware).
         public_url: what clients call the service by, without a slash at its end; empty where the request says.
         failures: which failed proofs go on record.
+        whole_answers: how many answers with all rows may still begin.
     """
 
     settings: Settings
@@ -87,6 +89,7 @@ class Service:
     def __post_init__(self) -> None:
         self._state = self._read()
         self._stopping = threading.Event()
+        self.whole_answers = threading.BoundedSemaphore(self.limits.whole_answers)
 
     @classmethod
     @contextmanager
@@ -143,7 +146,12 @@ class Service:
     def _read(self) -> tuple[str, Rules]:
         # Before the files are read: what changes meanwhile is seen as a change at the next look.
         seen = _fingerprint(self.settings.project)
-        decisions, governance = decision_point(self.settings.project, self.environment)
+        try:
+            decisions, governance = decision_point(self.settings.project, self.environment)
+        except Exception as error:
+            # Whatever it was: the rules of before must not stay in force, nor the watch end.
+            unreadable = f"the access rules cannot be read: {type(error).__name__}"
+            decisions, governance = DecisionPoint.nobody(unreadable), None
         access = governance.access if governance is not None else AccessRules()
         zone = governance.firm.zone if governance is not None else ZoneInfo("UTC")
         if decisions.closed:
@@ -153,7 +161,7 @@ class Service:
             governance=governance,
             door=EnforcementPoint(self.lake, decisions, self.audit, self.settings.governed, self.clock),
             authenticator=Authenticator(access, self.tokens, zone),
-            links=SignedLinks(keys, access, self.tokens, zone),
+            links=SignedLinks(keys, access, self.tokens, zone, decisions.shown_hash),
             policy_hash=access.policy_hash,
         )
         return seen, rules
@@ -167,7 +175,8 @@ def _fingerprint(project: Path) -> str:
             for name in names:
                 try:
                     status = (Path(folder) / name).stat()
-                except FileNotFoundError:
+                except OSError as error:
+                    seen.append(f"{folder}/{name} {error.errno}")
                     continue
                 seen.append(f"{folder}/{name} {status.st_size} {status.st_mtime_ns} {status.st_ino}")
     return "\n".join(sorted(seen))

@@ -36,6 +36,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle.access import Asker, Grant, Row, Rules, answered, may_read, seen, shown_columns
 
+from omgov_assets.access_control import governed_changes
 from omgov_assets.access_control.audit_log import AuditLog, AuditUnavailableError
 from omgov_assets.access_control.decision import DecisionPoint
 from omgov_assets.access_control.enforcement import EnforcementPoint
@@ -210,6 +211,19 @@ def test_a_row_that_moves_across_the_filter_comes_and_goes(firm: Firm) -> None:
         firm.door.changes(WHO, DATASET, first, first + 9)
     with pytest.raises(ValueError, match="the first is after the last"):
         firm.door.changes(WHO, DATASET, 2, 1)
+
+
+def test_more_changes_than_memory_has_room_for_are_not_told_at_once(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = firm.lake.version(DATASET)
+    assert first is not None
+    fill(firm.lake, [ROW | {"system": "s2"}, ROW | {"name": "Bob", "count": 2}], {})
+    monkeypatch.setattr(governed_changes, "MOST_CHANGES", 2)
+    assert len(firm.door.changes(WHO, DATASET, first + 1, first + 1)) == 2
+    monkeypatch.setattr(governed_changes, "MOST_CHANGES", 1)
+    with pytest.raises(QueryError, match="ask for fewer versions"):
+        firm.door.changes(WHO, DATASET, first + 1, first + 1)
 
 
 def test_tables_for_sql_of_our_own_hold_what_is_shown_and_nulls(firm: Firm) -> None:

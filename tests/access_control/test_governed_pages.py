@@ -181,6 +181,16 @@ def test_a_table_or_day_that_was_never_written_has_one_empty_page(tmp_path: Path
     assert page.rows.column_names == ["count", "name"]
 
 
+def test_days_of_which_there_is_nothing_leave_one_file_together(firm: Firm) -> None:
+    made = len(list(firm.snapshots.rglob("*.parquet")))
+    for number in range(1, 6):
+        for version in (None, 0):
+            page = firm.door.page(WHO, DATASET, BY_COUNT, date(1999, 1, number), version)
+            assert (page.rows.num_rows, page.next) == (0, None)
+    # At most one for each version.
+    assert len(list(firm.snapshots.rglob("*.parquet"))) <= made + 2
+
+
 def cursor_of(firm: Firm, asked: PageQuestion = BY_COUNT) -> str:
     cursor = firm.door.page(WHO, DATASET, asked, DAY).next
     assert cursor is not None

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import shutil
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from nights import Home
-from served import Served, served
+from served import Served, opener, served
+from service_process import port_of, served_in_thread
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.interface_service.app import create_app
+from omgov_assets.interface_service.limits import Limits
 
 
 def test_it_says_whether_it_lives_and_is_ready(service: Served) -> None:
@@ -22,6 +27,24 @@ def test_it_says_whether_it_lives_and_is_ready(service: Served) -> None:
         assert client.get("/healthz").json() == {"status": "ok"}
         ready = client.get("/readyz")
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+def test_it_says_that_it_lives_while_all_threads_are_at_work(tmp_path: Path, project_root: Path) -> None:
+    limits, done = Limits(threads=1), threading.Event()
+    app = create_app(opener(Settings(tmp_path / "home", project_root), limits), limits)
+    app.add_api_route("/busy", lambda: done.wait(30))
+    with (
+        served_in_thread(app, limits) as server,
+        httpx.Client(base_url=f"http://127.0.0.1:{port_of(server)}") as client,
+    ):
+        busy = threading.Thread(target=lambda: httpx.get(f"{client.base_url}/busy", timeout=60))
+        busy.start()
+        time.sleep(0.5)
+        try:
+            assert client.get("/healthz", timeout=5).json() == {"status": "ok"}
+        finally:
+            done.set()
+            busy.join()
 
 
 def test_what_there_is_not_is_told_as_a_problem(service: Served) -> None:
@@ -66,6 +89,18 @@ def test_rules_that_become_unreadable_let_nobody_in_and_it_is_not_ready(tmp_path
         assert _within_seconds(lambda: client.get("/readyz").status_code == 503)
         assert client.get("/readyz").json()["rules"] == "not readable: nobody is let in"
         rules.write_text(sound, encoding="utf-8")
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
+
+
+def test_a_file_that_cannot_even_be_looked_at_does_not_end_the_watch(tmp_path: Path, project_root: Path) -> None:
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, tmp_path / "project" / folder)
+    home = Settings(tmp_path / "home", tmp_path / "project")
+    loop = home.governance / "access" / "loop.cedar"
+    with served(home) as running, running.client() as client:
+        loop.symlink_to(loop)
+        assert _within_seconds(lambda: client.get("/readyz").status_code == 503)
+        loop.unlink()
         assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
 
 

@@ -60,7 +60,8 @@ def admission(page: PageHere) -> Response:
 @router.get("/admission/{batch_id}")
 def batch(page: PageHere, batch_id: str, replayed: str = "", still: str = "") -> Response:
     """One delivery: its decision, what it was judged by, and what was refused of it."""
-    said = {"replayed": int(replayed), "still": int(still)} if replayed.isdecimal() and still.isdecimal() else None
+    are_counts = all(count.isdecimal() and len(count) < 10 for count in (replayed, still))
+    said = {"replayed": int(replayed), "still": int(still)} if are_counts else None
     return show(page, batch_id, said=said)
 
 

@@ -143,6 +143,7 @@ def _keys(one: Row) -> list[str | None]:
     return [*many, *(one[name] for name in ("ci_id", "host_id", "site_id", "support_group_id", "owner_id"))]
 
 
+_MOST = 10**9
 _TYPES = {"severity_no": "BIGINT", "first_seen_day": "DATE"}
 _AFTER = "({}) > ({})".format(
     ", ".join(_ORDERED_BY), ", ".join(f"${name}::{_TYPES.get(name, 'VARCHAR')}" for name in _ORDERED_BY)
@@ -163,6 +164,10 @@ def _place(cursor: str) -> tuple[int, dict[str, Any]]:
         content = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
         first, severity_no, first_seen, *texts = content
         system, kind, subject, anomaly_id = map(str, texts)
+        if not -_MOST <= int(severity_no) <= _MOST or int(first) > _MOST:
+            raise ValueError("a number that no list has")
+        # JSON can say halves of characters, which are no text.
+        "".join(map(str, texts)).encode()
         place = {
             "severity_no": int(severity_no),
             "first_seen_day": date.fromisoformat(first_seen),
@@ -172,7 +177,7 @@ def _place(cursor: str) -> tuple[int, dict[str, Any]]:
             "anomaly_id": anomaly_id,
         }
         return max(int(first), 0), place
-    except (ValueError, TypeError, binascii.Error) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise Problem(
             400, "no_cursor", "The address does not say where the list goes on. Begin at its start."
         ) from error

@@ -63,7 +63,17 @@ def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
         return show(page, case_id, 422, wrong="incomplete", why=str(error), typed=form | {"act": act})
     except UnknownCaseError as error:
         raise not_there() from error
-    return RedirectResponse(page.frame.url(f"/cases/{part(case_id)}", done=kind) + "#said", 303)
+    return RedirectResponse(page.frame.url(_where_it_is(page, case_id), done=kind) + "#said", 303)
+
+
+def _where_it_is(page: Page, case_id: str) -> str:
+    """The page of a case; that of all, where the act has taken it out of the reader's sight."""
+    with page.reading("cases") as seen:
+        try:
+            find(seen, page, case_id)
+        except Problem:
+            return "/cases"
+    return f"/cases/{part(case_id)}"
 
 
 def _acknowledge(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, _form: Form) -> None:

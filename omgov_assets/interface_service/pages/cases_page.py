@@ -57,12 +57,14 @@ router = APIRouter(route_class=PageRoute)
 
 
 @router.get("/cases")
-def cases(page: PageHere, start: int = 0) -> Response:
+def cases(page: PageHere, start: int = 0, done: str = "") -> Response:
     """The cases of a day: the overdue first, then the worst, then the largest."""
+    # What was done to a case that is not the reader's any more.
+    done = done if done in OF_PEOPLE else ""
     params = page.frame.request.query_params
     with page.reading("cases") as seen:
         if page.day is None:
-            return page.answer("cases.html.j2", "cases", rows=[], counts=None)
+            return page.answer("cases.html.j2", "cases", rows=[], counts=None, done=done)
         seen.whole("cases", CASES, page.day)
         if any(params.get(name) for name in _OF_MEMBERS):
             seen.whole("members", CASE_MEMBERS, page.day)
@@ -80,6 +82,7 @@ def cases(page: PageHere, start: int = 0) -> Response:
             counts=rows_of(seen.con, "case_counts")[0],
             first=first,
             size=ROWS,
+            done=done,
             asked={
                 name: params.getlist(name) for name in ("status", "severity", "overdue", *_FILTERS) if params.get(name)
             },

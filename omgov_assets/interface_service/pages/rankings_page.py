@@ -23,6 +23,8 @@ from omgov_assets.quality_analysis.report.morning import RANKED
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 ROWS = 50
+# Behind it there is nothing, and numbers end somewhere.
+LARGEST_START = 10**9
 _DIMENSIONS = dict(RANKED)
 _LISTS = {"application": "application_ids", "network_device": "network_device_ids"}
 # What keys can be ordered by; the first is how they are without being asked.
@@ -51,7 +53,8 @@ def ranking(page: PageHere, dimension: str, order: str = "anomalies", start: int
     by = order if order in ORDERS else "anomalies"
     chosen = chosen_by(page.frame.request.query_params)
     with page.reading("rankings", ANOMALIES, CHECK_RESULTS) as seen:
-        rows = ranked(seen, page, dimension, chosen, by, max(start, 0)) if page.day else []
+        first = min(max(start, 0), LARGEST_START)
+        rows = ranked(seen, page, dimension, chosen, by, first) if page.day else []
         return page.answer(
             "ranking.html.j2",
             "rankings",
@@ -62,7 +65,7 @@ def ranking(page: PageHere, dimension: str, order: str = "anomalies", start: int
             chips=labelled(seen, chosen) if page.day else [],
             rows=rows,
             order=by,
-            start=max(start, 0),
+            start=first,
             size=ROWS,
         )
 
@@ -74,7 +77,8 @@ def ranked(seen: Seen, page: Page, dimension: str, chosen: Chosen, order: str, s
     """
     day = page.day
     assert day is not None  # noqa: S101 - the caller's condition
-    before = next((other for other in page.days if other == day - timedelta(days=1)), None)
+    # The other way round there would be no day before the first one that there is.
+    before = next((other for other in page.days if other + timedelta(days=1) == day), None)
     seen.whole("anomalies", ANOMALIES, day)
     create_labels(seen, day)
     condition, params = conditions_of(seen, chosen, day)

@@ -52,6 +52,7 @@ def _add(act: ActOfRest) -> None:
 
     said = documented(CASE_SCHEMA, "The case after the act.", (FORMAT,))
     said["responses"] |= problems(403, 409, 412, 413, 428)
+    said["responses"][204] = {"description": "It is done, and the case is no longer among those that you may see."}
     del said["responses"][304]
     if act.name == "split":
         ok = said["responses"].pop(200)
@@ -111,7 +112,13 @@ def _acted(act: ActOfRest, case_id: str, request: Request, asking: Asking, raw: 
     person = Person(asking.principal.name, asking.at)
     made = act.do(asking.lake, CaseRules.of(governance), {case_id: event}, person, body)
     here = address(request).removesuffix(f"/{act.name}")
-    answer = _case_answer(asking, request, seen_case(asking, case_id), 3)
+    try:
+        answer = _case_answer(asking, request, seen_case(asking, case_id), 3)
+    except Problem as gone:
+        if gone.status != 404:
+            raise
+        # It was done: whoever gives a case away may not see it any more.
+        answer = Response(status_code=204, headers=PRIVATE)
     if made is not None:
         answer.status_code = 201
         answer.headers["Location"] = f"{here.rpartition('/')[0]}/{made}"

@@ -107,7 +107,7 @@ _BRIEFS = {
     413: "The body is too large.",
     428: "Say in If-Match which state of the case you have seen.",
     429: "The token is used too often; Retry-After says how long to wait.",
-    503: "Nothing can be put on record or proved at present, so that nothing is given.",
+    503: "Nothing can be put on record or proved at present, or too many take all rows at once: come again.",
 }
 _USUAL = (304, 400, 401, 404, 406, 410, 429, 503)
 

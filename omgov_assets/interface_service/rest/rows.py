@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from omgov_assets.access_control.governed_pages import CursorExpiredError, Order, Page, PageQuestion
 from omgov_assets.access_control.governed_query import Condition, QueryError
@@ -146,7 +147,16 @@ def _all_rows(
     asking: Asking, request: Request, dataset: str, asked: Asked, question: PageQuestion, day: date | None
 ) -> Response:
     """All rows as they are read: no more of them is in memory than a piece."""
+    free = asking.service.whole_answers
+    if not free.acquire(blocking=False):
+        raise Problem(
+            503,
+            "too_many_answers",
+            "Too many answers with all rows are under way; wait, or read by pages.",
+            {"Retry-After": "5"},
+        )
     with ExitStack() as opened:
+        opened.callback(free.release)
         whole = opened.enter_context(asking.door.whole(asking.principal, dataset, question, day, asked.version))
         pieces = _pieces(asked, whole.rows.to_arrow_reader(BATCH_ROWS), request)
         if asked.form is JSON:
@@ -155,7 +165,7 @@ def _all_rows(
         # What cannot be written is told before an answer has begun.
         first = next(pieces, b"")
         held = opened.pop_all()
-    answer = StreamingResponse(_until_taken(held, chain([first], pieces)), headers=PRIVATE)
+    answer = _Held(held, chain([first], pieces))
     answer.headers.update(_said(asked, dataset, day, whole.version) | {"Content-Type": asked.form.media_type})
     return answer
 
@@ -165,9 +175,17 @@ def _said(asked: Asked, dataset: str, day: date | None, version: int | None) -> 
     return said | ({"Omgov-Version": str(version)} if version is not None else {})
 
 
-def _until_taken(held: ExitStack, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    with held:
-        yield from pieces
+class _Held(StreamingResponse):
+    """An answer in pieces; what they are read from is closed with it, whether its client took any or not."""
+
+    def __init__(self, held: ExitStack, pieces: Iterator[bytes]) -> None:
+        super().__init__(pieces, headers=PRIVATE)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._held:
+            await super().__call__(scope, receive, send)
 
 
 def _pieces(asked: Asked, reader: pa.RecordBatchReader, request: Request) -> Iterator[bytes]:

@@ -71,7 +71,7 @@ class Addresses:
             snapshot_id,
             asking.principal,
             asking.identity.token_id,
-            asking.rules.policy_hash,
+            asking.door.shown_hash,
             asking.at,
             self.expires_at,
         )

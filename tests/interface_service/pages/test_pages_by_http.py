@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -182,6 +183,25 @@ def test_a_list_goes_on_until_everything_was_shown_once(pages: Served) -> None:
 # --- whose rows ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/rankings/support_group?day=0001-01-01", 200),
+        ("/rankings/application?start=" + "9" * 30, 200),
+        ("/admission/none?still=1&replayed=" + "9" * 5000, 404),
+        *(("/anomalies?after=" + urlsafe_b64encode(cursor).decode().rstrip("="), 400) for cursor in (
+            b"[" * 3000,
+            b'[Infinity, 1, "2026-11-20", "a", "b", "c", "d"]',
+            b'[0, %d, "2026-11-20", "a", "b", "c", "d"]' % 10**30,
+            b'[0, 1, "2026-11-20", "a", "b", "c", "\\ud800"]',
+        )),
+    ],
+)  # fmt: skip
+def test_an_address_that_nobody_was_shown_is_no_failure(pages: Served, path: str, status: int) -> None:
+    with pages.client("steward") as client:
+        assert client.get(path).status_code == status
+
+
 def test_a_business_department_counts_its_own_systems_and_is_told_what_it_may_not_see(pages: Served) -> None:
     own = rows(pages.settings, "quality/anomalies", "system IN ('securities_trading', 'institutional_trading')")
     with pages.client("trading_department") as client:
@@ -225,6 +245,31 @@ def test_a_support_group_acts_on_its_cases_and_on_no_others(pages: Served) -> No
         assert client.post(f"/cases/{own['case_id']}/acknowledge", data=fields).status_code == 303
     assert open_case(pages.settings, f"case_id = '{own['case_id']}'")["status"] == "acknowledged"
     assert open_case(pages.settings, f"case_id = '{others['case_id']}'")["status"] == "open"
+
+
+def test_whoever_gives_a_case_away_is_told_that_it_is_done(pages: Served) -> None:
+    group = yaml.safe_load((pages.settings.project / "governance/access/access.yaml").read_text(encoding="utf-8"))
+    (own_group,) = group["principals"][-1]["support_groups"]
+    own = f"status <> 'closed' AND responsible = '{own_group}'"
+    to = open_case(pages.settings, f"responsible_kind = 'support_group' AND responsible <> '{own_group}'")[
+        "responsible"
+    ]
+    with pages.client(GROUP) as client:
+        given = open_case(pages.settings, own)
+        fields = Parsed(client.get(f"/cases/{given['case_id']}").text).fields("/reassign")
+        form = fields | {"group": to, "reason": "theirs"}
+        answer = client.post(f"/cases/{given['case_id']}/reassign", data=form, follow_redirects=True)
+        assert (answer.status_code, answer.url.path) == (200, "/cases")
+        assert "Done: reassigned. The case is no longer among those that you may see." in answer.text
+        given = open_case(pages.settings, own)
+        done = client.post(
+            f"/v1/cases/{given['case_id']}/assign",
+            json={"group": to, "reason": "theirs"},
+            headers={"If-Match": f'"{given["last_event_id"]}"'},
+        )
+        assert (done.status_code, done.content) == (204, b"")
+        assert client.get(f"/v1/cases/{given['case_id']}").status_code == 404
+    assert open_case(pages.settings, f"case_id = '{given['case_id']}'")["responsible"] == to
 
 
 def test_who_may_look_and_not_act_is_offered_nothing_and_does_nothing(pages: Served) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import operator
+import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,6 +19,7 @@ from served import opener, served
 from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.governed_pages import PageQuestion
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.rest.rows import address
 
 Row = dict[str, Any]
@@ -250,6 +253,26 @@ def test_all_rows_leave_in_pieces_and_a_client_that_goes_away_leaves_nothing_ope
         assert odd.client.get(f"{PATH}?limit=all&format=xlsx").status_code == 200
     left = [path for path in odd.served.settings.tmp.rglob("*") if path.is_file() and path.suffix != ".lock"]
     assert left == []
+
+
+def test_answers_with_all_rows_are_few_at_a_time(tmp_path: Path, project_root: Path) -> None:
+    # Larger than what lies between service and client, so that the first answer waits for its client.
+    rows = [{"day": DAY, "system": "securities_trading", "instance_id": f"i{n}", "metric": "m", "sample_mean": 1.0,
+             "last_sample_at": None, "source_metric": "x" * 2_000_000} for n in range(20)]  # fmt: skip
+    settings = odd_home(tmp_path / "home", project_root, {INSTANCES: rows})
+    with served(settings, Limits(whole_answers=1)) as running, running.client("steward") as client:
+        for _ in range(2):
+            with client.stream("GET", f"{PATH}?limit=all"):
+                refused = client.get(f"{PATH}?limit=all&format=xlsx")
+                assert (refused.status_code, refused.json()["code"]) == (503, "too_many_answers")
+                assert refused.headers["retry-after"]
+                assert client.get(f"{PATH}?limit=2&column=system").status_code == 200
+            # Whoever goes away makes room, as does what cannot be written: a text is longer than a cell.
+            until = time.monotonic() + 20
+            while (answer := client.get(f"{PATH}?limit=all&format=xlsx")).status_code == 503:
+                assert time.monotonic() < until
+                time.sleep(0.05)
+            assert answer.json()["code"] == "does_not_fit"
 
 
 @pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "..%2f..%2fetc", "%00", "a" * 3000, "王", "a%22b"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from sharing_desk import ANOMALIES, ANOMALIES_URL, FIRST_DAY, SECOND_DAY, SharingDesk, anomaly
+from sharing_desk import ANOMALIES, ANOMALIES_URL, FIRST_DAY, OWNERS, SECOND_DAY, TABLES, SharingDesk, anomaly
 
 from omgov_assets.access_control.link_keys import LinkKeys
 from omgov_assets.access_control.signed_links import Link
@@ -143,6 +145,29 @@ def test_a_link_ends_with_its_token(desk: SharingDesk, asks: Asks) -> None:
     # Although it was opened a moment before.
     assert asks(None).get(url).json() == REFUSED
     assert "token revoked" in desk.record()[-1]["reason"]
+
+
+def test_a_link_ends_with_the_grade_of_what_it_shows(tmp_path: Path, project_root: Path) -> None:
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, tmp_path / "project" / folder)
+    desk = SharingDesk(tmp_path / "home", tmp_path / "project")
+    owner = {"system": "cmdb", "owner_id": "OWN-1", "name": "Ann", "active": True, "_batch_id": "b", "_record_no": 1}
+    desk.fill(OWNERS, FIRST_DAY, [owner])
+    desk.share(OWNERS)
+    contract = desk.settings.dataset_contracts / "owners.odcs.yaml"
+    with desk.service() as asks:
+        answer = asks().post(f"{TABLES}/cmdb/tables/owners/query", json={})
+        url = json.loads(answer.text.splitlines()[2])["file"]["url"]
+        client = asks(None)
+        assert client.get(url).status_code == 200
+        # As after somebody has found that the identifiers are those of persons.
+        graded = contract.read_text(encoding="utf-8").replace('classification: "1"', 'classification: "3"')
+        contract.write_text(graded, encoding="utf-8")
+        until = time.monotonic() + 20
+        while client.get(url).status_code == 200:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        assert client.get(url).json() == REFUSED
 
 
 def test_a_link_of_another_home_opens_nothing(

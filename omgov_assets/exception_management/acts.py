@@ -22,9 +22,13 @@ from omgov_assets.exception_management.lifecycle import Case, IllegalActError, r
 from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.exception_management.state import cases_held, cases_of, go_through, write_cases, write_members
 from omgov_assets.quality_analysis.case_tables import CASES
+from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 
 # By what members of a case can be told apart when it is split.
 MEMBER_FILTERS = ("anomaly_id", "system", "dataset", "ci_id", "metric", "responsible", "owner_id", "severity")
+
+
+SUPPORT_GROUPS = f"{CMDB}/support_groups"
 
 
 class UnknownCaseError(LookupError):
@@ -63,12 +67,26 @@ def assign(
     group: str | None,
     reason: str,
 ) -> None:
-    """Give cases to a person who works on them, or to another support group because this one is not responsible."""
+    """Give cases to a person who works on them, or to another support group because this one is not responsible.
+
+    Raises:
+        IllegalActError: also where the CMDB knows no such group: nobody would see the case any more.
+    """
     if (to is None) == (group is None):
         raise ValueError("name a person or a group")
     kind = "taken_on" if to is not None else "reassigned"
     payload = {"to": to if to is not None else group, "reason": reason}
-    _act(lake, rules, seen, person, lambda case, _day: [Act(case.case_id, kind, payload)])
+
+    def given(case: Case, con: duckdb.DuckDBPyConnection, day: date) -> list[Act]:
+        if group is not None:
+            lake.register(con, "support_groups", SUPPORT_GROUPS, day)
+            known = {one for (one,) in con.execute("SELECT support_group_id FROM support_groups").fetchall()}
+            # A day without a CMDB can tell nobody apart.
+            if known and group not in known:
+                raise IllegalActError(f"there is no support group {group}; case {case.case_id} stays whose it is")
+        return [Act(case.case_id, kind, payload)]
+
+    _act_with_members(lake, rules, seen, person, given)
 
 
 def claim_fix(lake: Lake, rules: CaseRules, seen: Mapping[str, str], person: Person, text: str) -> None:

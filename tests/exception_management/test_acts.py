@@ -90,11 +90,17 @@ def test_a_waiver_ends_after_the_last_day_and_within_the_longest(nights: Nights)
 
 
 def test_a_case_of_another_group_is_reassigned_with_its_trail_and_new_anomalies_still_find_it(nights: Nights) -> None:
-    acts.assign(nights.rooms.lake, CASE_RULES, seen(nights), WANG, None, "SG-9", "the network's")
+    acts.assign(nights.rooms.lake, CASE_RULES, seen(nights), WANG, None, "SG-2", "the network's")
     case = only(nights)
-    assert (case["status"], case["responsible"], case["responsible_kind"]) == ("reassigned", "SG-9", "assigned")
+    assert (case["status"], case["responsible"], case["responsible_kind"]) == ("reassigned", "SG-2", "assigned")
     nights.govern(DAYS[1], Wrong({**THREE.anomalies, "i3": FLAT}))
-    assert (only(nights)["members"], only(nights)["responsible"]) == (4, "SG-9")
+    assert (only(nights)["members"], only(nights)["responsible"]) == (4, "SG-2")
+
+
+def test_a_case_is_given_to_no_group_that_the_cmdb_does_not_know(nights: Nights) -> None:
+    with pytest.raises(IllegalActError, match="there is no support group SG-9"):
+        acts.assign(nights.rooms.lake, CASE_RULES, seen(nights), WANG, None, "SG-9", "a slip of the pen")
+    assert only(nights)["status"] == "open"
 
 
 def test_an_illegal_act_names_the_legal_ones_and_does_nothing(nights: Nights) -> None:

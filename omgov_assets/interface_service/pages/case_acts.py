@@ -20,7 +20,6 @@ from omgov_assets.exception_management.rules import CaseRules
 from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages.addresses import part
 from omgov_assets.interface_service.pages.cases_page import find, show
-from omgov_assets.interface_service.pages.labels import GROUPS
 from omgov_assets.interface_service.pages.page import FormHere, Page, PageHere, PageRoute
 from omgov_assets.interface_service.problems import Problem, not_there
 
@@ -85,13 +84,8 @@ def _take_on(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Pers
     acts.assign(lake, rules, seen, person, to, None, form.get("reason", "")[:LONGEST_TEXT])
 
 
-def _reassign(page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
+def _reassign(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
     group = _text(form, "group", "the support group", LONGEST_NAME)
-    with page.reading("cases") as governed:
-        governed.whole("support_groups", GROUPS, page.day)
-        known = {row["support_group_id"] for row in governed.rows("SELECT support_group_id FROM support_groups")}
-    if known and group not in known:
-        raise _IncompleteError(f"there is no support group {group}; choose one of the list")
     acts.assign(lake, rules, seen, person, None, group, _text(form, "reason", "why", LONGEST_TEXT))
 
 

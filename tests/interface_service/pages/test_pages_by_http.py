@@ -333,7 +333,7 @@ def test_who_was_slower_is_shown_what_happened_and_loses_nothing_that_was_typed(
         assert impossible.status_code == 409
         assert "This is not possible now" in impossible.text
         assert steward.post(f"{path}/waive", data={**fields, "until": "soon", "reason": "x"}).status_code == 422
-        assert steward.post(f"{path}/reassign", data={**fields, "group": "SG-none", "reason": "x"}).status_code == 422
+        assert steward.post(f"{path}/reassign", data={**fields, "group": "SG-none", "reason": "x"}).status_code == 409
         assert refused(steward.post(f"{path}/close", data=fields), 404)
 
 

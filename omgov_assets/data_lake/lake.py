@@ -299,7 +299,7 @@ class Lake:
                     if attempt == COMMIT_ATTEMPTS - 1:
                         raise
                     time.sleep(0.05 * 2**attempt)
-            version = DeltaTable(path).version()
+            version = _followed(path, delta)
             commits.sync_commit(path, version)
         return version
 
@@ -323,7 +323,7 @@ class Lake:
             if not self._add_partition(delta, table, day, rows, None, None, None, beside=True):
                 following = self._following(delta, table, schema, exact_rows(rows, schema, None))
                 write_deltalake(delta, following, mode="append", writer_properties=writer_properties(schema))
-            version = DeltaTable(path).version()
+            version = _followed(path, delta)
             commits.sync_commit(path, version)
         return version
 
@@ -389,6 +389,14 @@ class Lake:
         for folder in (path, path.parent, self.root):
             fsync(folder)
         return delta
+
+
+def _followed(path: Path, delta: DeltaTable) -> int:
+    """The last version after a commit through this handle or beside it, which readers then open without a replay."""
+    delta.update_incremental()
+    version = int(delta.version())
+    _handles[path] = _Handle(delta, commits.commit_identity(path, version))
+    return version
 
 
 def create_view(con: duckdb.DuckDBPyConnection, view: str, query: str) -> None:

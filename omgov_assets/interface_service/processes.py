@@ -62,7 +62,8 @@ def serve(settings: Settings, options: Options) -> None:
         _OPTIONS: json.dumps(asdict(options), default=str),
     }
     if options.workers > 1:
-        figures = settings.home / "serve" / "figures"
+        # By port: another service on the same home has its own.
+        figures = settings.home / "serve" / f"figures-{options.port}"
         shutil.rmtree(figures, ignore_errors=True)
         figures.mkdir(parents=True)
         os.environ[_METRICS] = str(figures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from deriving_firm import (
     SUBSIDIARY,
     build_deriving_firm,
     deliver,
+    firm_at,
     point,
     series,
     write_model,
@@ -35,11 +37,14 @@ LASTING_SQL = (
 )
 
 
-@pytest.fixture
-def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallFirm:
-    built = build_deriving_firm(tmp_path)
-    monkeypatch.setenv("OMGOV_HOME", str(built.settings.home))
-    monkeypatch.setenv("OMGOV_PROJECT", str(built.settings.project))
+def work_on(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMGOV_HOME", str(firm.settings.home))
+    monkeypatch.setenv("OMGOV_PROJECT", str(firm.settings.project))
+    read_governance_anew()
+
+
+def built_at(root: Path) -> SmallFirm:
+    built = build_deriving_firm(root)
     write_model(built, PEAK, PEAK_SQL, owner="chen@example.com")
     write_model(built, LASTING, LASTING_SQL)
     built.deliver_all(instances=[series("latency", "A1", "ms")])
@@ -49,6 +54,34 @@ def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallFirm:
         {SYSTEM: [point("latency", "A1", "10:00:00", 3.0)], SUBSIDIARY: [point("latency", "A1", "11:00:00", 0.25)]},
     )
     return built
+
+
+@pytest.fixture
+def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallFirm:
+    """A firm that has delivered and that nobody has governed."""
+    built = built_at(tmp_path)
+    work_on(built, monkeypatch)
+    return built
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dg.ExecuteInProcessResult]:
+    """The folder of the same firm after a night, and what came of that night; tests leave both as they are."""
+    root = tmp_path_factory.mktemp("governed")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        work_on(built_at(root), monkeypatch)
+        return root, govern()
+
+
+@pytest.fixture
+def governed(
+    night: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SmallFirm:
+    """The firm after a night, to go on with."""
+    shutil.copytree(night[0], tmp_path / "copy")
+    copy = firm_at(tmp_path / "copy")
+    work_on(copy, monkeypatch)
+    return copy
 
 
 def read_governance_anew() -> None:
@@ -87,8 +120,11 @@ def test_each_derived_metric_is_an_asset_that_depends_on_what_it_reads(firm: Sma
     assert PEAK in str(node.description)
 
 
-def test_a_night_derives_after_the_deliveries_and_their_checks_and_before_the_violations(firm: SmallFirm) -> None:
-    result = govern()
+def test_a_night_derives_after_the_deliveries_and_their_checks_and_before_the_violations(
+    night: tuple[Path, dg.ExecuteInProcessResult],
+) -> None:
+    root, result = night
+    firm = firm_at(root)
     assert result.success
     assert firm.rows("derived/metric_samples", "metric, value") == [
         (LASTING, 0.003), (LASTING, 0.25), (PEAK, 3.0), (PEAK, 250.0),
@@ -103,14 +139,12 @@ def test_a_night_derives_after_the_deliveries_and_their_checks_and_before_the_vi
     assert shown["input_versions"][f"{SYSTEM}/metric_samples"] == firm.lake.version(f"{SYSTEM}/metric_samples")
 
 
-def test_the_lake_is_sound_with_rows_that_nobody_delivered(firm: SmallFirm) -> None:
-    govern()
-    assert examine_lake(firm.lake) == []
+def test_the_lake_is_sound_with_rows_that_nobody_delivered(governed: SmallFirm) -> None:
+    assert examine_lake(governed.lake) == []
 
 
-def test_a_derived_series_counts_as_an_instance_in_the_statistics(firm: SmallFirm) -> None:
-    govern()
-    found = firm.rows("quality/anomaly_statistics", "dimension_set, instances")
+def test_a_derived_series_counts_as_an_instance_in_the_statistics(governed: SmallFirm) -> None:
+    found = governed.rows("quality/anomaly_statistics", "dimension_set, instances")
     assert ("all", 4) in found
 
 
@@ -137,19 +171,18 @@ def test_a_blocked_metric_is_an_anomaly_of_its_owner_and_fails_nothing(firm: Sma
     assert ("metric", PEAK, *of_metric[0]) in ranked
 
 
-def test_one_derived_metric_can_be_computed_alone(firm: SmallFirm) -> None:
-    govern()
-    write_model(firm, LASTING, LASTING_SQL.replace("value / 1000", "2 * value / 1000"))
+def test_one_derived_metric_can_be_computed_alone(governed: SmallFirm) -> None:
+    write_model(governed, LASTING, LASTING_SQL.replace("value / 1000", "2 * value / 1000"))
     result = govern(keys=[LASTING_KEY])
     changed = [event.asset_key for event in result.all_events if event.is_step_materialization]
     assert changed == [LASTING_KEY]
-    assert firm.rows("derived/metric_samples", "metric, value") == [
+    assert governed.rows("derived/metric_samples", "metric, value") == [
         (LASTING, 0.006), (LASTING, 0.5), (PEAK, 3.0), (PEAK, 250.0),
     ]  # fmt: skip
 
 
-def test_inventory_governance_derives_nothing(firm: SmallFirm) -> None:
-    govern()
+@pytest.mark.usefixtures("governed")
+def test_inventory_governance_derives_nothing() -> None:
     assert "derived_metrics" not in {node.name for node in govern(INVENTORY).job_def.nodes}
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from datetime import date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pytest
-from small_firm import DAY, SYSTEM, SmallFirm, instance
+from deriving_firm import firm_at
+from small_firm import DAY, SYSTEM, SmallFirm, build_small_firm, instance
 
-from omgov_assets.components.firm import governance_of
+from omgov_assets.components.firm import governance_of, policy_set_of
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 from omgov_assets.defs.replays import REPLAY
@@ -33,6 +36,13 @@ CHECKED = {
 }  # fmt: skip
 
 
+def work_on(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMGOV_HOME", str(firm.settings.home))
+    monkeypatch.setenv("OMGOV_PROJECT", str(firm.settings.project))
+    governance_of.cache_clear()
+    policy_set_of.cache_clear()
+
+
 def govern(job: str = NIGHTLY, day: date = DAY) -> dg.ExecuteInProcessResult:
     return (
         build_defs()
@@ -50,6 +60,28 @@ def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
         f"{evaluation.asset_key.to_user_string()}:{evaluation.check_name}": evaluation.passed
         for evaluation in result.get_asset_check_evaluations()
     }
+
+
+@pytest.fixture(scope="module")
+def sound_night(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dg.ExecuteInProcessResult]:
+    """The folder of a firm after a night without defects, and what came of that night; tests leave both as they are."""
+    root = tmp_path_factory.mktemp("sound")
+    built = build_small_firm(root)
+    built.deliver_all()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        work_on(built, monkeypatch)
+        return root, govern()
+
+
+@pytest.fixture
+def governed(
+    sound_night: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> SmallFirm:
+    """The firm after a night without defects, to go on with."""
+    shutil.copytree(sound_night[0], tmp_path / "copy")
+    copy = firm_at(tmp_path / "copy")
+    work_on(copy, monkeypatch)
+    return copy
 
 
 def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_know(firm: SmallFirm) -> None:
@@ -98,11 +130,12 @@ def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_kno
     assert sensors == {"landing", "alert_run_failures", "alert_check_failures", "alert_delivery"}
 
 
-def test_a_sound_day_passes_every_check_and_has_no_anomaly(firm: SmallFirm) -> None:
-    firm.deliver_all()
-    result = govern()
+def test_a_sound_day_passes_every_check_and_has_no_anomaly(
+    sound_night: tuple[Path, dg.ExecuteInProcessResult],
+) -> None:
+    root, result = sound_night
     assert all(verdicts(result).values())
-    assert firm.lake.days("quality/anomalies") == []
+    assert firm_at(root).lake.days("quality/anomalies") == []
 
 
 def test_bad_rows_fail_their_dimension_alone_and_downstream_still_runs(firm: SmallFirm) -> None:
@@ -142,18 +175,15 @@ def test_a_refused_batch_is_not_evaluated_and_the_night_goes_on_for_everything_e
     assert "cmdb/owners holds nothing for 2026-11-20" in str(evaluation.description)
 
 
-def test_inventory_governance_checks_what_is_in_the_lake_and_collects_nothing(firm: SmallFirm) -> None:
-    firm.deliver_all()
-    govern()
-    firm.deliver(SYSTEM, "metric_instances", [instance(ci="H404")], name="late.csv")
+def test_inventory_governance_checks_what_is_in_the_lake_and_collects_nothing(governed: SmallFirm) -> None:
+    governed.deliver(SYSTEM, "metric_instances", [instance(ci="H404")], name="late.csv")
     result = govern(INVENTORY)
     assert all(verdicts(result).values())
     assert not any(node.name.endswith("_deliveries") for node in result.job_def.nodes)
 
 
-def test_one_dimension_of_one_dataset_can_be_checked_alone(firm: SmallFirm) -> None:
-    firm.deliver_all()
-    govern()
+@pytest.mark.usefixtures("governed")
+def test_one_dimension_of_one_dataset_can_be_checked_alone() -> None:
     key = dg.AssetCheckKey(dg.AssetKey([SYSTEM, "metric_instances"]), "timeliness")
     # As the UI does it: a subset of the job of all assets.
     everything = build_defs().resolve_implicit_global_asset_job_def()
@@ -164,9 +194,8 @@ def test_one_dimension_of_one_dataset_can_be_checked_alone(firm: SmallFirm) -> N
     assert changed == [dg.AssetKey(["quality", "violations"])], "downstream is shown as out of date"
 
 
-def test_a_night_closes_the_stream_of_violations_once(firm: SmallFirm) -> None:
-    firm.deliver_all()
-    closed = [event for event in govern().all_events if event.is_step_materialization]
+def test_a_night_closes_the_stream_of_violations_once(sound_night: tuple[Path, dg.ExecuteInProcessResult]) -> None:
+    closed = [event for event in sound_night[1].all_events if event.is_step_materialization]
     assert [event.asset_key.path for event in closed].count(["quality", "violations"]) == 1
 
 

@@ -41,6 +41,27 @@ def real_data(project_root: Path) -> Path:
     return folder
 
 
+# What takes longest, longest first, as files or groups. One that came last would keep one worker busy while all others
+# have nothing left to do. Where the order is no longer right, tests take somewhat longer, and prove the same.
+LONGEST_FIRST = (
+    "ten_nights",
+    "wikimedia",
+    "two_days",
+    "night",
+    "tests/night/test_baselines_over_days.py",
+    "tests/night/test_personal_data.py",
+    "tests/defs/test_derived_assets.py",
+    "tests/exception_management/test_nights.py",
+    "tests/exception_management/test_acts.py",
+    "tests/defs/test_graph.py",
+    "tests/anomaly_alert/test_outbox_faults.py",
+    "tests/model_management/model_check/test_corpus_verdicts.py",
+    "tests/quality_analysis/test_scorecards.py",
+    "tests/admission/test_replay.py",
+    "tests/data_management/test_derivation.py",
+)
+
+
 @cache
 def _group_of(file: str) -> str | None:
     """The group that a test file's ``pytestmark`` names."""
@@ -60,9 +81,24 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         return None
     from xdist.scheduler import LoadScopeScheduling
 
+    # It would begin with the files of many tests, which are the quick ones, rather than with what workers put first.
+    config.option.loadscopereorder = False
+
     class GroupScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return _group_of(file) or file
+            return _scope_of(nodeid)
 
     return GroupScheduling(config, log)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a worker, put what takes longest first; tests of one file stay in their order."""
+    if hasattr(config, "workerinput"):
+        places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: places.get(_scope_of(item.nodeid), len(places)))
+
+
+def _scope_of(nodeid: str) -> str:
+    """The group or the file that a test shares its fixtures with."""
+    file = nodeid.partition("::")[0]
+    return _group_of(file) or file

@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import GENESIS, ChainWalk, Entry, Finding, content_of
 from omgov_assets.access_control.audit_lake import AUDIT, entries_in_lake, storing
-from omgov_assets.access_control.audit_log import Stored, head_path, log_path
+from omgov_assets.access_control.audit_log import SCHEMA, Stored, head_path, log_path
 from omgov_assets.data_lake.lake import Lake
 
 # One damaged file can break every entry after it: what more there is to say helps nobody.
@@ -109,6 +110,9 @@ def _read_log(lake: Lake, folder: Path, findings: list[Finding]) -> _Log | None:
             faults = [text for (text,) in con.execute("PRAGMA integrity_check(3)") if text != b"ok"]
             if faults:
                 findings.append(Finding("log", None, "unreadable", f"{path} is damaged: {_text(b'; '.join(faults))}"))
+            if list(con.execute(_MAKING)) != _made_by_schema():
+                said = f"tables or triggers of {path} are not those that it was made with"
+                findings.append(Finding("log", None, "altered", said))
             ((seq, hashed, version),) = con.execute("SELECT seq, hash, lake_version FROM stored").fetchall()
             rows = con.execute("SELECT seq, previous_hash, content, hash FROM entries ORDER BY seq").fetchall()
             # A damaged index or page may leave rows out that another way of reading still finds.
@@ -119,6 +123,18 @@ def _read_log(lake: Lake, folder: Path, findings: list[Finding]) -> _Log | None:
     if counted != len(rows):
         findings.append(Finding("log", None, "unreadable", f"{path} says now {counted} entries, now {len(rows)}"))
     return _Log(Stored(int(seq), _text(hashed), version), tuple(rows))
+
+
+# What tables and triggers a file was made with, as bytes where texts are read as such.
+_MAKING = "SELECT CAST(name AS BLOB), CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+
+
+@cache
+def _made_by_schema() -> list[tuple[bytes, bytes]]:
+    """The same of a new file: without its triggers, entries of the audit could be changed."""
+    with closing(sqlite3.connect(":memory:")) as con:
+        con.executescript(SCHEMA)
+        return list(con.execute(_MAKING))
 
 
 def _decoded(log: _Log, findings: list[Finding]) -> Iterator[Entry]:

@@ -30,12 +30,15 @@ Fault = tuple[str, str, int | None]
 
 
 def in_log(home: Home, *statements: str) -> None:
-    """Change the log as somebody with a SQL shell would."""
+    """Change the log as somebody with a SQL shell would, who leaves it looking as before."""
     with closing(sqlite3.connect(home.audit / "audit.db", isolation_level=None)) as con:
-        for (name,) in con.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        triggers = con.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
             con.execute(f"DROP TRIGGER {name}")
         for statement in statements:
             con.execute(statement)
+        for _, sql in triggers:
+            con.execute(sql)
 
 
 def data_files(home: Home) -> list[Path]:
@@ -245,6 +248,15 @@ def test_a_flipped_bit_in_what_a_crash_left_is_found_or_harmless(home: Home, tmp
         else:
             assert home.entries() == expected
     assert found > 100
+
+
+def test_a_log_without_what_keeps_its_entries_is_found(home: Home) -> None:
+    with home.log() as log:
+        log.record(decision(1))
+    assert home.faults() == []
+    with closing(sqlite3.connect(home.audit / "audit.db")) as con:
+        con.execute("DROP TRIGGER an_entry_never_changes")
+    assert home.faults() == [("log", "altered", None)]
 
 
 def test_a_cut_off_file_is_found(audited: Home) -> None:

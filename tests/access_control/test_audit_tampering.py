@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from audit_cases import NOON, Home, decision
+from audit_shell import change_log
 
 from omgov_assets.access_control.audit_anchor import (
     AnchorKeyError,
@@ -32,13 +33,7 @@ Fault = tuple[str, str, int | None]
 def in_log(home: Home, *statements: str) -> None:
     """Change the log as somebody with a SQL shell would, who leaves it looking as before."""
     with closing(sqlite3.connect(home.audit / "audit.db", isolation_level=None)) as con:
-        triggers = con.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for name, _ in triggers:
-            con.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            con.execute(statement)
-        for _, sql in triggers:
-            con.execute(sql)
+        change_log(con, *statements)
 
 
 def data_files(home: Home) -> list[Path]:

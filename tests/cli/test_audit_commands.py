@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from audit_shell import change_log
 from typer.testing import CliRunner
 
 from omgov_assets.access_control.audit_chain import Decision
@@ -86,8 +87,7 @@ def test_an_empty_home_has_an_audit_without_entries(tmp_path: Path, project_root
 
 def test_what_was_tampered_with_is_listed_and_fails(desk: Desk) -> None:
     with open_log(desk.lake, desk.settings.audit) as log:
-        log.con.execute("DROP TRIGGER an_entry_never_changes")
-        log.con.execute("UPDATE entries SET content = replace(content, 'wang', 'zhao')")
+        change_log(log.con, "UPDATE entries SET content = replace(content, 'wang', 'zhao')")
     rows = desk.rows("audit", "verify", code=1)
     assert [(row["place"], row["seq"], row["fault"]) for row in rows] == [("log", 5, "altered")]
     assert "entry 5 is not what was written" in desk.run("audit", "anchor", "--to", "anchors", code=1)
@@ -103,8 +103,7 @@ def test_anchors_find_a_chain_that_was_cut(desk: Desk, tmp_path: Path, monkeypat
     assert "entry 6 is anchored" in desk.run("audit", "anchor", "--to", str(anchors))
     assert desk.rows("audit", "verify", "--anchors", str(anchors)) == []
     with open_log(desk.lake, desk.settings.audit) as log:
-        log.con.execute("DROP TRIGGER an_entry_stays_until_the_lake_holds_it")
-        log.con.execute("DELETE FROM entries WHERE seq = 6")
+        change_log(log.con, "DELETE FROM entries WHERE seq = 6")
     (desk.settings.audit / "head").unlink()
     assert desk.rows("audit", "verify") == []
     assert [row["fault"] for row in desk.rows("audit", "verify", "--anchors", str(anchors), code=1)] == ["truncated"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
@@ -22,10 +21,10 @@ from deriving_firm import (
     series,
     write_model,
 )
+from firm_at_work import read_governance_anew, work_on, work_on_copy
 from small_firm import DAY, SYSTEM, SmallFirm
 
 from omgov_assets.admission.reconciliation import examine_lake
-from omgov_assets.components import firm as firm_module
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 from omgov_assets.model_management.errors import GovernanceError
@@ -35,12 +34,6 @@ LASTING_KEY = dg.AssetKey(["derived", "app_response_lasting"])
 LASTING_SQL = (
     f"SELECT ci_id, attributes, observed_at, value / 1000 AS value FROM metric_samples WHERE metric = '{PEAK}'"
 )
-
-
-def work_on(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMGOV_HOME", str(firm.settings.home))
-    monkeypatch.setenv("OMGOV_PROJECT", str(firm.settings.project))
-    read_governance_anew()
 
 
 def built_at(root: Path) -> SmallFirm:
@@ -78,15 +71,7 @@ def governed(
     night: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SmallFirm:
     """The firm after a night, to go on with."""
-    shutil.copytree(night[0], tmp_path / "copy")
-    copy = firm_at(tmp_path / "copy")
-    work_on(copy, monkeypatch)
-    return copy
-
-
-def read_governance_anew() -> None:
-    firm_module.governance_of.cache_clear()
-    firm_module.policy_set_of.cache_clear()
+    return work_on_copy(night[0], tmp_path / "copy", monkeypatch)
 
 
 def govern(job: str = NIGHTLY, keys: Iterable[dg.AssetKey] | None = None, day: date = DAY) -> dg.ExecuteInProcessResult:

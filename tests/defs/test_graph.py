@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,9 +11,10 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import pytest
 from deriving_firm import firm_at
+from firm_at_work import work_on, work_on_copy
 from small_firm import DAY, SYSTEM, SmallFirm, build_small_firm, instance
 
-from omgov_assets.components.firm import governance_of, policy_set_of
+from omgov_assets.components.firm import governance_of
 from omgov_assets.definitions import build_defs
 from omgov_assets.defs.jobs import INVENTORY, NIGHTLY
 from omgov_assets.defs.replays import REPLAY
@@ -34,13 +34,6 @@ CHECKED = {
     "exceptions/cases": ["overdue", "owner_inactive", "unrouted", "waiver_expiring"],
     "quality/compliance": ["clauses_hold"],
 }  # fmt: skip
-
-
-def work_on(firm: SmallFirm, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMGOV_HOME", str(firm.settings.home))
-    monkeypatch.setenv("OMGOV_PROJECT", str(firm.settings.project))
-    governance_of.cache_clear()
-    policy_set_of.cache_clear()
 
 
 def govern(job: str = NIGHTLY, day: date = DAY) -> dg.ExecuteInProcessResult:
@@ -78,10 +71,7 @@ def governed(
     sound_night: tuple[Path, dg.ExecuteInProcessResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> SmallFirm:
     """The firm after a night without defects, to go on with."""
-    shutil.copytree(sound_night[0], tmp_path / "copy")
-    copy = firm_at(tmp_path / "copy")
-    work_on(copy, monkeypatch)
-    return copy
+    return work_on_copy(sound_night[0], tmp_path / "copy", monkeypatch)
 
 
 def test_assets_checks_jobs_schedules_and_sensors_bear_the_names_that_people_know(firm: SmallFirm) -> None:

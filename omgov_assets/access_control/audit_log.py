@@ -28,7 +28,7 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 
 # Files are compared with it word by word (``audit_verify``): whoever changes it changes its version.
 SCHEMA = read_sql(Path(__file__).with_name("audit_log.sql"))
-_SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1
 _LONGEST_WAIT_S = 10
 _HEAD_BYTES = 128
 
@@ -97,7 +97,7 @@ class AuditLog:
             if not _holds_something(self.path):
                 self._require_new(continues)
             self.con = open_sqlite(
-                self.path, SCHEMA, _SCHEMA_VERSION, _LONGEST_WAIT_S, lambda con: self._begin(con, continues)
+                self.path, SCHEMA, SCHEMA_VERSION, _LONGEST_WAIT_S, lambda con: self._begin(con, continues)
             )
         except OtherVersionError as error:
             self.close()

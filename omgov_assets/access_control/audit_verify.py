@@ -15,7 +15,7 @@ from pathlib import Path
 
 from omgov_assets.access_control.audit_chain import GENESIS, ChainWalk, Entry, Finding, content_of
 from omgov_assets.access_control.audit_lake import AUDIT, entries_in_lake, storing
-from omgov_assets.access_control.audit_log import SCHEMA, Stored, head_path, log_path
+from omgov_assets.access_control.audit_log import SCHEMA, SCHEMA_VERSION, Stored, head_path, log_path
 from omgov_assets.data_lake.lake import Lake
 
 # One damaged file can break every entry after it: what more there is to say helps nobody.
@@ -110,6 +110,10 @@ def _read_log(lake: Lake, folder: Path, findings: list[Finding]) -> _Log | None:
             faults = [text for (text,) in con.execute("PRAGMA integrity_check(3)") if text != b"ok"]
             if faults:
                 findings.append(Finding("log", None, "unreadable", f"{path} is damaged: {_text(b'; '.join(faults))}"))
+            ((version,),) = con.execute("PRAGMA user_version").fetchall()
+            if version != SCHEMA_VERSION:
+                said = f"{path} says that it is of version {version}, this omgov knows {SCHEMA_VERSION}"
+                findings.append(Finding("log", None, "unreadable", said))
             if list(con.execute(_MAKING)) != _made_by_schema():
                 said = f"tables or triggers of {path} are not those that it was made with"
                 findings.append(Finding("log", None, "altered", said))

@@ -6,7 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from omgov_assets.access_control.audit_anchor import (
     write_anchor,
 )
 from omgov_assets.access_control.audit_chain import FIELDS, GENESIS, ChainWalk, Decision, Entry, chained
+from omgov_assets.access_control.audit_log import SCHEMA_VERSION, AuditUnavailableError
 
 KEY = b"k" * 32
 Fault = tuple[str, str, int | None]
@@ -174,25 +175,36 @@ def test_a_chain_that_was_written_anew_is_found_by_an_anchor(audited: Home) -> N
     assert audited.faults({head.seq: head.hash}) == [("anchor", "replaced", 20)]
 
 
-def flips(path: Path, count: int, drawn: random.Random) -> Sequence[int]:
-    size = path.stat().st_size
-    return range(size) if size <= count else sorted(drawn.sample(range(size), count))
+# Bytes of a SQLite file that say how to read the rest: its versions, encoding and sizes.
+SQLITE_HEADER = 100
 
 
-def assert_found_or_harmless(home: Home, path: Path, count: int, expected: list[Entry], head: dict[int, str]) -> int:
-    """Flip a bit of a byte, many times: either it is found, or every entry is still read as it was written."""
+def flips(path: Path, count: int, drawn: random.Random, header: int = 0) -> Iterator[tuple[int, int]]:
+    """Positions and bits to flip: one bit of each byte of the header, and of so many bytes of the rest."""
+    rest = range(header, path.stat().st_size)
+    for position in [*range(header), *(rest if len(rest) <= count else sorted(drawn.sample(rest, count)))]:
+        yield position, drawn.randrange(8)
+
+
+def assert_found_or_harmless(
+    home: Home, path: Path, count: int, expected: list[Entry], head: dict[int, str], header: int = 0
+) -> int:
+    """Flip a bit, many times: either it is found, or every entry is still read as it was written."""
     seed = random.SystemRandom().randrange(1_000_000)
     print(f"{path.name}: positions drawn with seed {seed}")
     drawn = random.Random(seed)  # noqa: S311 - draws what to damage
     content, found = path.read_bytes(), 0
-    for position in flips(path, count, drawn):
+    for position, bit in flips(path, count, drawn, header):
         damaged = bytearray(content)
-        damaged[position] ^= 1 << drawn.randrange(8)
+        damaged[position] ^= 1 << bit
         path.write_bytes(damaged)
         if home.verify(head).findings:
             found += 1
         else:
-            assert home.entries() == expected, f"byte {position} of {path}"
+            try:
+                assert home.entries() == expected
+            except (AssertionError, AuditUnavailableError) as error:
+                raise AssertionError(f"bit {bit} of byte {position} of {path} is not found, and harms") from error
             home_again(home)
         path.write_bytes(content)
         home_again(home)
@@ -202,6 +214,15 @@ def assert_found_or_harmless(home: Home, path: Path, count: int, expected: list[
 def home_again(home: Home) -> None:
     for name in ("audit.db-wal", "audit.db-shm"):
         (home.audit / name).unlink(missing_ok=True)
+
+
+def test_a_log_of_another_version_is_found(audited: Home) -> None:
+    """Nothing could be recorded in it."""
+    with closing(sqlite3.connect(audited.audit / "audit.db")) as con:
+        con.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 8}")
+    (finding,) = audited.verify().findings
+    assert (finding.place, finding.fault) == ("log", "unreadable")
+    assert f"version {SCHEMA_VERSION + 8}" in finding.explanation
 
 
 @pytest.mark.slow
@@ -214,7 +235,8 @@ def test_a_flipped_bit_is_found_or_harmless(audited: Home, which: str) -> None:
         "commit": max((audited.lake.root / "audit" / "access" / "_delta_log").glob("*.json")),
         "head": audited.audit / "head",
     }[which]
-    found = assert_found_or_harmless(audited, path, 150, expected, {head.seq: head.hash})
+    header = SQLITE_HEADER if which == "log" else 0
+    found = assert_found_or_harmless(audited, path, 150 - header, expected, {head.seq: head.hash}, header)
     assert found > 10
 
 
@@ -231,12 +253,12 @@ def test_a_flipped_bit_in_what_a_crash_left_is_found_or_harmless(home: Home, tmp
     drawn = random.Random(seed)  # noqa: S311 - draws what to damage
     found = 0
     wal = crashed / "audit.db-wal"
-    for position in flips(wal, 200, drawn):
+    for position, bit in flips(wal, 200, drawn):
         shutil.rmtree(home.audit)
         shutil.copytree(crashed, home.audit)
         (home.audit / "audit.db-shm").unlink()
         damaged = bytearray(wal.read_bytes())
-        damaged[position] ^= 1 << drawn.randrange(8)
+        damaged[position] ^= 1 << bit
         (home.audit / "audit.db-wal").write_bytes(damaged)
         if home.verify().findings:
             found += 1

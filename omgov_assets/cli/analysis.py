@@ -69,7 +69,7 @@ def rankings(
         fail(f"--order {order}: no such order; choose one of {', '.join(RANK_COLUMNS)}")
     lake = lake_of(home, project)
     chosen = day_or_last(lake, ANALYSED, day)
-    rows = read_rankings(lake, RANKED[by], top, chosen, order)
+    rows = read_rankings(lake, RANKED[by], top, chosen, order, owner_names=by == "owner")
     if output is Format.TABLE:
         rows = [_ranking_row(row, RANK_COLUMNS[order]) for row in rows]
     emit(
@@ -101,7 +101,14 @@ def scorecards(
     chosen = day_or_last(lake, "quality/scorecards", day)
     try:
         rows = read_scorecards(
-            lake, kinds[by], chosen, quality_dimension=quality_dimension, top=top, best_first=best, key=key
+            lake,
+            kinds[by],
+            chosen,
+            quality_dimension=quality_dimension,
+            top=top,
+            best_first=best,
+            key=key,
+            owner_names=by == "owner",
         )
     except NotScoredError as error:
         fail(str(error))

@@ -104,6 +104,32 @@ def create_labels(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE OR REPLACE TEMP TABLE labels AS {_LABELS}")
 
 
+def register_named(
+    lake: Lake, con: duckdb.DuckDBPyConnection, view: str, table: str, day: date, kind: str, key: str
+) -> None:
+    """Make a day's rows readable as a view whose column label has the names of owners, from the table ``labels``.
+
+    Tables that many read hold no personal data: there the label of an owner is its key.
+
+    Args:
+        lake: the lake.
+        con: a connection of it, with ``labels`` of the day.
+        view: name of the view.
+        table: table of the lake, with a column label.
+        day: business day.
+        kind: column that says what kind of key a row has.
+        key: column with the key.
+    """
+    lake.register(con, f"stored_{view}", table, day)
+    create_view(
+        con,
+        view,
+        f"SELECT stored.* REPLACE (coalesce(names.label, stored.label) AS label) "  # noqa: S608 - names of this room
+        f"FROM stored_{view} AS stored LEFT JOIN labels AS names "
+        f"ON stored.{kind} = 'owner' AND names.kind = 'owner' AND names.key = stored.{key}",
+    )
+
+
 def create_model_dimensions(lake: Lake, con: duckdb.DuckDBPyConnection, day: date) -> None:
     """Create the temporary table ``model_dimensions``, one row for each processing model that was published for the
     day, from the views of ``register_cmdb``.

@@ -13,7 +13,7 @@ from typing import Any
 
 from omgov_assets.data_lake.lake import Lake, one_row
 from omgov_assets.data_lake.sql import read_sql
-from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb, register_named
 from omgov_assets.quality_analysis.statistics import STATISTICS
 
 RANKINGS = "quality/anomaly_rankings"
@@ -74,9 +74,8 @@ def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
 
     ``rank`` is by anomalies, and the others by what ``RANK_COLUMNS`` says; ties are broken by anomalies, then by key.
     By rate, keys are ordered by its lower bound, so that small ones do not win by chance. Only keys with anomalies are
-    ranked. Labels
-    are names from the CMDB of the day, the key where it has none. Changes are against the day before, and
-    null where that was not governed.
+    ranked. Labels are names from the CMDB of the day; the key where it has none, and for owners, whose names are
+    personal data. Changes are against the day before, and null where that was not governed.
     """
     yesterday = day - timedelta(days=1)
     has_previous_day = lake.has_day(STATISTICS, yesterday)
@@ -92,7 +91,9 @@ def rank_anomalies(lake: Lake, day: date) -> RankingsSummary:
     return RankingsSummary(day, ranked, yesterday if has_previous_day else None, version)
 
 
-def read_rankings(lake: Lake, by: str, top: int, day: date | None = None, order: str = "count") -> list[dict[str, Any]]:
+def read_rankings(
+    lake: Lake, by: str, top: int, day: date | None = None, order: str = "count", *, owner_names: bool = False
+) -> list[dict[str, Any]]:
     """The first ranks of one dimension.
 
     Args:
@@ -101,6 +102,7 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None, order:
         top: how many ranks.
         day: business day; the last ranked one where None.
         order: one of ``RANK_COLUMNS``.
+        owner_names: whether labels of owners are their names.
 
     Returns:
         One flat dictionary for each rank, first rank first, with the columns of ``quality/anomaly_rankings`` but those
@@ -123,7 +125,12 @@ def read_rankings(lake: Lake, by: str, top: int, day: date | None = None, order:
         days = f"{governed[0]} to {governed[-1]}" if governed else "none"
         raise NotRankedError(f"{day} is not ranked (days ranked: {days}): govern it first with `omgov run --day {day}`")
     with lake.connect() as con:
-        lake.register(con, "rankings", RANKINGS, day)
+        if owner_names:
+            register_cmdb(lake, con, day)
+            create_labels(con)
+            register_named(lake, con, "rankings", RANKINGS, day, "dimension", "key")
+        else:
+            lake.register(con, "rankings", RANKINGS, day)
         query = (
             "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM rankings "  # noqa: S608 - the column is one of RANK_COLUMNS
             f"WHERE dimension = $by AND {RANK_COLUMNS[order]} IS NOT NULL ORDER BY {RANK_COLUMNS[order]} LIMIT $top"

@@ -63,4 +63,6 @@ SELECT
         THEN row_number() OVER (PARTITION BY dimension ORDER BY anomalies - previous_anomalies DESC, anomalies DESC, compared.key)
     END AS rank_by_change
 FROM compared
-LEFT JOIN labels ON labels.kind = compared.dimension AND labels.key = compared.key
+-- Owners' names are personal data and stay in the CMDB.
+LEFT JOIN labels
+    ON labels.kind = compared.dimension AND labels.key = compared.key AND compared.dimension <> 'owner'

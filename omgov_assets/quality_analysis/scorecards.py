@@ -19,7 +19,7 @@ from omgov_assets.data_lake.sql import read_sql
 from omgov_assets.model_management.control import BASELINE_METRICS
 from omgov_assets.model_management.score_rules import QualityDimension
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
-from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_labels, register_cmdb
+from omgov_assets.quality_analysis.cmdb import create_ci_dimensions, create_labels, register_cmdb, register_named
 from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.inventory import register_inventory
 from omgov_assets.quality_analysis.outcomes import create_outcomes
@@ -121,10 +121,12 @@ def read_scorecards(
     top: int | None = None,
     best_first: bool = False,
     key: str | None = None,
+    owner_names: bool = False,
 ) -> list[dict[str, Any]]:
     """Scorecards of one kind of subject, the lowest score first; those without a score follow, by key.
 
-    ``key`` is a key or a name, where one subject alone is wanted.
+    ``key`` is a key or a name, where one subject alone is wanted. Labels of owners are their names, where these are wanted,
+    else their keys.
 
     Returns:
         Rows with the columns of ``quality/scorecards`` but those of provenance; day is ISO text.
@@ -135,7 +137,12 @@ def read_scorecards(
     if not lake.has_day(SCORECARDS, day):
         raise NotScoredError(f"{day} has no scorecards: govern it first with `omgov run --day {day}`")
     with lake.connect() as con:
-        lake.register(con, "scorecards", SCORECARDS, day)
+        if owner_names:
+            register_cmdb(lake, con, day)
+            create_labels(con)
+            register_named(lake, con, "scorecards", SCORECARDS, day, "subject_kind", "subject_key")
+        else:
+            lake.register(con, "scorecards", SCORECARDS, day)
         order = "DESC" if best_first else "ASC"
         query = (
             "SELECT * EXCLUDE (policy_hash, data_versions) REPLACE (day::VARCHAR AS day) FROM scorecards "  # noqa: S608 - fixed words

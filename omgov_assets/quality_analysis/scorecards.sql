@@ -419,4 +419,5 @@ LEFT JOIN moved AS m USING (subject_kind, subject_key, quality_dimension)
 LEFT JOIN previous_scorecards AS p USING (subject_kind, subject_key, quality_dimension)
 LEFT JOIN history AS h USING (subject_kind, subject_key, quality_dimension)
 LEFT JOIN present ON present.subject_kind = r.subject_kind AND present.subject_key = r.subject_key
-LEFT JOIN labels ON labels.kind = r.subject_kind AND labels.key = r.subject_key
+-- Owners' names are personal data and stay in the CMDB.
+LEFT JOIN labels ON labels.kind = r.subject_kind AND labels.key = r.subject_key AND r.subject_kind <> 'owner'

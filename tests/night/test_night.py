@@ -85,6 +85,20 @@ def test_rankings_come_as_a_table_as_json_and_as_csv(night: Home) -> None:
     assert rows[0]["label"] in night.omgov("rankings", "--by", "owner", "--top", "3").stdout
 
 
+def test_names_of_owners_are_in_the_cmdb_alone(night: Home) -> None:
+    lake = night.path / "lake"
+    names = dict(rows_of(lake, "cmdb/owners", "owner_id, name", "name IS NOT NULL"))
+    (first,) = json.loads(night.omgov("rankings", "--by", "owner", "--top", "1", "--format", "json").stdout)
+    (lowest,) = json.loads(night.omgov("scorecards", "--by", "owner", "--top", "1", "--format", "json").stdout)
+    assert first["label"] == names[first["key"]]
+    assert lowest["label"] == names[lowest["subject_key"]]
+    for log in sorted(lake.glob("*/*/_delta_log")):
+        table = log.parent.relative_to(lake).as_posix()
+        if table not in ("cmdb/owners", "cmdb/owners_quarantine"):
+            text = "\n".join(row for (row,) in rows_of(lake, table, "to_json(held)::VARCHAR"))
+            assert [name for name in names.values() if name in text] == [], table
+
+
 @pytest.mark.parametrize(
     "dimension",
     ["anomaly_type", "metric", "application", "host", "support_group", "owner", "business_system", "network_device",

@@ -12,7 +12,7 @@ from omgov_assets.interface_service.pages.seen import Seen
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
 from omgov_assets.quality_analysis.rankings import RANKINGS
 
-GROUPS, ITEMS = f"{CMDB}/support_groups", f"{CMDB}/configuration_items"
+GROUPS, ITEMS, OWNERS = f"{CMDB}/support_groups", f"{CMDB}/configuration_items", f"{CMDB}/owners"
 
 
 def create_labels(seen: Seen, day: date) -> None:
@@ -20,13 +20,14 @@ def create_labels(seen: Seen, day: date) -> None:
     view ``rankings`` of the day, which is empty where it is not the reader's.
 
     Who may see the rankings finds in them the names of whatever has anomalies; others find those that the CMDB shows
-    them.
+    them. Owners' names are never in the rankings: they are as the CMDB shows them, masked for most.
     """
     if not seen.whole("rankings", RANKINGS, day):
         seen.whole("configuration_items", ITEMS, day)
     else:
         seen.empty("configuration_items", ITEMS)
     seen.whole("support_groups", GROUPS, day)
+    seen.whole("owners", OWNERS, day)
     seen.con.execute(f"CREATE OR REPLACE TEMP TABLE labels AS {seen.statement('labels')}")
 
 

@@ -6,6 +6,8 @@ FROM (
     SELECT 'support_group', support_group_id, name FROM support_groups
     UNION ALL
     SELECT ci_class, ci_id, name FROM configuration_items
+    UNION ALL
+    SELECT 'owner', owner_id, name FROM owners
 )
 WHERE key IS NOT NULL AND label IS NOT NULL
 GROUP BY kind, key

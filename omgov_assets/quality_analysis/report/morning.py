@@ -17,7 +17,7 @@ from omgov_assets.data_lake.lake import Lake
 from omgov_assets.model_management.score_rules import QualityDimension, ScoreRules
 from omgov_assets.quality_analysis.case_tables import register_cases
 from omgov_assets.quality_analysis.cmdb import SYSTEM as CMDB
-from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb
+from omgov_assets.quality_analysis.cmdb import create_labels, register_cmdb, register_named
 from omgov_assets.quality_analysis.compliance import clauses_of, read_compliance
 from omgov_assets.quality_analysis.history import register_history
 from omgov_assets.quality_analysis.rankings import RANKINGS, NotRankedError
@@ -204,8 +204,6 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_da
         raise NotRankedError(f"{day} is not analysed: govern it first with `omgov run --day {day}`")
     for view, table in (
         ("statistics", STATISTICS),
-        ("rankings", RANKINGS),
-        ("scorecards", SCORECARDS),
         ("root_causes", ROOT_CAUSES),
         ("check_results", CHECK_RESULTS),
         ("ledger", LEDGER),
@@ -217,6 +215,8 @@ def register_day(lake: Lake, con: duckdb.DuckDBPyConnection, day: date, trend_da
     register_history(lake, con, "cause_history", ROOT_CAUSES, day, trend_days)
     register_cmdb(lake, con, day)
     create_labels(con)
+    register_named(lake, con, "rankings", RANKINGS, day, "dimension", "key")
+    register_named(lake, con, "scorecards", SCORECARDS, day, "subject_kind", "subject_key")
 
 
 def _count_by_decision(deliveries: list[dict[str, Any]]) -> dict[str, int]:

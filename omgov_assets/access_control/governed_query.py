@@ -185,11 +185,13 @@ def _row_condition(
         own = "(SELECT unnest($support_groups::VARCHAR[]))"
         if isinstance(scope.support_group, GroupThrough):
             way = scope.support_group
-            source, versions[way.dataset] = lake.pinned(way.dataset, day, by_name=True)
+            is_of_its_day = way.as_of == "its_day"
+            known_day = day if is_of_its_day else max(lake.days(way.dataset), default=None)
+            source, versions[way.dataset] = lake.pinned(way.dataset, known_day, by_name=True)
             conditions.append(
                 f"EXISTS (SELECT 1 FROM ({source}) AS known "  # noqa: S608 - identifiers are quoted
-                f"WHERE known.day = governed.day AND known.{identifier(way.key)} = governed.{identifier(way.column)} "
-                f"AND known.{identifier(way.group)} IN {own})"
+                f"WHERE known.{identifier(way.key)} = governed.{identifier(way.column)} "
+                f"AND known.{identifier(way.group)} IN {own}{' AND known.day = governed.day' if is_of_its_day else ''})"
             )
         else:
             conditions.append(f"governed.{identifier(scope.support_group)} IN {own}")

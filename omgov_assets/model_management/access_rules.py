@@ -71,19 +71,22 @@ class KnownPrincipal(_Document):
 
 
 class GroupThrough(_Document):
-    """The support group of a row by way of another table of the same day.
+    """The support group of a row by way of another table.
 
     Attributes:
         column: column of the dataset that is looked up.
         dataset: table that knows the support group.
         key: its column that ``column`` refers to.
         group: its column with the support group.
+        as_of: which of its days says whose a row is: ``its_day``, the row's own, or ``last_day``, the last that the
+            table has, so that what is a group's now is so with all of its past.
     """
 
     column: str
     dataset: str
     key: str
     group: str
+    as_of: Literal["its_day", "last_day"] = "its_day"
 
 
 class RowFilter(_Document):

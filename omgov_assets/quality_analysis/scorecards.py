@@ -125,8 +125,8 @@ def read_scorecards(
 ) -> list[dict[str, Any]]:
     """Scorecards of one kind of subject, the lowest score first; those without a score follow, by key.
 
-    ``key`` is a key or a name, where one subject alone is wanted. Labels of owners are their names, where these are wanted,
-    else their keys.
+    ``key`` is a key or a name, where one subject alone is wanted. Labels of owners are their keys, or with
+    ``owner_names`` their names.
 
     Returns:
         Rows with the columns of ``quality/scorecards`` but those of provenance; day is ISO text.

@@ -27,6 +27,7 @@ from guarded_lake import (
     decision_point,
     drawn_rules,
     fill,
+    groups_by_day,
     guarded_lake,
     principal,
     questions,
@@ -274,7 +275,7 @@ def test_all_that_leaves_is_what_the_naive_reference_says_and_on_record(
     group_of_ci: dict[str, str],
     data: st.DataObject,
 ) -> None:
-    groups = {(DAY, ci): group for ci, group in group_of_ci.items()}
+    groups = groups_by_day(group_of_ci)
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder), rules) as firm:
         fill(firm.lake, before, group_of_ci)
         fill(firm.lake, after, group_of_ci)

@@ -13,7 +13,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from guarded_lake import DATASET, DAY, KEY, NOW, askers, cis, decision_point, drawn_rules, fill, principal, rows
+from guarded_lake import (
+    DATASET,
+    DAY,
+    KEY,
+    NOW,
+    askers,
+    cis,
+    decision_point,
+    drawn_rules,
+    fill,
+    groups_by_day,
+    principal,
+    rows,
+)
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle.access import Asker, Row, Rules, may_read
@@ -194,7 +207,7 @@ def test_two_lakes_that_differ_out_of_sight_tell_and_share_the_same(
     rules: Rules, asker: Asker, series: list[Row], group_of_ci: dict[str, str], data: st.DataObject
 ) -> None:
     assume(may_read(rules, asker, DATASET, KEY.secret))
-    groups = {(DAY, ci): group for ci, group in group_of_ci.items()}
+    groups = groups_by_day(group_of_ci)
     other = changed_out_of_sight(data, rules, asker, series, groups)
     who = principal(asker)
     shown = [column.name for column in decision_point(rules).decide(who, DATASET, NOW).shown]

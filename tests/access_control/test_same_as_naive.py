@@ -17,6 +17,7 @@ from guarded_lake import (
     drawn_rules,
     fill,
     governed_rows,
+    groups_by_day,
     guarded_lake,
     principal,
     questions,
@@ -54,7 +55,7 @@ def test_a_decision_shows_the_columns_that_the_naive_reference_shows(
 def test_an_answer_is_that_of_the_naive_reference(
     rules: Rules, some: list[Asker], series: list[Row], group_of_ci: dict[str, str], data: st.DataObject
 ) -> None:
-    groups = {(DAY, ci): group for ci, group in group_of_ci.items()}
+    groups = groups_by_day(group_of_ci)
     point = decision_point(rules)
     with tempfile.TemporaryDirectory() as folder:
         lake = guarded_lake(Path(folder))

@@ -32,7 +32,10 @@ class Grant:
 
 @dataclass(frozen=True)
 class Rules:
-    """All that is decided by; ``group`` is "", a column, or "through" for the CI's group."""
+    """All that is decided by.
+
+    ``group`` is "", a column, "through" for the CI's group on the day of the row, or "through_last" on the last day.
+    """
 
     roles: Mapping[str, int]
     purposes: Sequence[str]
@@ -117,9 +120,16 @@ def is_visible(rules: Rules, asker: Asker, dataset: str, row: Row, group_of_ci: 
     if rules.system:
         hits.append(row[rules.system] in asker.systems)
     if rules.group:
-        group = group_of_ci.get((row["day"], row["ci"])) if rules.group == "through" else row[rules.group]
-        hits.append(group in asker.groups)
+        hits.append(_group_of(rules, row, group_of_ci) in asker.groups)
     return all(hits) if rules.match == "all" else any(hits)
+
+
+def _group_of(rules: Rules, row: Row, group_of_ci: Mapping[tuple[date, str], str]) -> Any:
+    if rules.group == "through":
+        return group_of_ci.get((row["day"], row["ci"]))
+    if rules.group == "through_last":
+        return group_of_ci.get((max((day for day, _ in group_of_ci), default=row["day"]), row["ci"]))
+    return row[rules.group]
 
 
 def hides_cell(rules: Rules, asker: Asker, row: Row, column: str) -> bool:

@@ -27,6 +27,7 @@ from omgov_assets.model_management.access_rules import AccessRules
 
 DATASET, CIS = "one/series", "cmdb/cis"
 DAY = date(2026, 11, 20)
+AFTER = DAY + timedelta(days=1)
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 KEY = MaskKey(bytes(range(32)), NOW + timedelta(days=1))
 SCHEMA = Path(__file__).resolve().parents[2] / "governance" / "access" / "schema.cedarschema"
@@ -47,6 +48,7 @@ TYPES = {
 }
 # What rows are filtered by; the rest may be masked and changed as one likes.
 FILTERED_BY = ("day", "system", "ci", "grp", "metric")
+_NEXT_GROUP = {"g1": "g2", "g2": "g3", "g3": "g1"}
 _CI_TYPES = {"day": "DATE", "ci": "VARCHAR", "grp": "VARCHAR"}
 _ARROW = {
     "DATE": pa.date32(),
@@ -129,7 +131,7 @@ def drawn_rules(draw: st.DrawFn) -> Rules:
             if pick(True, True, False)
         },
         system=pick("", "system"),
-        group=pick("", "grp", "through"),
+        group=pick("", "grp", "through", "through_last"),
         match=pick("all", "any"),
         by_metric=pick((), ("value",), ("value", "name", "count")),
         metric_grades={"m1": 1, "m2": 2, "m3": 3, "m4": 4},
@@ -172,8 +174,10 @@ def decision_point(rules: Rules, key: MaskKey | None = KEY) -> DecisionPoint:
     )
     cis = TableSchema(CIS, tuple(Column(c, t, False, False, c == "day", 1, "") for c, t in _CI_TYPES.items()))
     group: Any = rules.group or None
-    if rules.group == "through":
+    if rules.group.startswith("through"):
         group = {"column": "ci", "dataset": CIS, "key": "ci", "group": "grp"}
+        if rules.group == "through_last":
+            group["as_of"] = "last_day"
     row_filter = {"datasets": [DATASET], "system": rules.system or None, "support_group": group}
     if rules.system and rules.group:
         row_filter["match"] = rules.match
@@ -208,9 +212,17 @@ def guarded_lake(folder: Path) -> Lake:
     return Lake(folder / "home" / "lake", contracts)
 
 
+def groups_by_day(group_of_ci: dict[str, str]) -> dict[tuple[date, str], str]:
+    """The group of each CI on the day and on the one after, when all were given to the next group."""
+    after = {(AFTER, ci): _NEXT_GROUP.get(group, group) for ci, group in group_of_ci.items()}
+    return {(DAY, ci): group for ci, group in group_of_ci.items()} | after
+
+
 def fill(lake: Lake, series: Sequence[Row], group_of_ci: dict[str, str], parts: int = 1) -> None:
-    """Make the lake hold these rows of the day, in so many commits."""
-    lake.replace(CIS, DAY, _table(_CI_TYPES, [{"day": DAY, "ci": ci, "grp": grp} for ci, grp in group_of_ci.items()]))
+    """Make the lake hold these rows of the day, in so many commits, and the groups of CIs of ``groups_by_day``."""
+    for day in (DAY, AFTER):
+        of_day = [(ci, group) for (other, ci), group in groups_by_day(group_of_ci).items() if other == day]
+        lake.replace(CIS, day, _table(_CI_TYPES, [{"day": day, "ci": ci, "grp": group} for ci, group in of_day]))
     size = max(1, -(-len(series) // parts))
     lake.replace(DATASET, DAY, _table(TYPES, series[:size]))
     for start in range(size, len(series), size):

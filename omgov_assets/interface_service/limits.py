@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from omgov_assets.access_control.governed_pages import LARGEST_PAGE
@@ -31,6 +33,9 @@ class Limits:
         threads: requests that are worked on at a time; more wait.
         whole_answers: answers with all rows at a time; more are told to come again. Each has a database of its own for
             as long as its client takes, and formats such as XLSX keep a thread until they are written.
+        whole_answers_each: those of one principal.
+        bodies: bodies of pushed data that come in at a time; more are told to come again.
+        bodies_each: those of one principal.
         shutdown_s: seconds that requests may go on for after the service was told to stop.
     """
 
@@ -44,7 +49,53 @@ class Limits:
     page_rows: int = LARGEST_PAGE
     threads: int = 16
     whole_answers: int = 8
+    whole_answers_each: int = 4
+    bodies: int = 32
+    bodies_each: int = 16
     shutdown_s: int = 20
+
+
+class NoPlaceError(Exception):
+    """All places are taken.
+
+    Attributes:
+        is_own: all that the principal may take are; there are others.
+    """
+
+    def __init__(self, is_own: bool) -> None:
+        super().__init__("all places are taken")
+        self.is_own = is_own
+
+
+class Places:
+    """Places that requests of a kind take for as long as they last; may be shared by threads.
+
+    Args:
+        in_all: how many there are.
+        each: how many of them one principal may take, so that others find some.
+    """
+
+    def __init__(self, in_all: int, each: int) -> None:
+        self._in_all, self._each = in_all, each
+        self._taken: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def taken(self, principal: str) -> Iterator[None]:
+        """Keep a place while the context lasts. Raises ``NoPlaceError`` where none is left."""
+        with self._lock:
+            if self._taken[principal] >= self._each:
+                raise NoPlaceError(is_own=True)
+            if self._taken.total() >= self._in_all:
+                raise NoPlaceError(is_own=False)
+            self._taken[principal] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[principal] -= 1
+                # Principals come and go: those without a place are not kept.
+                self._taken += Counter()
 
 
 class FailureRecords:

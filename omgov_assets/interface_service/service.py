@@ -27,7 +27,7 @@ from omgov_assets.access_control.signed_links import SignedLinks
 from omgov_assets.access_control.tokens import TokenStore
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
-from omgov_assets.interface_service.limits import FailureRecords, Limits
+from omgov_assets.interface_service.limits import FailureRecords, Limits, Places
 from omgov_assets.model_management.access_rules import AccessRules
 from omgov_assets.model_management.governance import Governance
 
@@ -73,7 +73,7 @@ class Service:
         clock: the time (aware).
         public_url: what clients call the service by, without a slash at its end; empty where the request says.
         failures: which failed proofs go on record.
-        whole_answers: how many answers with all rows may still begin.
+        whole_answers: places of answers with all rows.
     """
 
     settings: Settings
@@ -89,7 +89,7 @@ class Service:
     def __post_init__(self) -> None:
         self._state = self._read()
         self._stopping = threading.Event()
-        self.whole_answers = threading.BoundedSemaphore(self.limits.whole_answers)
+        self.whole_answers = Places(self.limits.whole_answers, self.limits.whole_answers_each)
 
     @classmethod
     @contextmanager

@@ -27,6 +27,7 @@ from omgov_assets.interface_service.ingest.receptions import (
     Target,
     reception_id,
 )
+from omgov_assets.interface_service.limits import NoPlaceError, Places
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.model_management.business_systems import DeliveryFormat, Limits
 
@@ -75,7 +76,7 @@ class Intake:
         settings: where the landing folder is.
         receptions: what was acknowledged.
         clock: the time (aware).
-        at_once: bodies at a time.
+        places: of bodies that come in at a time.
         stalled_s: seconds in which a client must bring at least 16 KiB, or the end of its body.
     """
 
@@ -84,11 +85,11 @@ class Intake:
         settings: Settings,
         receptions: Receptions,
         clock: Callable[[], datetime],
-        at_once: int,
+        places: Places,
         stalled_s: float,
     ) -> None:
         self._settings, self._receptions, self._clock = settings, receptions, clock
-        self._stalled_s, self._free = stalled_s, at_once
+        self._stalled_s, self._places = stalled_s, places
         # Disks and hashes gain nothing from more.
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="ingest")
 
@@ -103,11 +104,16 @@ class Intake:
             Problem: it was not taken; says why, and nothing of it is left.
             ClientDisconnect: the client is gone.
         """
-        if self._free <= 0:
-            raise Problem(503, "too_many_pushes", "Too many bodies are coming in; wait.", {"Retry-After": "2"})
-        self._free -= 1
         try:
-            return await self._take(push, chunks)
+            with self._places.taken(push.principal):
+                return await self._take(push, chunks)
+        except NoPlaceError as full:
+            raise Problem(
+                429 if full.is_own else 503,
+                "too_many_pushes",
+                f"Too many bodies {'of yours ' if full.is_own else ''}are coming in; wait.",
+                {"Retry-After": "2"},
+            ) from None
         except ContentCodingError as error:
             raise Problem(400, "broken_coding", f"{_sentence(str(error))} Nothing was taken; send it again.") from error
         except RefusedBatchError as refusal:
@@ -128,8 +134,6 @@ class Intake:
             if error.errno in _NO_ROOM:
                 raise _no_room() from error
             raise
-        finally:
-            self._free += 1
 
     async def _take(self, push: Push, chunks: AsyncIterator[bytes]) -> Answer:
         target = push.target

@@ -28,12 +28,12 @@ from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reuse
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
+from omgov_assets.interface_service.limits import Places
 from omgov_assets.interface_service.problems import DOCUMENTED, Problem, not_there
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
 
 KEY_HEADER = "Idempotency-Key"
-BODIES_AT_ONCE = 32
 # A firm pushes some tens of batches a day; the gate takes seconds for each.
 LONGEST_BACKLOG = 1_000
 
@@ -98,7 +98,9 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
     """Take data in for as long as the app runs; ``app.state.service`` is there."""
     service: Service = app.state.service
     with Receptions(service.settings.receptions) as receptions:
-        intake = Intake(service.settings, receptions, service.clock, BODIES_AT_ONCE, service.limits.stalled_s)
+        limits = service.limits
+        places = Places(limits.bodies, limits.bodies_each)
+        intake = Intake(service.settings, receptions, service.clock, places, limits.stalled_s)
         worker = Worker(service.settings, service.lake, receptions, lambda: service.rules().governance, service.clock)
         app.state.ingest = Ingest(receptions, intake, worker)
         worker.start()

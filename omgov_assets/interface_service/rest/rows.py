@@ -27,6 +27,7 @@ from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.formats.binaries import DoesNotFitError
 from omgov_assets.interface_service.formats.formats import JSON
 from omgov_assets.interface_service.formats.texts import objects
+from omgov_assets.interface_service.limits import NoPlaceError
 from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.interface_service.rest.answers import PRIVATE, answered, disposition
 from omgov_assets.interface_service.rest.asked import Asked
@@ -147,16 +148,17 @@ def _all_rows(
     asking: Asking, request: Request, dataset: str, asked: Asked, question: PageQuestion, day: date | None
 ) -> Response:
     """All rows as they are read: no more of them is in memory than a piece."""
-    free = asking.service.whole_answers
-    if not free.acquire(blocking=False):
-        raise Problem(
-            503,
-            "too_many_answers",
-            "Too many answers with all rows are under way; wait, or read by pages.",
-            {"Retry-After": "5"},
-        )
     with ExitStack() as opened:
-        opened.callback(free.release)
+        try:
+            opened.enter_context(asking.service.whole_answers.taken(asking.principal.name))
+        except NoPlaceError as full:
+            whose = "of yours with all rows" if full.is_own else "with all rows"
+            raise Problem(
+                429 if full.is_own else 503,
+                "too_many_answers",
+                f"Too many answers {whose} are under way; wait, or read by pages.",
+                {"Retry-After": "5"},
+            ) from None
         whole = opened.enter_context(asking.door.whole(asking.principal, dataset, question, day, asked.version))
         pieces = _pieces(asked, whole.rows.to_arrow_reader(BATCH_ROWS), request)
         if asked.form is JSON:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -347,6 +348,40 @@ def test_a_client_that_drips_is_cut_off(service: Served, firm: SmallFirm) -> Non
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert 1.0 < time.monotonic() - began < 10
     wait_until(lambda: landed(firm) == before)
+
+
+@contextmanager
+def a_body_under_way(service: Served, firm: SmallFirm, principal: str, path: str) -> Iterator[None]:
+    """A body that its client has begun and does not end; it is being taken in by the time that this returns."""
+    before = landed(firm)
+    head = (
+        f"POST /v1/ingest/{path}?day={DAY} HTTP/1.1\r\nHost: omgov\r\nContent-Type: text/csv\r\n"
+        f"Authorization: Bearer {token_of(firm.settings, principal)}\r\nContent-Length: 1000000\r\n\r\n"
+    )
+    with connection(service) as sock:
+        sock.sendall(head.encode())
+        wait_until(lambda: len(landed(firm)) == len(before) + 1)
+        yield
+
+
+def test_one_principal_leaves_room_for_the_bodies_of_others(firm: SmallFirm) -> None:
+    def refused(client: httpx.Client, system: str = SYSTEM, dataset: str = DATASET) -> tuple[int, str, str]:
+        answer = push(client, body(), dataset, system=system)
+        assert answer.headers["Retry-After"]
+        return answer.status_code, answer.json()["code"], answer.json()["detail"]
+
+    own, other = f"{SYSTEM}/{DATASET}", "cmdb/owners"
+    with (
+        served(firm.settings, Limits(bodies=3, bodies_each=2)) as service,
+        service.client(AGENT) as agent,
+        service.client(OTHER_AGENT) as other_agent,
+    ):
+        with a_body_under_way(service, firm, AGENT, own), a_body_under_way(service, firm, AGENT, own):
+            assert refused(agent) == (429, "too_many_pushes", "Too many bodies of yours are coming in; wait.")
+            with a_body_under_way(service, firm, OTHER_AGENT, other):
+                said = refused(other_agent, "cmdb", "owners")
+                assert said == (503, "too_many_pushes", "Too many bodies are coming in; wait.")
+        wait_until(lambda: push(agent, body()).status_code == 202)
 
 
 def test_where_there_is_no_room_nothing_is_taken_and_that_is_said(firm: SmallFirm, client: httpx.Client) -> None:

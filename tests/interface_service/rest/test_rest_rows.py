@@ -273,6 +273,16 @@ def test_answers_with_all_rows_are_few_at_a_time(tmp_path: Path, project_root: P
                 assert time.monotonic() < until
                 time.sleep(0.05)
             assert answer.json()["code"] == "does_not_fit"
+    with (
+        served(settings, Limits(whole_answers_each=1)) as running,
+        running.client("steward") as client,
+        running.client("engineer") as other,
+        client.stream("GET", f"{PATH}?limit=all"),
+    ):
+        refused = client.get(f"{PATH}?limit=all&format=csv")
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_answers")
+        assert "of yours" in refused.json()["detail"]
+        assert other.get(f"{PATH}?limit=all&format=csv").status_code == 200
 
 
 @pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "..%2f..%2fetc", "%00", "a" * 3000, "王", "a%22b"])

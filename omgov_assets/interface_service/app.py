@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 
 from omgov_assets.interface_service import health
 from omgov_assets.interface_service.bodies import SmallBodies
+from omgov_assets.interface_service.head_requests import HeadRequests
 from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
@@ -67,6 +68,7 @@ def create_app(open_service: Callable[[], AbstractContextManager[Service]], limi
         lifespan=lifespan,
         middleware=[
             Middleware(Observed),
+            Middleware(HeadRequests),
             Middleware(SmallBodies, body_bytes=limits.body_bytes, besides=TAKES_DATA),
         ],
     )

@@ -55,12 +55,41 @@ def test_what_there_is_not_is_told_as_a_problem(service: Served) -> None:
     assert answer.json()["code"] == "not_found"
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/healthz", 200),
+        ("/metrics", 200),
+        ("/v1/openapi.json", 200),
+        ("/v1/datasets", 200),
+        ("/v1/datasets/quality/anomalies/rows?limit=2", 200),
+        ("/v1/datasets/quality/anomalies/rows?limit=all&format=ndjson", 200),
+        ("/v1/datasets/quality/anomalies/rows?limit=all&format=xlsx", 200),
+        ("/v1/datasets/quality/nothing/rows", 404),
+        ("/cases", 200),
+        ("/v1/ingest/securities_trading/metric_instances", 405),
+    ],
+)
+def test_head_says_what_get_would_say_and_no_more(service: Served, path: str, status: int) -> None:
+    # HEAD need not say how a body is cut, and figures have changed by the next time.
+    besides = {"date", "x-request-id", "transfer-encoding", *(["content-length"] if path == "/metrics" else [])}
+    with service.client("steward") as client:
+        got, head = client.get(path), client.head(path)
+        assert (got.status_code, head.status_code, head.content) == (status, status, b"")
+        said = [{k: v for k, v in answer.headers.items() if k not in besides} for answer in (got, head)]
+        assert said[0] == said[1]
+        # The connection is as it was.
+        assert client.get("/healthz").json() == {"status": "ok"}
+
+
 def test_figures_name_routes_and_not_what_was_asked_for(service: Served) -> None:
     with service.client() as client:
         client.get("/healthz")
+        client.head("/healthz")
         client.get("/secret/path?secret=query")
         figures = client.get("/metrics").text
     assert 'omgov_requests_total{method="GET",route="/healthz",status="200"}' in figures
+    assert 'omgov_requests_total{method="HEAD",route="/healthz",status="200"}' in figures
     assert "secret" not in figures
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadRequests:
     """An ASGI app that answers HEAD by what its GET says first; of a long answer nothing more is made.
+
+    Routes that know HEAD themselves are left to it.
 
     Args:
         app: the app.
@@ -17,10 +20,12 @@ class HeadRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http" or scope["method"] != "HEAD" or _is_known(scope):
             await self._app(scope, receive, send)
             return
-        as_get = {**scope, "method": "GET"}
+        # A range is asked for by GET alone (14.2).
+        headers = [header for header in scope["headers"] if header[0] != b"range"]
+        as_get = {**scope, "method": "GET", "headers": headers}
 
         async def sending(message: Message) -> None:
             if message["type"] != "http.response.body":
@@ -37,6 +42,10 @@ class HeadRequests:
             # Who observes requests names them by their route.
             if "route" in as_get:
                 scope["route"] = as_get["route"]
+
+
+def _is_known(scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
 
 
 class _SaidError(Exception):

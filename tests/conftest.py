@@ -54,12 +54,13 @@ LONGEST_FIRST = (
     "tests/exception_management/test_nights.py",
     "tests/exception_management/test_acts.py",
     "tests/defs/test_graph.py",
+    # Makes the home that other files of the service wait for: these come when it is there.
     "tests/interface_service/rest/test_rest_cases.py",
-    "tests/interface_service/pages/test_pages_by_http.py",
-    "tests/interface_service/sharing/test_delta_sharing_client.py",
     "tests/anomaly_alert/test_outbox_faults.py",
     "tests/model_management/model_check/test_corpus_verdicts.py",
     "tests/quality_analysis/test_scorecards.py",
+    "tests/interface_service/pages/test_pages_by_http.py",
+    "tests/interface_service/sharing/test_delta_sharing_client.py",
     "tests/admission/test_replay.py",
     "tests/data_management/test_derivation.py",
 )

@@ -8,7 +8,7 @@ the connection. Does not belong here: writing any of it (``gate``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import duckdb
 
 from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.batch_policies import BatchPolicies, judge_policies
-from omgov_assets.admission.delivered_before import HeldRows, find_delivered_before
+from omgov_assets.admission.delivered_before import CONTRADICTS, DELIVERED_BEFORE, HeldRows, find_delivered_before
 from omgov_assets.admission.deliveries import Delivery, read_delivery
 from omgov_assets.admission.delivery_limits import landed_at, recorded_name
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
@@ -255,12 +255,21 @@ def _require_sound_record(con: duckdb.DuckDBPyConnection, delivery: Delivery, na
     if _count(con, "conformed"):
         return
     number, reason = first_reason(con)
+    _, reasons = count_reasons(con)
     raise RefusedBatchError(
         "no_sound_record",
-        f"{name}: none of {delivery.rows_in} records could be admitted; record {number}: {reason}; {ASK_AGAIN}, "
-        "or correct the contract or the model",
+        f"{name}: none of {delivery.rows_in} records could be admitted; record {number}: {reason}; {_advice(reasons)}",
         delivery.rows_in,
     )
+
+
+def _advice(reasons: Iterable[str]) -> str:
+    """What to do about a batch that was refused for these reasons."""
+    if set(reasons) <= {DELIVERED_BEFORE}:
+        return "nothing is lost and nothing is to be done"
+    if set(reasons) <= {DELIVERED_BEFORE, CONTRADICTS}:
+        return "where it is a correction, deliver it under the name of the file that came first"
+    return f"{ASK_AGAIN}, or correct the contract or the model"
 
 
 def _require_thresholds(
@@ -278,7 +287,7 @@ def _require_thresholds(
     raise RefusedBatchError(
         "too_many_refused",
         f"{name}: {refused} of {rows_in} records are refused, most often {code} ({count}); governance/admission.yaml "
-        f"says {crossed}; {ASK_AGAIN}, or correct the contract or the model",
+        f"says {crossed}; {_advice(reasons)}",
         rows_in,
     )
 

@@ -143,7 +143,17 @@ def test_a_file_that_brings_nothing_new_is_refused_as_a_whole(firm_of: FirmOf) -
     entry = collect(firm)["b.csv"]
     assert (entry["decision"], entry["reason_code"], entry["rows_in"]) == ("refused", "no_sound_record", 2)
     assert "the row is held already: batch" in entry["reason"]
+    assert entry["reason"].endswith("; nothing is lost and nothing is to be done")
     assert hosts(firm) == [("H1", "a.csv"), ("H2", "a.csv")]
+
+
+def test_a_file_that_contradicts_another_is_to_come_under_its_name(firm_of: FirmOf) -> None:
+    firm = firm_of("csv")
+    deliver(firm, "a.csv")
+    deliver(firm, "b.csv", [row | {"sample_max": 95.0} for row in FILES["a.csv"]])
+    entry = collect(firm)["b.csv"]
+    assert (entry["decision"], entry["reason_code"]) == ("refused", "no_sound_record")
+    assert entry["reason"].endswith("; where it is a correction, deliver it under the name of the file that came first")
 
 
 def test_a_repeated_file_is_a_violation_of_its_dataset(firm_of: FirmOf) -> None:

@@ -10,7 +10,8 @@ import pytest
 from lake_content import rows_of
 from nights import DAY, Home
 
-pytestmark = pytest.mark.xdist_group("night")
+# What is refused and why is shown of single deliveries in tests/admission, and of a run in tests/defs.
+pytestmark = [pytest.mark.xdist_group("night"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

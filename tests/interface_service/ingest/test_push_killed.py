@@ -28,7 +28,7 @@ from omgov_assets.admission.ledger import LEDGER
 
 DATASET = "metric_instances"
 TABLE = f"{SYSTEM}/{DATASET}"
-KILLS = int(os.environ.get("OMGOV_PUSH_KILLS", "4"))
+KILLS = int(os.environ.get("OMGOV_PUSH_KILLS", "3"))
 SEED = 7
 
 

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, JsonValue
 from starlette.requests import ClientDisconnect
 
 from omgov_assets.access_control import governed_query
@@ -41,6 +41,27 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
+_EXAMPLE: dict[str, JsonValue] = {
+    "id": "2f0c1b8d9e7a4c35b6d1f08a9c3e5d7b",
+    "batch_id": "0a4f7c1e9b2d",
+    "system": "securities_trading",
+    "dataset": "metric_instances",
+    "day": "2026-11-20",
+    "size_bytes": 482113,
+    "content_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "received_at": "2026-11-20T08:00:00Z",
+}
+_EXAMPLE_DECISION: dict[str, JsonValue] = {
+    "state": "partial",
+    "decision": "partial",
+    "rows_in": 5000,
+    "rows_admitted": 4998,
+    "rows_quarantined": 2,
+    "quarantine_reasons": {"not_convertible:last_seen": 2},
+    "rows_warned": 0,
+}
+
+
 class Batch(BaseModel):
     """What was received.
 
@@ -49,6 +70,8 @@ class Batch(BaseModel):
         batch_id: what the ledger and the rows call it (``_batch_id``).
         content_hash: SHA-256 of the bytes, after their content coding was undone.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     id: str
     batch_id: str
@@ -70,6 +93,8 @@ class JudgedBatch(Batch):
         quarantine_reasons: records by reason code.
         warnings: rows by warning.
     """
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE | _EXAMPLE_DECISION})
 
     state: str
     error: str | None = None
@@ -139,6 +164,7 @@ router = APIRouter(tags=["ingest"], lifespan=taking_in)
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "example": "instances-2026-11-20",
             }
         ],
     },
@@ -150,7 +176,8 @@ async def push(
     system: str,
     dataset: str,
     day: Annotated[
-        str | None, Query(description="Business day, YYYY-MM-DD; the firm's present one by default.")
+        str | None,
+        Query(description="Business day, YYYY-MM-DD; the firm's present one by default.", examples=["2026-11-20"]),
     ] = None,
 ) -> Batch:
     """Take a delivery: when the answer is there, it is on disk and will be judged as if it had landed as a file."""

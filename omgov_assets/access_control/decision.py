@@ -94,7 +94,7 @@ class RowScope:
             parts.append(f"{self.system} is one of {', '.join(self.systems) or 'none'}")
         if self.support_group is not None:
             way = self.support_group
-            column = way if isinstance(way, str) else f"{way.group} of {way.column} in {_lookup(way)}"
+            column = way if isinstance(way, str) else way.in_words
             parts.append(f"{column} is one of {', '.join(self.support_groups) or 'none'}")
         return (" and " if self.match == "all" else " or ").join(parts)
 
@@ -160,10 +160,6 @@ class Decision:
         if not self.allowed:
             return "none"
         return "all" if self.rows is None else self.rows.in_words
-
-
-def _lookup(way: GroupThrough) -> str:
-    return way.dataset if way.as_of == "its_day" else f"{way.dataset} of the last day"
 
 
 def _plain(part: RowScope | GroupThrough) -> dict[str, object]:

@@ -88,6 +88,12 @@ class GroupThrough(_Document):
     group: str
     as_of: Literal["its_day", "last_day"] = "its_day"
 
+    @property
+    def in_words(self) -> str:
+        """The way as words, such as ``responsible of case_id in exceptions/cases of the last day``."""
+        of_day = " of the last day" if self.as_of == "last_day" else ""
+        return f"{self.group} of {self.column} in {self.dataset}{of_day}"
+
 
 class RowFilter(_Document):
     """Which rows of datasets are a principal's, by its systems and support groups.

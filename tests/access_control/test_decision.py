@@ -251,6 +251,7 @@ def test_personal_data_of_the_shipped_rules(governance: Governance) -> None:
         "steward": {"email": "partial", "phone": "hmac"},
         "trading_department": {},
         "trading_agent": {},
+        "wealth_terminal_team": {},
     }
 
 

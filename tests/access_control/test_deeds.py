@@ -94,6 +94,7 @@ def test_those_who_may_act_and_write(firm: Firm) -> None:
         ("engineer", "act", LEDGER),
         ("steward", "act", CASES),
         ("member", "act", CASES),
+        ("wealth_terminal_team", "act", CASES),
         ("trading_agent", "write", INSTANCES),
     }
 

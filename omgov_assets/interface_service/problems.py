@@ -6,12 +6,16 @@ Delta Sharing has a form of its own (``sharing``), pages show a page (``pages``)
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
+import sqlite3
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import duckdb
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -79,6 +83,21 @@ def not_there() -> Problem:
     return Problem(404, "not_found", NOT_THERE)
 
 
+def no_room(what: str, done: str) -> Problem:
+    """The answer where the disk is full."""
+    return Problem(507, "no_room", f"There is no room for {what}; nothing was {done}.", {"Retry-After": "60"})
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether an error says that a disk, or what may be used of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    # DuckDB hands on what the system says, and has no code for it.
+    return isinstance(error, duckdb.IOException) and os.strerror(errno.ENOSPC) in str(error)
+
+
 def problem_of(error: Exception) -> Problem:
     """The answer that an error becomes; one that nobody foresaw is logged by its kind and place and told as nothing."""
     if isinstance(error, Problem):
@@ -86,6 +105,9 @@ def problem_of(error: Exception) -> Problem:
     for kind, problem in _KINDS:
         if isinstance(error, kind):
             return problem(error)
+    if is_no_room(error):
+        _logger.error("no_room", exc_info=error)
+        return no_room("the answer", "given")
     _logger.error("unforeseen", exc_info=error)
     return Problem(500, "internal_error", "The service failed; its log says why, by the request's id.")
 

@@ -32,10 +32,12 @@ class Process:
     """A running ``omgov serve``.
 
     Attributes:
+        pid: its process.
         port: where it listens, on 127.0.0.1.
         log: file that its log goes to.
     """
 
+    pid: int
     port: int
     log: Path
 
@@ -60,7 +62,7 @@ def served_by_process(
             cwd=Path(__file__).resolve().parents[2],
         )
     try:
-        yield Process(_port_of(process, log), log)
+        yield Process(process.pid, _port_of(process, log), log)
     finally:
         process.send_signal(signal.SIGTERM)
         left_with = process.wait(30)

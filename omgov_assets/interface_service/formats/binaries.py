@@ -99,11 +99,23 @@ def _write_parquet(file: IO[bytes], reader: pa.RecordBatchReader, _tmp: Path) ->
 
 
 def _write_xlsx(file: IO[bytes], reader: pa.RecordBatchReader, tmp: Path) -> None:
+    from xlsxwriter.exceptions import FileCreateError
+
+    try:
+        # On a full disk the library leaves its files behind.
+        with tempfile.TemporaryDirectory(dir=tmp) as scratch:
+            _write_book(file, reader, scratch)
+    except FileCreateError as error:
+        # What the system said.
+        raise error.args[0] from error
+
+
+def _write_book(file: IO[bytes], reader: pa.RecordBatchReader, scratch: str) -> None:
     from xlsxwriter import Workbook
 
     # Rows are written as they come, so that a full sheet does not have to fit into memory.
     options = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False,
-               "constant_memory": True, "tmpdir": str(tmp)}  # fmt: skip
+               "constant_memory": True, "tmpdir": scratch}  # fmt: skip
     with Workbook(file, options) as book:
         # Same rows, same bytes.
         book.set_properties({"created": datetime(2000, 1, 1, tzinfo=UTC)})

@@ -7,7 +7,6 @@ behind. Does not belong here: who may push (``routes``), what a landed file is (
 from __future__ import annotations
 
 import asyncio
-import errno
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from omgov_assets.interface_service.ingest.receptions import (
     reception_id,
 )
 from omgov_assets.interface_service.limits import NoPlaceError, Places
-from omgov_assets.interface_service.problems import Problem
+from omgov_assets.interface_service.problems import Problem, is_no_room, no_room
 from omgov_assets.model_management.business_systems import DeliveryFormat, Limits
 
 T = TypeVar("T")
@@ -37,7 +36,6 @@ T = TypeVar("T")
 _BLOCK_BYTES = 1 << 20
 # What a client must bring in the time that it is given: who brings less keeps a place from others.
 _LEAST_BYTES = 16 << 10
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -124,16 +122,14 @@ class Intake:
             raise Problem(
                 408, "too_slow", "The body came too slowly; nothing was taken.", {"Connection": "close"}
             ) from error
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
-                raise _no_room() from error
+        except (sqlite3.OperationalError, OSError) as error:
+            if is_no_room(error):
+                raise no_room("the body", "taken") from error
+            if isinstance(error, OSError):
+                raise
             raise Problem(
                 503, "busy", "What was received could not be put on record; send it again.", {"Retry-After": "2"}
             ) from error
-        except OSError as error:
-            if error.errno in _NO_ROOM:
-                raise _no_room() from error
-            raise
 
     async def _take(self, push: Push, chunks: AsyncIterator[bytes]) -> Answer:
         target = push.target
@@ -219,10 +215,6 @@ def key_reused() -> Problem:
     return Problem(
         422, "key_reused", "The Idempotency-Key was used for another push; take a key of its own for each, and keep it."
     )
-
-
-def _no_room() -> Problem:
-    return Problem(507, "no_room", "There is no room for the body; nothing was taken.", {"Retry-After": "60"})
 
 
 def _sentence(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+import random
+import resource
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -11,10 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import pytest
 from fastapi import Request
 from odd_rows import ANOMALIES, DAY, INSTANCES, NEXT_DAY, OWNERS, ROWS, Odd, odd_home, write
-from served import opener, served
+from served import opener, served, token_of
+from service_process import served_by_process
 
 from omgov_assets.access_control.audit_log import AuditLog
 from omgov_assets.access_control.governed_pages import PageQuestion
@@ -283,6 +287,34 @@ def test_answers_with_all_rows_are_few_at_a_time(tmp_path: Path, project_root: P
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_answers")
         assert "of yours" in refused.json()["detail"]
         assert other.get(f"{PATH}?limit=all&format=csv").status_code == 200
+
+
+def test_where_there_is_no_room_that_is_said_and_nothing_is_left(tmp_path: Path, project_root: Path) -> None:
+    drawn = random.Random(7)  # noqa: S311 - texts that no format makes small
+    rows = [{"day": DAY, "system": "securities_trading", "instance_id": f"i{n}", "metric": "m", "sample_mean": 1.0,
+             "last_sample_at": None, "source_metric": drawn.randbytes(15_000).hex()} for n in range(100)]  # fmt: skip
+    settings = odd_home(tmp_path / "home", project_root, {INSTANCES: rows})
+    proof = {"Authorization": f"Bearer {token_of(settings, 'steward')}"}
+    with (
+        served_by_process(settings.home, project_root) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{process.port}", headers=proof, timeout=60) as client,
+    ):
+
+        def codes() -> list[tuple[int, str]]:
+            unlimited = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (400_000, unlimited[1]))
+            try:
+                answers = [client.get(f"{PATH}?limit={limit}") for limit in ("2", "all&format=xlsx")]
+            finally:
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, unlimited)
+            return [(answer.status_code, answer.json().get("code")) for answer in answers]
+
+        assert codes() == [(507, "no_room")] * 2
+        assert client.get(f"{PATH}?limit=2").status_code == 200
+        # What is shown is on disk by now; a workbook is not.
+        assert codes() == [(200, None), (507, "no_room")]
+        left = [path for path in settings.tmp.rglob("*") if path.is_file() and path.suffix != ".lock"]
+        assert left == []
 
 
 @pytest.mark.parametrize("name", ["a%0d%0aX-Evil:%201", "..%2f..%2fetc", "%00", "a" * 3000, "王", "a%22b"])

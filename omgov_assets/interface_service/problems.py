@@ -30,6 +30,7 @@ from omgov_assets.data_lake.lake import UnknownVersionError
 from omgov_assets.data_lake.schema_evolution import SchemaMismatchError
 from omgov_assets.exception_management.acts import FasterActError, UnknownCaseError
 from omgov_assets.exception_management.lifecycle import IllegalActError
+from omgov_assets.interface_service.unusable import tell_cause
 
 MEDIA_TYPE = "application/problem+json"
 # What the document of the interface says of it, and how it refers to that.
@@ -100,6 +101,7 @@ def is_no_room(error: BaseException) -> bool:
 
 def problem_of(error: Exception) -> Problem:
     """The answer that an error becomes; one that nobody foresaw is logged by its kind and place and told as nothing."""
+    tell_cause(error)
     if isinstance(error, Problem):
         return error
     for kind, problem in _KINDS:
@@ -177,7 +179,7 @@ _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (FasterActError, _in_its_words(412, "somebody_was_faster")),
     (IllegalActError, _in_its_words(409, "act_not_possible")),
     (AuditUnavailableError, _NOT_ON_RECORD),
-    (LinkKeyError, _NOT_ON_RECORD),
+    (LinkKeyError, _fixed(503, "links_unavailable", "Links cannot be signed at present; try again.")),
     (SchemaMismatchError, _fixed(503, "contract_mismatch", "The dataset was written by another contract.")),
     (LinkError, _in_its_words(409, "no_link")),
     # Nobody is told it; but it is no failure of the service.

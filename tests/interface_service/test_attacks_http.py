@@ -319,6 +319,8 @@ def test_health_tells_nothing_of_the_firm(served: Process, tmp_path: Path) -> No
         "status": "ready",
         "audit": "ok",
         "tokens": "ok",
+        "shares": "ok",
+        "link_keys": "ok",
         "rules": "ok",
     }
 

@@ -16,10 +16,15 @@ from service_process import port_of, served_in_thread
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
+from omgov_assets.access_control.authentication import AuthenticationError
+from omgov_assets.access_control.link_keys import LinkKeyError, LinkKeys
+from omgov_assets.access_control.tokens import TokenError
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.interface_service.app import create_app
 from omgov_assets.interface_service.limits import Limits
+from omgov_assets.interface_service.problems import problem_of
+from omgov_assets.interface_service.unusable import UNUSABLE
 
 
 def test_it_says_whether_it_lives_and_is_ready(service: Served) -> None:
@@ -131,6 +136,60 @@ def test_a_file_that_cannot_even_be_looked_at_does_not_end_the_watch(tmp_path: P
         assert _within_seconds(lambda: client.get("/readyz").status_code == 503)
         loop.unlink()
         assert _within_seconds(lambda: client.get("/readyz").status_code == 200)
+
+
+@pytest.mark.parametrize("store", ["shares", "link keys", "tokens"])
+def test_a_store_that_cannot_be_opened_makes_it_not_ready_and_the_log_says_why_once(
+    store: str, tmp_path: Path, project_root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = Settings(tmp_path / "home", project_root)
+    file = {"shares": home.shares, "link keys": home.link_keys, "tokens": home.tokens}[store]
+    part_of_it = store.replace(" ", "_")
+    caplog.set_level("INFO", "omgov.service")
+
+    def said() -> list[tuple[str, str]]:
+        return [(line.levelname, line.message) for line in caplog.records if store in line.message]
+
+    with served(home) as running, running.client("steward") as client:
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()[part_of_it]) == (200, "ok")
+        # The service has it open: as when a backup is put in its place.
+        part = file.with_name("restored")
+        part.write_bytes(b"nothing that could be read" * 100)
+        part.replace(file)
+        for beside in ("-wal", "-shm"):
+            file.with_name(f"{file.name}{beside}").unlink(missing_ok=True)
+        for _ in range(3):
+            ready = client.get("/readyz")
+            assert (ready.status_code, ready.json()["status"]) == (503, "not ready")
+            assert ready.json()[part_of_it] == "not readable"
+            assert [name for name, state in ready.json().items() if state != "ok"] == ["status", part_of_it]
+            if store == "shares":
+                assert client.get("/sharing/shares").status_code == 503
+        assert said() == [("ERROR", f"{store} cannot be used")]
+        (told,) = [line for line in caplog.records if store in line.message]
+        assert str(file) in vars(told)["reason"]
+        assert str(file) not in ready.text
+        file.unlink()
+        if store == "link keys":
+            LinkKeys(file).rotate(datetime.now(UTC))
+        assert client.get("/readyz").status_code == 200
+        assert said()[1:] == [("INFO", f"{store} can be used again")]
+
+
+def test_why_who_asks_cannot_be_proved_or_links_not_be_signed_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "omgov.service")
+    for kind, store in ((TokenError, "tokens"), (LinkKeyError, "link keys")):
+        for why in ("of another version", "of another version", "not this user's", "of another version"):
+            error = AuthenticationError("store_unavailable", why) if kind is TokenError else LinkKeyError(why)
+            if kind is TokenError:
+                error.__cause__ = TokenError(why)
+            assert problem_of(error).status == 503
+        told = [line.reason for line in caplog.records if store in line.message]  # type: ignore[attr-defined]
+        assert told == ["of another version", "not this user's"]
+        UNUSABLE.usable(store)
 
 
 def _within_seconds(holds: object, seconds: float = 20) -> bool:

@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 
 from omgov_assets.interface_service.problems import Problem, problem_of
 from omgov_assets.interface_service.sharing.shares import ShareError
+from omgov_assets.interface_service.unusable import UNUSABLE
 
 # Names of errors that clients of Delta Sharing know.
 _CODES = {
@@ -58,6 +59,7 @@ def sharing_answer(error: Exception) -> Response:
 
 def _problem(error: Exception) -> Problem:
     if isinstance(error, ShareError):
+        UNUSABLE.tell("shares", error)
         return Problem(503, "shares_unavailable", "What is shared cannot be read at present; try again.")
     problem = problem_of(error)
     if problem.code == "contract_mismatch":

@@ -39,6 +39,7 @@ from omgov_assets.interface_service.sharing.offers import OffersHere
 from omgov_assets.interface_service.sharing.shares import SharedTable
 from omgov_assets.interface_service.sharing.versions import (
     LARGEST_VERSION,
+    WRITTEN,
     first_version_from,
     last_version_until,
     moment,
@@ -66,7 +67,7 @@ class TableQuestion(BaseModel):
     )
     limit_hint: Any = Field(None, alias="limitHint", description="How many rows are going to be read.")
     version: _Number | None = Field(None, description="The table as of a version.")
-    timestamp: str | None = Field(None, description="The table as of a time.")
+    timestamp: str | None = Field(None, description=f"The table as of a time. {WRITTEN}")
     starting_version: _Number | None = Field(None, alias="startingVersion", description="Changes from a version on.")
     ending_version: _Number | None = Field(None, alias="endingVersion", description="The last version of changes.")
 
@@ -123,7 +124,7 @@ def get_table_version(
     share: str,
     schema: str,
     table: str,
-    starting_timestamp: Annotated[str | None, Query(alias="startingTimestamp")] = None,
+    starting_timestamp: Annotated[str | None, Query(alias="startingTimestamp", description=WRITTEN)] = None,
 ) -> Response:
     """In the header ``Delta-Table-Version``: the last one, or the first one from a time on."""
     opened = _opened(offers, share, schema, table)
@@ -193,9 +194,9 @@ def get_table_changes(
     schema: str,
     table: str,
     starting_version: Annotated[Version, Query(alias="startingVersion")] = None,
-    starting_timestamp: Annotated[str | None, Query(alias="startingTimestamp")] = None,
+    starting_timestamp: Annotated[str | None, Query(alias="startingTimestamp", description=WRITTEN)] = None,
     ending_version: Annotated[Version, Query(alias="endingVersion")] = None,
-    ending_timestamp: Annotated[str | None, Query(alias="endingTimestamp")] = None,
+    ending_timestamp: Annotated[str | None, Query(alias="endingTimestamp", description=WRITTEN)] = None,
     capabilities: Capabilities = None,
 ) -> Response:
     """Protocol, table, and a line for the changes of each version: rows that came into sight, and that left it."""

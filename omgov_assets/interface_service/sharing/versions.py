@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 from omgov_assets.interface_service.problems import Problem
 
@@ -15,6 +16,8 @@ from omgov_assets.interface_service.problems import Problem
 _PLAIN = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9}))?", re.ASCII)
 # What Delta writes numbers of versions as.
 LARGEST_VERSION = 2**63 - 1
+# For the document of the interface.
+WRITTEN = "2026-11-20 08:00:00 is in the firm's time zone, 2026-11-20T00:00:00Z in the one that it names."
 
 
 def moment(text: str, zone: tzinfo, of: str) -> datetime:
@@ -42,10 +45,14 @@ def moment(text: str, zone: tzinfo, of: str) -> datetime:
 
 
 def last_version_until(times: Mapping[int, datetime], at: datetime) -> int:
-    """The version that held at a time. Raises ``Problem`` (404) where there was none yet."""
+    """The version that held at a time. Raises ``Problem`` (404) where there was none yet, with the first one's time.
+
+    Whoever may read a table may know when its versions were committed.
+    """
     found = [version for version, committed_at in times.items() if committed_at <= at]
     if not found:
-        raise Problem(404, "unknown_version", "The table had no version by then that can be read.")
+        there = f"; the first one is of {_written(min(times.values()), at.tzinfo)}" if times else ""
+        raise Problem(404, "unknown_version", f"The table had no version by {_asked(at)} that can be read{there}.")
     return max(found)
 
 
@@ -53,5 +60,18 @@ def first_version_from(times: Mapping[int, datetime], at: datetime) -> int:
     """The first version of a time or after it. Raises ``Problem`` (404) where there is none yet."""
     found = [version for version, committed_at in times.items() if committed_at >= at]
     if not found:
-        raise Problem(404, "unknown_version", "The table has had no version since then.")
+        there = f"; the last one is of {_written(max(times.values()), at.tzinfo)}" if times else ""
+        raise Problem(404, "unknown_version", f"The table has had no version since {_asked(at)}{there}.")
     return min(found)
+
+
+def _asked(at: datetime) -> str:
+    """A time that was asked for, as it was understood."""
+    text = _written(at, at.tzinfo)
+    # Only the firm's zone has a name: it was taken for want of one.
+    return f"{text} (without a zone, so in {at.tzinfo.key})" if isinstance(at.tzinfo, ZoneInfo) else text
+
+
+def _written(at: datetime, zone: tzinfo | None) -> str:
+    """A time to the millisecond, as Delta keeps them, so that it can be asked for as it is written."""
+    return at.astimezone(zone).isoformat(" ", "milliseconds")

@@ -270,8 +270,23 @@ def test_a_table_is_read_as_of_a_version_or_a_time(desk: SharingDesk) -> None:
             answer = client.post(f"{ANOMALIES_URL}/query", json=wrong)
             assert answer.status_code == status, wrong
             assert set(answer.json()) == {"errorCode", "message"}
+        early = client.post(f"{ANOMALIES_URL}/query", json={"timestamp": "2001-01-01 08:00:00"}).json()["message"]
+        first = min(desk.lake.commit_times(ANOMALIES).values())
+        assert early == (
+            "The table had no version by 2001-01-01 08:00:00.000+08:00 (without a zone, so in Asia/Shanghai) that can "
+            f"be read; the first one is of {first.astimezone(zone).isoformat(' ', 'milliseconds')}."
+        )
+        # What it names can be asked for as it is written.
+        named = client.post(f"{ANOMALIES_URL}/query", json={"timestamp": early.partition("is of ")[2].rstrip(".")})
+        assert (named.status_code, named.headers["delta-table-version"]) == (200, "0")
+        of_a_zone = client.post(f"{ANOMALIES_URL}/query", json={"timestamp": "2001-01-01T00:00:00Z"}).json()["message"]
+        assert "by 2001-01-01 00:00:00.000+00:00 that can be read" in of_a_zone
         late = client.get(f"{ANOMALIES_URL}/version", params={"startingTimestamp": "2999-01-01 00:00:00"})
         assert late.status_code == 404
+        assert (
+            "since 2999-01-01 00:00:00.000+08:00 (without a zone, so in Asia/Shanghai); the last one is of "
+            in (late.json()["message"])
+        )
 
 
 def test_changes_are_those_that_the_reader_sees(desk: SharingDesk) -> None:

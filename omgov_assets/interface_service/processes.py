@@ -6,6 +6,7 @@ Does not belong here: what they answer (``app``).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.interface_service.listening import address_of, opened_sockets, require_certificate
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 _OPTIONS = "OMGOV_SERVE"
 # Not that of ``observing``: the client library looks at it when it is imported, so that it must be set before.
 _METRICS = "PROMETHEUS_MULTIPROC_DIR"
+
+_logger = logging.getLogger("omgov.service")
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,12 @@ def serve(settings: Settings, options: Options) -> None:
     """Run the service until it is told to stop (SIGTERM, SIGINT); requests that run then are answered first.
 
     Raises:
+        CannotListenError: it cannot listen as it is told to; nothing was started.
         SystemExit: it is told to stop, or cannot start.
     """
+    if options.tls_certificate is not None and options.tls_key is not None:
+        require_certificate(options.tls_certificate, options.tls_key)
+    sockets = opened_sockets(options.host, options.port)
     # Each process of several finds out by itself what is to be done.
     os.environ |= {
         "OMGOV_HOME": str(settings.home),
@@ -69,6 +77,7 @@ def serve(settings: Settings, options: Options) -> None:
         os.environ[_METRICS] = str(figures)
 
     import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
 
     from omgov_assets.interface_service.observing import log_as_json
@@ -97,11 +106,20 @@ def serve(settings: Settings, options: Options) -> None:
     # uvicorn raises the signal again when all is answered: that is no failure.
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
+    scheme = "https" if options.tls_certificate is not None else "http"
+    _logger.info("running on %s", address_of(sockets[0], scheme, options.host))
     if options.workers > 1:
-        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        supervisor = Multiprocess(config, sockets)
+        supervisor.run()
+        if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+            raise SystemExit(1)
         return
     server = uvicorn.Server(config)
-    server.run()
+    try:
+        server.run(sockets)
+    except SystemExit as ended:
+        # Its own code for a start that failed is none of ours.
+        raise SystemExit(1 if ended.code == STARTUP_FAILURE else ended.code) from ended
     if not server.started:
         raise SystemExit(1)
 

@@ -16,11 +16,8 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from deployment import free_ports, read_unit, started, wait_until_open
+from tls_files import write_certificate
 
 from omgov_assets.access_control.tokens import TokenStore
 from omgov_assets.data_lake.settings import Settings
@@ -75,33 +72,9 @@ class Site:
         return self.ask(host, "/graphql", "POST", json={"query": query}, auth=auth, headers=headers)
 
 
-def write_certificate(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "omgov tests")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(one) for one in (OMGOV, STEWARDS, ENGINEERS)]), False)
-        .add_extension(x509.BasicConstraints(True, None), True)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return folder / "certificate.pem", folder / "key.pem"
-
-
 def caddy_environment(folder: Path, ports: list[int]) -> dict[str, str]:
     """All that the Caddyfile is adapted by; nothing of it leads out of a folder."""
-    certificate, key = write_certificate(folder)
+    certificate, key = write_certificate(folder, OMGOV, STEWARDS, ENGINEERS)
     for group, line in HASHES.items():
         (folder / group).write_text(line)
     https, http, serve, readonly, full = ports

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Output, Project
+from omgov_assets.cli.options import HomeToRead, Output, Project
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail
 from omgov_assets.data_lake.settings import Settings
 
@@ -31,7 +31,7 @@ def explain(
         str | None, typer.Option("--purpose", help="What it is asked for. Default the principal's first purpose.")
     ] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Which rows and columns a principal sees of a dataset, how masked, what it may do to it, and by which policies.

@@ -15,7 +15,7 @@ from omgov_assets.access_control.link_keys import LinkKeyError, LinkKeys
 from omgov_assets.access_control.token_rates import Rate
 from omgov_assets.access_control.tokens import Token, TokenError, TokenStore
 from omgov_assets.cli.audit import User, recorded
-from omgov_assets.cli.options import Home, Output, Project
+from omgov_assets.cli.options import Home, HomeToRead, Output, Project
 from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
 
@@ -56,7 +56,7 @@ def list_tokens(
     principal: Annotated[str | None, typer.Option("--principal", help="Only tokens of this principal.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Also those that have ended.")] = False,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The tokens there are, without what proves them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Output, Project, dataset_of, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.options import Home, HomeToRead, Output, Project, dataset_of, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -37,7 +37,7 @@ def list_batches(
         str | None, typer.Option("--decision", help=f"Only batches of this decision: {', '.join(DECISIONS)}.")
     ] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The batches of a day: decision, records in, admitted and quarantined, with their reasons."""
@@ -56,7 +56,7 @@ def list_batches(
 def show_batch(
     batch: Annotated[str, typer.Argument(help="Batch id, or the beginning of it.")],
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Everything about one batch: its decision, what it was judged by, and its refused records with their reasons.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.options import Day, Home, HomeToRead, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
 
@@ -23,7 +23,7 @@ def preview(
     text: Annotated[bool, typer.Option("--text", help="Show what the messages say.")] = False,
     receiver: Annotated[str | None, typer.Option("--receiver", help="Only messages to this receiver.")] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The messages that a day's alerts make, and where they would go. Nothing is sent or written."""
@@ -225,7 +225,7 @@ def list_silences(
         bool, typer.Option("--all", help="Also those that are over, with each entry of the record.")
     ] = False,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The silences that hold now, or the whole record of them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.options import Day, Home, HomeToRead, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -54,7 +54,7 @@ def rankings(
     order: Annotated[str, typer.Option(help="count, rate, score, impact or change.")] = "count",
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Who or what has most anomalies, with the change to the day before.
@@ -88,7 +88,7 @@ def scorecards(
     best: Annotated[bool, typer.Option("--best", help="The highest scores first, not the lowest.")] = False,
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """How good data is: scores, backlog, new defects, time to repair, coverage of the baseline; the lowest first."""
@@ -152,7 +152,7 @@ def anomalies(
     count: Annotated[bool, typer.Option("--count", help="Only how many there are.")] = False,
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The anomalies themselves, of any cell of the rankings or the cube, down to the source record.
@@ -211,7 +211,7 @@ def impact(
     top: Annotated[int, typer.Option(min=1, help="Rows of a table.")] = SHOWN_ON_A_TERMINAL,
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """What hangs on a CI and what it hangs on, with the open anomalies of each."""
@@ -245,7 +245,7 @@ def explain(
     subject: Annotated[str, typer.Argument(help="Subject key or anomaly id, as rankings, reports and checks show it.")],
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Why is this flagged: policy, observed, expected, and the source file and record it came from."""

@@ -9,7 +9,7 @@ import typer
 
 from omgov_assets.cli.export import AsPrincipal, Purpose, opened_door
 from omgov_assets.cli.files import require_known_ending, write_file
-from omgov_assets.cli.options import Home, Project
+from omgov_assets.cli.options import HomeToRead, Project
 from omgov_assets.cli.output import fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -27,7 +27,7 @@ def export(
     group: Annotated[str | None, typer.Option(help="Only what a support group answers for.")] = None,
     owner: Annotated[str | None, typer.Option(help="Only what an owner owns.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Members that are resolved or withdrawn as well.")] = False,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Write a case's members with observed, expected, what to do, and the place in the source.

@@ -37,8 +37,10 @@ def _filter(
     case: Annotated[
         list[str] | None, typer.Argument(metavar="[CASE]...", help="Cases, or beginnings of their names.")
     ] = None,
-    status: Annotated[list[str] | None, typer.Option(help="Default all but closed and merged.")] = None,
-    severity: Annotated[list[str] | None, typer.Option()] = None,
+    status: Annotated[
+        list[str] | None, typer.Option(help="A status of the case, once for each. Default all but closed and merged.")
+    ] = None,
+    severity: Annotated[list[str] | None, typer.Option(help="critical, warning or info, once for each.")] = None,
     responsible: Annotated[
         str | None, typer.Option(help="Support group or e-mail address that answers for the case.")
     ] = None,
@@ -50,7 +52,9 @@ def _filter(
     application: Annotated[str | None, typer.Option(help="Application that hangs on the CI of an open member.")] = None,
     ci: Annotated[str | None, typer.Option(help="CI of an open member.")] = None,
     policy: Annotated[str | None, typer.Option(help="Policy that an open member fails.")] = None,
-    overdue: Annotated[bool | None, typer.Option("--overdue/--not-overdue")] = None,
+    overdue: Annotated[
+        bool | None, typer.Option("--overdue/--not-overdue", help="Only cases past their due day, or only the others.")
+    ] = None,
 ) -> CaseFilter:
     return CaseFilter(
         case_ids=case or (),

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from omgov_assets.cli.case_filter import filtered
-from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, parsed_day
+from omgov_assets.cli.options import Day, Home, HomeToRead, Output, Project, lake_of, parsed_day
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -58,7 +58,7 @@ def list_cases(
     top: Annotated[int, typer.Option(help="So many at most in a table; 0 for all. Files have all.")] = _LISTED,
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Cases of a day: the overdue first, then the worst, then the largest."""
@@ -81,7 +81,7 @@ def list_cases(
 def show(
     case: Annotated[str, typer.Argument(help="Case, or the beginning of its name.")],
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """One case: what it is, what happened to it, its members, and what may be done with it."""
@@ -217,10 +217,10 @@ def waive(
 def list_waivers(
     every: Annotated[bool, typer.Option("--all", help="Those that are over as well.")] = False,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
-    """Standing waivers and how many open members are under each, those that end first first."""
+    """Standing waivers and how many open members are under each, the first to end before the others."""
     lake = lake_of(home, project)
     try:
         rows = reading.list_waivers(lake, acts.last_day(lake), every)
@@ -275,11 +275,11 @@ def split(
     case: Annotated[str, typer.Argument(help="Case, or the beginning of its name.")],
     reason: Reason,
     member: Annotated[list[str] | None, typer.Option("--member", help="Anomaly, by anomaly_id.")] = None,
-    system: Annotated[list[str] | None, typer.Option("--system")] = None,
-    ci: Annotated[list[str] | None, typer.Option("--ci")] = None,
-    metric: Annotated[list[str] | None, typer.Option("--metric")] = None,
+    system: Annotated[list[str] | None, typer.Option("--system", help="Business system of members.")] = None,
+    ci: Annotated[list[str] | None, typer.Option("--ci", help="CI of members, by ci_id.")] = None,
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Metric of members.")] = None,
     group: Annotated[list[str] | None, typer.Option("--group", help="Support group that answers for them.")] = None,
-    owner: Annotated[list[str] | None, typer.Option("--owner")] = None,
+    owner: Annotated[list[str] | None, typer.Option("--owner", help="Owner of members, by owner_id.")] = None,
     if_last: IfLast = None,
     home: Home = None,
     project: Project = None,

@@ -20,9 +20,10 @@ from omgov_assets.cli.compliance import compliance
 from omgov_assets.cli.control import control_app
 from omgov_assets.cli.evaluation import evaluate
 from omgov_assets.cli.export import export
+from omgov_assets.cli.homes import require_own_home
 from omgov_assets.cli.mappings import mappings_app
 from omgov_assets.cli.models import check_models
-from omgov_assets.cli.options import Home, Output, Project, day_or_last, lake_of, parsed_day
+from omgov_assets.cli.options import Home, HomeToRead, Output, Project, day_or_last, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, notice
 from omgov_assets.cli.policies import check, policies_app
 from omgov_assets.cli.root_causes import root_cause
@@ -70,7 +71,9 @@ app.command("serve")(serve)
 
 @app.command("sample-firm")
 def sample_firm(
-    out: Annotated[Path, typer.Option("--out", help="Folder that gets landing/ and truth/.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder that gets landing/ and truth/.", callback=require_own_home)
+    ],
     definitions: Annotated[int, typer.Option(help="Metric definitions of all systems.")] = 20_000,
     instances: Annotated[int, typer.Option(help="Metric instances of all systems.")] = 2_000_000,
     days: Annotated[int, typer.Option(help="Consecutive business days.")] = 1,
@@ -125,7 +128,7 @@ def try_file(
         str | None, typer.Option("--day", help="Business day of the file. Default the last in the lake.")
     ] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Take one file through contract, model and policies without touching the lake."""
@@ -138,7 +141,7 @@ def try_file(
 
 
 @lake_app.command("doctor")
-def doctor(output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+def doctor(output: Output = Format.TABLE, home: HomeToRead = None, project: Project = None) -> None:
     """Look for torn commits, missing files and rows that the ledger knows but the lake does not hold."""
     from omgov_assets.admission.reconciliation import examine_lake
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, published_day
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, lake_of, published_day
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, notice
 
 # What a list on a terminal has room for; JSON and CSV carry everything.
 _LISTED = ("clause_id", "subject", "verdict", "observed", "explanation")
 
 
-def compliance(day: Day = None, output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+def compliance(
+    day: Day = None, output: Output = Format.TABLE, home: HomeToRead = None, project: Project = None
+) -> None:
     """Verdicts on the clauses of governance/compliance/, one per clause and subject. Exit code 2 where one failed.
 
     On a terminal, what passed is counted only; JSON and CSV list everything.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, published_day
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, lake_of, published_day
 from omgov_assets.cli.output import Format, emit, fail, notice
 
 control_app = typer.Typer(help="The control information that a day was judged by.", no_args_is_help=True)
@@ -28,7 +28,7 @@ def show(
     table: Annotated[str, typer.Argument(help="Table below control/; documents lists the files.")] = "documents",
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Print a table of control information as it was published for a day: by default the files, with version, hash and
@@ -53,7 +53,7 @@ def diff(
     after: Annotated[str, typer.Argument(metavar="DAY2", help="Second day, YYYY-MM-DD.")],
     table: Annotated[str | None, typer.Option("--table", help="One table below control/. Default all.")] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """What changed in the control information from one day to another: what was added, removed and changed, field by

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from omgov_assets.cli.analysis import ANALYSED, SHOWN_ON_A_TERMINAL
-from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, day_or_last
 from omgov_assets.cli.output import PLATFORM_FAILURE, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -27,7 +27,7 @@ def evaluate(
         typer.Option("--members", help="The members of cases whose state is not the true one; exit code 1 if any."),
     ] = False,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Compare the anomalies found with a ground truth, per anomaly type; or root causes, or members of cases."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Output, Project
+from omgov_assets.cli.options import HomeToRead, Output, Project
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -46,7 +46,7 @@ def suggest_mappings(
     metric: Annotated[str | None, typer.Option("--metric", help="Only this source metric, mapped or not.")] = None,
     min_score: Annotated[float, typer.Option(min=0, max=1, help="Leave out what scores less.")] = 0.0,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Propose standard metrics for what is not mapped yet, best first, each with the reason."""
@@ -86,7 +86,7 @@ def accept(
         ),
     ] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Write rules into the system's metric_mappings.yaml. Two suggestions of equal score are for a person to decide."""
@@ -119,7 +119,7 @@ def accept(
 def check(
     system: Annotated[str | None, typer.Argument(help="Business system. Default all.")] = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Ambiguous and unmapped metrics, overlapping and dead rules, over the metrics of the last day in the lake.

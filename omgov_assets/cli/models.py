@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Home, Project
+from omgov_assets.cli.options import HomeToRead, Project
 from omgov_assets.cli.output import SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -56,7 +56,7 @@ def check_models(
         bool, typer.Option("--diff", help="Instead of findings: how models differ from the version published before.")
     ] = False,
     output: Annotated[FindingFormat, typer.Option("--format", help="How to print.")] = FindingFormat.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Look for faults of the processing models: names, types, keys, units, grades, metrics, owners.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from omgov_assets.cli.homes import require_own_home
 from omgov_assets.cli.output import Format, fail
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
@@ -16,9 +17,19 @@ if TYPE_CHECKING:
     from omgov_assets.model_management.business_systems import BusinessSystem, SourceDataset
     from omgov_assets.model_management.governance import Governance
 
-Home = Annotated[Path | None, typer.Option("--home", help="OMGOV_HOME: landing, lake, report. Default .omgov.")]
+_HOME = "OMGOV_HOME: landing, lake, report. Default .omgov."
+# Of a command that makes or changes anything in the home: refused to whoever would make files there that its owner
+# could not use.
+Home = Annotated[Path | None, typer.Option("--home", help=_HOME, callback=require_own_home)]
+# Of a command that only looks: for whoever may read the home.
+HomeToRead = Annotated[Path | None, typer.Option("--home", help=_HOME)]
 Project = Annotated[
-    Path | None, typer.Option("--project", help="OMGOV_PROJECT: folder with governance/ and expectations/.")
+    Path | None,
+    typer.Option(
+        "--project",
+        help="OMGOV_PROJECT: folder with governance/ and expectations/. Default the working directory where it holds "
+        "governance/, else the checkout.",
+    ),
 ]
 Day = Annotated[str | None, typer.Option("--day", help="Business day, YYYY-MM-DD. Default the last one in the lake.")]
 Output = Annotated[Format, typer.Option("--format", help="How to print.")]

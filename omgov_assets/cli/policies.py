@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import duckdb
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, parsed_day
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, lake_of, parsed_day
 from omgov_assets.cli.output import PLATFORM_FAILURE, SOMETHING_REFUSED, Format, emit, fail, notice
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.schemas import UnknownTableError
@@ -53,7 +53,7 @@ def check(
     ] = None,
     encoding: Encoding = "utf-8",
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Judge any data by any suite; nothing is stored in the lake.
@@ -108,7 +108,7 @@ def show(
         str, typer.Argument(metavar="POLICY_ID", help="Policy, as lists, checks and reports show it.")
     ],
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """A policy in full, and its verdicts of the last day in the lake."""
@@ -134,7 +134,9 @@ def show(
 
 
 @policies_app.command("check")
-def check_policies(day: Day = None, output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+def check_policies(
+    day: Day = None, output: Output = Format.TABLE, home: HomeToRead = None, project: Project = None
+) -> None:
     """Look for faults of the policies themselves: unknown columns, contradictions, ranges that nothing can pass.
 
     Ends with 2 where a policy cannot give a verdict or contradicts another.
@@ -168,7 +170,7 @@ def profile(
     ] = None,
     day: Day = None,
     encoding: Encoding = "utf-8",
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """Propose a suite from what data is like, for a steward to edit; the data itself passes it.

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, day_or_last, lake_of
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, day_or_last, lake_of
 from omgov_assets.cli.output import Format, emit, fail
 
 _SHOWN = ("rank", "cause", "anomalies", "share", "lift", "since", "new_anomalies", "cis", "cause_id")
@@ -33,7 +33,7 @@ def root_cause(
     encoding: Annotated[str, typer.Option("--encoding", help="Encoding of CSV, such as gb18030.")] = "utf-8",
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The few combinations of attributes that explain most anomalies.

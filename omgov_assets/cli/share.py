@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from omgov_assets.cli.audit import User, recorded
-from omgov_assets.cli.options import Home, Output, Project, lake_of
+from omgov_assets.cli.options import Home, HomeToRead, Output, Project, lake_of
 from omgov_assets.cli.output import Format, emit, fail, notice
 from omgov_assets.data_lake.settings import Settings
 
@@ -99,7 +99,7 @@ def revoke(name: ShareName, principal: PrincipalName, user: User, home: Home = N
 
 
 @share_app.command("list")
-def list_shares(output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+def list_shares(output: Output = Format.TABLE, home: HomeToRead = None, project: Project = None) -> None:
     """Shares, their tables, and who is offered them."""
     from omgov_assets.interface_service.sharing.shares import ShareError, ShareStore
 

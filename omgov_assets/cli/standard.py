@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from omgov_assets.cli.options import Day, Home, Output, Project, lake_of, published_day
+from omgov_assets.cli.options import Day, HomeToRead, Output, Project, lake_of, published_day
 from omgov_assets.cli.output import Format, emit, fail
 
 standard_app = typer.Typer(help="The metric standard, and how far the firm is from it.", no_args_is_help=True)
@@ -17,7 +17,7 @@ _LISTED = ("metric", "unit", "instrument", "value_type", "interval_s", "ci_class
 
 
 @standard_app.command("coverage")
-def coverage(day: Day = None, output: Output = Format.TABLE, home: Home = None, project: Project = None) -> None:
+def coverage(day: Day = None, output: Output = Format.TABLE, home: HomeToRead = None, project: Project = None) -> None:
     """How far each business system is from the standard: definitions, mapped, conforming, retired ones in use."""
     from omgov_assets.model_management.control import STANDARD_METRICS
     from omgov_assets.quality_analysis.standard_coverage import standard_coverage
@@ -37,7 +37,7 @@ def list_metrics(
     ] = None,
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """The standard metrics as published for a day."""
@@ -57,7 +57,7 @@ def show(
     metric: Annotated[str, typer.Argument(help="Standard metric.")],
     day: Day = None,
     output: Output = Format.TABLE,
-    home: Home = None,
+    home: HomeToRead = None,
     project: Project = None,
 ) -> None:
     """One standard metric, and the source metrics that are mapped to it."""

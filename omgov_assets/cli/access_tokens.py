@@ -17,6 +17,7 @@ from omgov_assets.access_control.tokens import Token, TokenError, TokenStore
 from omgov_assets.cli.audit import User, recorded
 from omgov_assets.cli.options import Home, HomeToRead, Output, Project
 from omgov_assets.cli.output import Format, emit, fail, notice
+from omgov_assets.cli.principal_names import require_named
 from omgov_assets.data_lake.settings import Settings
 
 token_app = typer.Typer(help="Tokens of those who ask for data.", no_args_is_help=True)
@@ -29,7 +30,9 @@ Life = Annotated[str, typer.Option("--expires-in", help="How long it is worth so
 
 @token_app.command("create")
 def create(
-    principal: Annotated[str, typer.Option("--principal", help="Who will ask with it.")],
+    principal: Annotated[
+        str, typer.Option("--principal", help="Who will ask with it, as governance/access/access.yaml names it.")
+    ],
     scope: Annotated[
         list[str],
         typer.Option(
@@ -46,6 +49,7 @@ def create(
 ) -> None:
     """Make a token and print it: it is stored nowhere, and nobody can print it again."""
     life = _duration(expires_in)
+    require_named(home, project, principal)
     with _desk(home, project, user, f"token made for {principal}: {', '.join(scope)}") as (store, now):
         text, token = store.create(principal, scope, now, life, Rate(per_minute, burst))
     _print_secret(text, token, now, output)

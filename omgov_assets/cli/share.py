@@ -12,18 +12,18 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
 from omgov_assets.cli.audit import User, recorded
 from omgov_assets.cli.options import Home, HomeToRead, Output, Project, lake_of
 from omgov_assets.cli.output import Format, emit, fail, notice
+from omgov_assets.cli.principal_names import require_known, require_named
+from omgov_assets.cli.public_urls import checked_url
 from omgov_assets.data_lake.settings import Settings
 
 if TYPE_CHECKING:
     from omgov_assets.interface_service.sharing.shares import ShareStore
-    from omgov_assets.model_management.access_rules import AccessRules
 
 share_app = typer.Typer(help="What is offered to whom by Delta Sharing.", no_args_is_help=True)
 
@@ -81,10 +81,7 @@ def remove(
 @share_app.command("grant")
 def grant(name: ShareName, principal: PrincipalName, user: User, home: Home = None, project: Project = None) -> None:
     """Offer a share to a principal, who sees of it what the access rules permit."""
-    rules = _rules(home, project)
-    is_of_a_provider = any(principal.startswith(provider.principal_name("")) for provider in rules.oidc)
-    if principal not in rules.principal_of and not is_of_a_provider:
-        fail(f"{principal}: no such principal; the access rules name {', '.join(sorted(rules.principal_of)) or 'none'}")
+    require_known(home, project, principal)
     with _desk(home, project, user, f"share {name} offered to {principal}") as (store, _):
         store.grant(name, principal)
     notice(f"{principal} is offered {name}; `omgov share profile {principal}` writes what a client needs")
@@ -130,11 +127,8 @@ def profile(
     """Write the profile file that a client of Delta Sharing opens shares with. It holds a new token."""
     from omgov_assets.access_control.tokens import TokenError, TokenStore
 
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        fail(f"--url {url!r}: write it as https://omgov.example.com")
-    if principal not in _rules(home, project).principal_of:
-        fail(f"{principal}: tokens of this home are for principals that the access rules name")
+    called_by = checked_url("--url", url)
+    require_named(home, project, principal)
     scope = [f"share:{pattern}" for pattern in dataset or ()] or ["share"]
     said = f"token made for {principal}: {', '.join(scope)}, as a profile of Delta Sharing"
     settings, now = Settings.from_environment(home, project), datetime.now(UTC)
@@ -153,7 +147,7 @@ def profile(
             json.dump(
                 {
                     "shareCredentialsVersion": 1,
-                    "endpoint": f"{url.rstrip('/')}/sharing",
+                    "endpoint": f"{called_by}/sharing",
                     "bearerToken": text,
                     "expirationTime": token.expires_at.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
                 },
@@ -188,12 +182,6 @@ def _rows(store: ShareStore) -> list[dict[str, Any]]:
         rows += [offered | {"table": f"{one.schema}.{one.name}", "dataset": one.dataset} for one in tables]
         rows += [] if tables else [offered]
     return rows
-
-
-def _rules(home: Path | None, project: Path | None) -> AccessRules:
-    from omgov_assets.model_management.governance import load_governance
-
-    return load_governance(Settings.from_environment(home, project).project).access
 
 
 @contextmanager

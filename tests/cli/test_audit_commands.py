@@ -11,15 +11,17 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from audit_shell import change_log
+from identity_provider import trusting
 from typer.testing import CliRunner
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log, store_entries
 from omgov_assets.access_control.link_keys import LinkKeys
 from omgov_assets.access_control.tokens import TokenRefusedError, TokenStore
-from omgov_assets.cli import app
+from omgov_assets.cli import app, principal_names
 from omgov_assets.data_lake.lake import Lake
 from omgov_assets.data_lake.settings import Settings
+from omgov_assets.model_management.governance import load_governance
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -198,11 +200,11 @@ def test_a_clock_is_accepted_on_record(desk: Desk) -> None:
 
 
 def test_a_token_is_printed_once_and_works_until_it_is_revoked(desk: Desk) -> None:
-    create = ("access", "token", "create", "--principal", "li", "--scope", "read:quality/*", "--as", "an")
+    create = ("access", "token", "create", "--principal", "steward", "--scope", "read:quality/*", "--as", "an")
     (made,) = desk.rows(*create)
     now = datetime.now(UTC)
     with TokenStore(desk.settings.tokens) as store:
-        assert store.authenticate(made["token"], now).principal == "li"
+        assert store.authenticate(made["token"], now).principal == "steward"
     (listed,) = desk.rows("access", "token", "list")
     assert made["token"] not in json.dumps(listed)
     assert (listed["state"], listed["scope"], listed["last_used_day"]) == (
@@ -217,11 +219,11 @@ def test_a_token_is_printed_once_and_works_until_it_is_revoked(desk: Desk) -> No
         with pytest.raises(TokenRefusedError, match="revoked"):
             store.authenticate(made["token"], datetime.now(UTC))
     assert [row["token_id"] for row in desk.rows("access", "token", "list")] == [rotated["token_id"]]
-    assert len(desk.rows("access", "token", "list", "--all", "--principal", "li")) == 2
+    assert len(desk.rows("access", "token", "list", "--all", "--principal", "steward")) == 2
     desk.run("access", "token", "accept-clock", "--as", "an", "--reason", "it was ahead")
     acts = desk.acts()
     assert acts == [
-        ("an", "token made for li: read:quality/*"),
+        ("an", "token made for steward: read:quality/*"),
         ("an", f"token {made['token_id']} rotated, overlap 1h"),
         ("an", f"token {made['token_id']} revoked: left the firm"),
         ("an", "clock accepted for tokens: it was ahead"),
@@ -230,16 +232,24 @@ def test_a_token_is_printed_once_and_works_until_it_is_revoked(desk: Desk) -> No
 
 
 def test_a_token_on_a_terminal_is_one_line_of_output(desk: Desk) -> None:
-    done = desk.run("access", "token", "create", "--principal", "li", "--scope", "read", "--as", "an")
+    done = desk.run("access", "token", "create", "--principal", "steward", "--scope", "read", "--as", "an")
     assert done.splitlines()[0].startswith("omgov_")
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["create", "--principal", "li", "--scope", "everything", "--as", "an"], "everything"),
-        (["create", "--principal", "li", "--scope", "read", "--expires-in", "soon", "--as", "an"], "soon"),
-        (["create", "--principal", "li", "--scope", "read", "--expires-in", "0s", "--as", "an"], "366 days"),
+        (["create", "--principal", "steward", "--scope", "everything", "--as", "an"], "everything"),
+        (
+            ["create", "--principal", "stewrad", "--scope", "read", "--as", "an"],
+            "stewrad: no such principal; did you mean steward?",
+        ),
+        (
+            ["create", "--principal", "ghost", "--scope", "read", "--as", "an"],
+            "no such principal; the access rules name auditor, ",
+        ),
+        (["create", "--principal", "steward", "--scope", "read", "--expires-in", "soon", "--as", "an"], "soon"),
+        (["create", "--principal", "steward", "--scope", "read", "--expires-in", "0s", "--as", "an"], "366 days"),
         (["rotate", "000000000000", "--as", "an"], "no such token"),
         (["revoke", "000000000000", "--as", "an", "--reason", "x"], "no such token"),
     ],
@@ -248,9 +258,20 @@ def test_what_cannot_be_done_to_tokens_is_said(desk: Desk, arguments: list[str],
     assert says in desk.run("access", "token", *arguments, code=1)
 
 
+def test_a_principal_of_an_identity_provider_gets_no_token_of_the_home(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = trusting(load_governance(desk.settings.project).access)
+    monkeypatch.setattr(principal_names, "_rules", lambda *_: rules)
+    said = desk.run("access", "token", "create", "--principal", "firm:4711", "--scope", "read", "--as", "an", code=1)
+    assert "firm:4711: its tokens are its identity provider's" in said
+    desk.run("share", "create", "firm", "--as", "an")
+    desk.run("share", "grant", "firm", "firm:4711", "--as", "an")
+
+
 def test_nothing_is_done_to_tokens_where_the_audit_cannot_be_written(desk: Desk) -> None:
     (desk.settings.audit / "audit.db").write_bytes(b"no database" * 1000)
-    said = desk.run("access", "token", "create", "--principal", "li", "--scope", "read", "--as", "an", code=1)
+    said = desk.run("access", "token", "create", "--principal", "steward", "--scope", "read", "--as", "an", code=1)
     assert "without the audit no data leaves" in said
     assert desk.rows("access", "token", "list", "--all") == []
 

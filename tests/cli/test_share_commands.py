@@ -74,6 +74,7 @@ def test_shares_are_made_filled_offered_and_taken_back(share: Commands) -> None:
         (("add", "gone", "no/such"), "no data contract describes table"),
         (("add", "gone", "quality/anomalies", "--as-table", "x"), "write SCHEMA.TABLE"),
         (("grant", "gone", "ghost"), "ghost: no such principal; the access rules name auditor"),
+        (("grant", "gone", "stewrad"), "stewrad: no such principal; did you mean steward?"),
         (("revoke", "gone", "steward"), "gone: no such share"),
     ],
 )
@@ -110,7 +111,10 @@ def test_a_profile_holds_a_token_for_sharing_and_nothing_else(share: Commands, t
     [
         (("steward", "--url", "omgov.example.com"), "write it as https://"),
         (("steward", "--url", "https://omgov.example.com/?x=1"), "write it as https://"),
-        (("ghost",), "principals that the access rules name"),
+        (("steward", "--url", "https://omgov.example.com/sharing/"), "write it without /sharing"),
+        (("steward", "--url", "https://steward@omgov.example.com"), "write it as https://"),
+        (("ghost",), "ghost: no such principal; the access rules name auditor"),
+        (("stewrad",), "stewrad: no such principal; did you mean steward?"),
         (("steward", "--dataset", "a b"), "scope share:a b"),
     ],
 )

@@ -43,13 +43,17 @@ class Unit:
     def command(self, environment: Mapping[str, str]) -> list[str]:
         """Its command, of this environment's installation."""
         (line,) = self.values("ExecStart")
-        words = [
+        return self.words(line, environment)
+
+    @staticmethod
+    def words(line: str, environment: Mapping[str, str]) -> list[str]:
+        """A command line of a unit, of this environment's installation."""
+        return [
             re.sub(r"\$\{(\w+)\}", lambda named: environment[named[1]], word).replace(
                 INSTALLED, f"{Path(sys.executable).parent}/"
             )
             for word in line.split()
         ]
-        return words
 
 
 def read_unit(file: Path) -> Unit:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.data_lake.lake import create_view, one_row
 from omgov_assets.data_lake.masks import masked_error
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
@@ -63,6 +64,8 @@ def run_model(con: duckdb.DuckDBPyConnection, dataset: SourceDataset, batch_id: 
             f"CREATE TEMP TABLE conformed AS SELECT * FROM ({model.sql}\n) WHERE {required or 'TRUE'}"  # noqa: S608
         )
     except duckdb.Error as error:
+        if is_no_room(error):
+            raise
         reason = shown_error(error, dataset)
         raise RefusedBatchError(
             "model_failed",

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from omgov_assets.admission.refusal import ASK_AGAIN, RefusedBatchError
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.data_lake.lake import one_row
 from omgov_assets.data_lake.masks import OPEN_GRADE, masked_error, masked_text
 from omgov_assets.model_management.contracts import ContractColumn
@@ -125,7 +126,17 @@ def require_columns(path: Path, found: list[str], columns: tuple[ContractColumn,
 def unreadable(
     path: Path, expected: str, error: Exception, columns: tuple[ContractColumn, ...] = ()
 ) -> RefusedBatchError:
-    """The refusal of a file that a library could not read, with the library's reason."""
+    """The refusal of a file that a library could not read, with the library's reason.
+
+    Raises:
+        Exception: ``error`` itself, where it is the disk that is full: that is no fault of the file.
+    """
+    if is_no_room(error):
+        raise error
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return RefusedBatchError(
+            "expands_too_much", f"{path.name} holds values that take more memory than omgov may use; {ASK_AGAIN}"
+        )
     text = str(error).strip().replace(str(path), path.name)
     if holds_graded(columns):
         text = masked_error(text, path.name, *(column.delivered_as for column in columns))

@@ -15,6 +15,7 @@ import pyarrow as pa
 from omgov_assets.admission import conform, contract_check
 from omgov_assets.admission.delivered_table import holds_graded
 from omgov_assets.admission.deliveries import Delivery, ValueKind
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.data_lake.lake import one_row
 from omgov_assets.data_lake.masks import OPEN_GRADE, has_personal_data, masked_text
 from omgov_assets.data_lake.sql import identifier, literal, read_sql
@@ -144,6 +145,23 @@ def _lost_in_model(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: Sou
     con.execute(f"CREATE OR REPLACE TEMP TABLE lost AS FROM refused ANTI JOIN {REFUSED} USING (_record_no)")
     if one_row(con, "SELECT count(*) FROM lost") == (0,):
         return
+    try:
+        _tell_columns(con, kind, dataset)
+    except duckdb.Error as error:
+        if is_no_room(error):
+            raise
+        # What these records have been dropped by came first when all ran; looking at every column of them, something
+        # breaks that was not reached then. They stay lost, and nothing else with them.
+        reason = conform.shown_error(error, dataset)
+        sentence = f"processing model {dataset.model.path.name} gives no row for this record, or breaks on it: {reason}"
+        con.execute(
+            f"INSERT INTO {REFUSED} SELECT _record_no, ['dropped_by_model'], {literal(sentence)}, "  # noqa: S608 - quoted
+            f"{_payload(kind, dataset)} FROM delivery SEMI JOIN lost USING (_record_no)"
+        )
+
+
+def _tell_columns(con: duckdb.DuckDBPyConnection, kind: ValueKind, dataset: SourceDataset) -> None:
+    """Say of each record of ``lost`` which required columns the model leaves empty, or that it has no row."""
     model = f"processing model {dataset.model.path.name}"
     empty = ", ".join(
         f"CASE WHEN {identifier(name)} IS NULL THEN {literal(name)} END" for name in conform.required_output(dataset)

@@ -5,11 +5,14 @@ Does not belong here: what is written.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import duckdb
 
 
 def fsync(path: Path) -> None:
@@ -36,3 +39,15 @@ def sqlite_transaction(con: sqlite3.Connection) -> Iterator[None]:
         if con.in_transaction:
             con.execute("ROLLBACK")
         raise
+
+
+def is_no_room(error: BaseException) -> bool:
+    """Whether an error says that a disk, or what may be used of it, is full."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    # DuckDB hands on what the system says, and has no code for it; what it cannot put aside is out of its memory.
+    return isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException) and any(
+        text in str(error) for text in (os.strerror(errno.ENOSPC), "max_temp_directory_size")
+    )

@@ -6,16 +6,12 @@ Delta Sharing has a form of its own (``sharing``), pages show a page (``pages``)
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
-import sqlite3
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import duckdb
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -26,6 +22,7 @@ from omgov_assets.access_control.authentication import TOLD, AuthenticationError
 from omgov_assets.access_control.governed_query import AccessDeniedError, QueryError
 from omgov_assets.access_control.link_keys import LinkKeyError
 from omgov_assets.access_control.signed_links import LinkError
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.data_lake.lake import UnknownVersionError
 from omgov_assets.data_lake.schema_evolution import SchemaMismatchError
 from omgov_assets.exception_management.acts import FasterActError, UnknownCaseError
@@ -87,16 +84,6 @@ def not_there() -> Problem:
 def no_room(what: str, done: str) -> Problem:
     """The answer where the disk is full."""
     return Problem(507, "no_room", f"There is no room for {what}; nothing was {done}.", {"Retry-After": "60"})
-
-
-def is_no_room(error: BaseException) -> bool:
-    """Whether an error says that a disk, or what may be used of it, is full."""
-    if isinstance(error, OSError):
-        return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    if isinstance(error, sqlite3.OperationalError):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    # DuckDB hands on what the system says, and has no code for it.
-    return isinstance(error, duckdb.IOException) and os.strerror(errno.ENOSPC) in str(error)
 
 
 def problem_of(error: Exception) -> Problem:

@@ -8,10 +8,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_firm import COLUMNS, FORMATS, SYSTEM, FirmOf, SmallFirm, file_bytes
 
@@ -23,6 +26,7 @@ from omgov_assets.admission.delivery_limits import (
     require_own_file,
 )
 from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.model_management.business_systems import Limits, SourceDataset
 
 NAMES = COLUMNS[SYSTEM, "metric_definitions"]
@@ -179,6 +183,33 @@ def test_a_bomb_costs_little_memory(
     path.unlink()
     assert found == code
     assert grown < megabytes
+
+
+def parquet_of(path: Path, metric: pa.Array) -> Path:
+    count = len(metric)
+    columns = {"metric": metric, "unit": pa.array(["%"] * count), "interval_s": pa.array([1] * count)}
+    pq.write_table(pa.table(columns), path, compression="zstd", row_group_size=10_000)
+    return path
+
+
+def test_values_that_take_more_memory_than_there_may_be_are_the_files_fault(firm_of: FirmOf, tmp_path: Path) -> None:
+    # It stands in the file once, and in memory for every record.
+    value = pa.array(["x" * 200_000]).dictionary_encode().take(pa.array([0] * 2000))
+    path = parquet_of(tmp_path / "bomb", value)
+    config: dict[str, Any] = {"memory_limit": "60MB", "temp_directory": "", "threads": 1}
+    with duckdb.connect(config=config) as con, pytest.raises(RefusedBatchError) as refused:
+        read_delivery(con, path, limited(firm_of("parquet")))
+    assert refused.value.code == "expands_too_much"
+
+
+def test_a_full_disk_is_no_fault_of_the_file(firm_of: FirmOf, tmp_path: Path) -> None:
+    # Texts that nothing makes small.
+    path = parquet_of(tmp_path / "large", pa.array([sha512(str(n).encode()).hexdigest() for n in range(600_000)]))
+    spill = {"temp_directory": str(tmp_path / "spill"), "max_temp_directory_size": "1MB"}
+    config: dict[str, Any] = {"memory_limit": "40MB", "threads": 1, **spill}
+    with duckdb.connect(config=config) as con, pytest.raises(duckdb.OutOfMemoryException) as raised:
+        read_delivery(con, path, limited(firm_of("parquet")))
+    assert is_no_room(raised.value), raised.value
 
 
 def test_an_archive_that_expands_without_end_is_cut_short() -> None:

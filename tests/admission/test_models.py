@@ -132,6 +132,30 @@ def test_a_record_that_the_model_drops_is_quarantined(firm: SmallFirm) -> None:
     assert json.loads(payload)["ci"] == "H2"
 
 
+def test_a_record_that_the_model_drops_before_it_would_break_on_it_is_quarantined(
+    firm: SmallFirm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The records beside it come in, and so does what else was delivered."""
+    monkeypatch.setattr(gate, "model_fault_of", lambda *_: None)
+    model = firm.system_folder / f"{DATASET}.sql"
+    text = model.read_text(encoding="utf-8")
+    text = text.replace("ci AS ci_id", "nullif(ci, 'H4') AS ci_id")
+    text = text.replace("MAP {'device': device}", "MAP {'device': (sample_count * 1000)::VARCHAR}")
+    model.write_text(text, encoding="utf-8")
+    firm.deliver(SYSTEM, DATASET, [*RECORDS, instance(ci="H4", device="sda", sample_count=2**62)], name="a.csv")
+    firm.deliver(SYSTEM, DATASET, [instance(ci="H5")], name="b.csv")
+    entries = {entry["file_name"].rpartition("/")[2]: entry for entry in firm.collect()[DATASET]}
+    assert {
+        name: (one["decision"], one["rows_admitted"], one["rows_quarantined"]) for name, one in entries.items()
+    } == {
+        "a.csv": ("partial", 3, 1),
+        "b.csv": ("admitted", 1, 0),
+    }
+    [(record_no, codes, reason)] = firm.rows(f"{TABLE}_quarantine", "_record_no, reasons, reason")
+    assert (record_no, codes) == (4, ["dropped_by_model"])
+    assert f"{DATASET}.sql gives no row for this record, or breaks on it: Out of Range Error" in reason
+
+
 def test_a_record_that_the_model_leaves_without_a_required_value_is_quarantined(firm: SmallFirm) -> None:
     entry = with_model(firm, "ci AS ci_id", "CASE WHEN interval_s IS NOT NULL THEN ci END AS ci_id")
     assert json.loads(entry["quarantine_reasons"]) == {"required_missing_after_conform:ci_id": 1}

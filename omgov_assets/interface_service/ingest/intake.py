@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from omgov_assets.admission.reception import Reception
 from omgov_assets.admission.refusal import RefusedBatchError
+from omgov_assets.data_lake.durability import is_no_room
 from omgov_assets.data_lake.settings import Settings
 from omgov_assets.interface_service.ingest.content_coding import ContentCodingError, unpacking
 from omgov_assets.interface_service.ingest.receptions import (
@@ -27,7 +28,7 @@ from omgov_assets.interface_service.ingest.receptions import (
     reception_id,
 )
 from omgov_assets.interface_service.limits import NoPlaceError, Places
-from omgov_assets.interface_service.problems import Problem, is_no_room, no_room
+from omgov_assets.interface_service.problems import Problem, no_room
 from omgov_assets.model_management.business_systems import DeliveryFormat, Limits
 
 T = TypeVar("T")

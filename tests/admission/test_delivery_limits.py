@@ -8,7 +8,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-from hashlib import sha512
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from small_firm import COLUMNS, FORMATS, SYSTEM, FirmOf, SmallFirm, file_bytes
 
+from omgov_assets.admission.delivered_table import unreadable
 from omgov_assets.admission.deliveries import read_delivery
 from omgov_assets.admission.delivery_limits import (
     HARMLESS_BYTES,
@@ -202,14 +202,17 @@ def test_values_that_take_more_memory_than_there_may_be_are_the_files_fault(firm
     assert refused.value.code == "expands_too_much"
 
 
-def test_a_full_disk_is_no_fault_of_the_file(firm_of: FirmOf, tmp_path: Path) -> None:
+def test_a_full_disk_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    config: dict[str, Any] = {"memory_limit": "40MB", "threads": 1, "temp_directory": str(tmp_path / "spill")}
     # Texts that nothing makes small.
-    path = parquet_of(tmp_path / "large", pa.array([sha512(str(n).encode()).hexdigest() for n in range(600_000)]))
-    spill = {"temp_directory": str(tmp_path / "spill"), "max_temp_directory_size": "1MB"}
-    config: dict[str, Any] = {"memory_limit": "40MB", "threads": 1, **spill}
-    with duckdb.connect(config=config) as con, pytest.raises(duckdb.OutOfMemoryException) as raised:
-        read_delivery(con, path, limited(firm_of("parquet")))
-    assert is_no_room(raised.value), raised.value
+    texts = "SELECT md5(i::VARCHAR) || md5((i + 1)::VARCHAR) || md5((i + 7)::VARCHAR) FROM range(2_000_000) AS r(i)"
+    with duckdb.connect(config=config) as con:
+        con.execute("SET max_temp_directory_size = '1MB'")
+        with pytest.raises(duckdb.OutOfMemoryException) as raised:
+            con.execute(f"CREATE TEMP TABLE delivery AS {texts}")
+    assert is_no_room(raised.value)
+    with pytest.raises(duckdb.OutOfMemoryException):
+        unreadable(tmp_path / "a file", "a complete Parquet file", raised.value)
 
 
 def test_an_archive_that_expands_without_end_is_cut_short() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ CLOCK_TOLERANCE = timedelta(minutes=1)
 SCHEMA = read_sql(Path(__file__).with_name("audit_log.sql"))
 SCHEMA_VERSION = 1
 _LONGEST_WAIT_S = 10
+# Room that there has to be for some entries.
+_PROBE_BYTES = 64 << 10
 _HEAD_BYTES = 128
 
 
@@ -176,7 +179,12 @@ class AuditLog:
     def require_writable(self) -> None:
         """Raise ``AuditUnavailableError`` where a decision could not be recorded now."""
         with self._errors_told(), self._writer, sqlite_transaction(self.con):
+            # Of a value that stays the same SQLite writes nothing: whether there is room, a file has to show.
             self.con.execute("UPDATE clock SET latest = latest")
+            with tempfile.TemporaryFile(dir=self.path.parent) as probe:
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+                os.fsync(probe.fileno())
 
     def accept_clock(self, at: datetime, principal: str, reason: str) -> Entry:
         """Let the clock's time count again although it is before what is on record; that it does is recorded."""
@@ -269,7 +277,7 @@ class AuditLog:
     def _errors_told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise _unavailable(self.path, error) from error
 
 

@@ -362,3 +362,15 @@ def test_a_log_says_whether_it_can_be_written(home: Home) -> None:
         log.con.execute("PRAGMA query_only = OFF")
         log.require_writable()
         assert log.entries() == []
+
+
+def test_a_log_without_room_is_not_writable(home: Home) -> None:
+    with home.log() as log:
+        unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, unlimited[1]))
+        try:
+            with pytest.raises(AuditUnavailableError, match="no data leaves"):
+                log.require_writable()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        log.require_writable()

@@ -45,7 +45,8 @@ def _is_own(request: Request, origin: str) -> bool:
         parts = urlsplit(public)
         return origin.lower() == f"{parts.scheme}://{parts.netloc}".lower()
     # A proxy may have ended TLS: without a public URL the scheme that browsers see is not known here.
-    return urlsplit(origin).netloc.lower() == request.headers.get("Host", "").lower() != ""
+    scheme, _, host = origin.lower().partition("://")
+    return scheme in ("http", "https") and host == request.headers.get("Host", "").lower() != ""
 
 
 def _refused() -> Problem:

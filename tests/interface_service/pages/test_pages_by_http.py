@@ -310,6 +310,9 @@ def test_a_form_counts_only_where_it_comes_from_a_page_of_ones_own(pages: Served
             ({**good, "form_token": strange["form_token"]}, {}),
             (good, {"Origin": "https://evil.example"}),
             (good, {"Origin": "null"}),
+            (good, {"Origin": "http://["}),
+            (good, {"Origin": pages.url.removeprefix("http:")}),
+            (good, {"Origin": f"{pages.url}/x"}),
             (good, {"Sec-Fetch-Site": "cross-site"}),
             (good, {"Sec-Fetch-Site": "same-site"}),
         ]

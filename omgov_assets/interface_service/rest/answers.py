@@ -1,4 +1,4 @@
-"""Answers that caches may keep for the one who asked: entity tags, conditions on them, names of files.
+"""Answers that caches may keep for the one who asked: entity tags, conditions on them.
 
 Owns two rules: an entity tag is made of the bytes of the answer and of nothing else, so that it cannot tell of what the
 principal does not see; and an answer is the principal's own, whatever stands between it and the service.
@@ -7,16 +7,13 @@ principal does not see; and an answer is the principal's own, whatever stands be
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 
 from fastapi import Response
 
 from omgov_assets.interface_service.entity_tags import is_known
-from omgov_assets.interface_service.formats.formats import JSON, NDJSON, Format
 
 PRIVATE = {"Cache-Control": "private, no-cache", "Vary": "Accept, Authorization, Omgov-Purpose"}
-_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def answered(
@@ -28,16 +25,3 @@ def answered(
     if is_known(if_none_match, tag):
         return Response(status_code=304, headers=said)
     return Response(body, headers={**said, "Content-Type": media_type})
-
-
-def disposition(form: Format, *parts: str | None) -> dict[str, str]:
-    """``Content-Disposition`` of what people save as a file; none of what programs read.
-
-    Args:
-        form: the format.
-        parts: what the name of the file says; what is not plain becomes ``-``.
-    """
-    if form in (JSON, NDJSON):
-        return {}
-    name = "-".join(_NOT_IN_A_FILE_NAME.sub("-", part) for part in ("omgov", *parts) if part)
-    return {"Content-Disposition": f'attachment; filename="{name[:120]}{form.ending}"'}

@@ -17,23 +17,19 @@ from urllib.parse import quote
 import orjson
 import pyarrow as pa
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from omgov_assets.access_control.governed_pages import CursorExpiredError, Order, Page, PageQuestion
 from omgov_assets.access_control.governed_query import Condition, QueryError
 from omgov_assets.data_lake.schemas import UnknownTableError
 from omgov_assets.interface_service.asking import Asking
-from omgov_assets.interface_service.formats.binaries import DoesNotFitError
 from omgov_assets.interface_service.formats.formats import JSON
 from omgov_assets.interface_service.formats.texts import objects
-from omgov_assets.interface_service.limits import NoPlaceError
 from omgov_assets.interface_service.problems import Problem, not_there
-from omgov_assets.interface_service.rest.answers import PRIVATE, answered, disposition
+from omgov_assets.interface_service.rest.answers import PRIVATE, answered
 from omgov_assets.interface_service.rest.asked import Asked
 from omgov_assets.interface_service.rest.filters import NotOfTypeError, conditions_of
+from omgov_assets.interface_service.whole_answers import BATCH_ROWS, HeldAnswer, disposition, pieces_of, place_of
 
-BATCH_ROWS = 8192
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,100}/[A-Za-z0-9_]{1,100}", re.ASCII)
 
 
@@ -149,16 +145,7 @@ def _all_rows(
 ) -> Response:
     """All rows as they are read: no more of them is in memory than a piece."""
     with ExitStack() as opened:
-        try:
-            opened.enter_context(asking.service.whole_answers.taken(asking.principal.name))
-        except NoPlaceError as full:
-            whose = "of yours with all rows" if full.is_own else "with all rows"
-            raise Problem(
-                429 if full.is_own else 503,
-                "too_many_answers",
-                f"Too many answers {whose} are under way; wait, or read by pages.",
-                {"Retry-After": "5"},
-            ) from None
+        opened.enter_context(place_of(asking))
         whole = opened.enter_context(asking.door.whole(asking.principal, dataset, question, day, asked.version))
         pieces = _pieces(asked, whole.rows.to_arrow_reader(BATCH_ROWS), request)
         if asked.form is JSON:
@@ -167,9 +154,8 @@ def _all_rows(
         # What cannot be written is told before an answer has begun.
         first = next(pieces, b"")
         held = opened.pop_all()
-    answer = _Held(held, chain([first], pieces))
-    answer.headers.update(_said(asked, dataset, day, whole.version) | {"Content-Type": asked.form.media_type})
-    return answer
+    headers = {**PRIVATE, **_said(asked, dataset, day, whole.version), "Content-Type": asked.form.media_type}
+    return HeldAnswer(held, chain([first], pieces), headers)
 
 
 def _said(asked: Asked, dataset: str, day: date | None, version: int | None) -> dict[str, str]:
@@ -177,25 +163,9 @@ def _said(asked: Asked, dataset: str, day: date | None, version: int | None) -> 
     return said | ({"Omgov-Version": str(version)} if version is not None else {})
 
 
-class _Held(StreamingResponse):
-    """An answer in pieces; what they are read from is closed with it, whether its client took any or not."""
-
-    def __init__(self, held: ExitStack, pieces: Iterator[bytes]) -> None:
-        super().__init__(pieces, headers=PRIVATE)
-        self._held = held
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        with self._held:
-            await super().__call__(scope, receive, send)
-
-
 def _pieces(asked: Asked, reader: pa.RecordBatchReader, request: Request) -> Iterator[bytes]:
     tmp: Path = request.app.state.service.settings.tmp
-    try:
-        yield from asked.form.pieces(reader, tmp)
-    except DoesNotFitError as error:
-        raise Problem(400, "does_not_fit", str(error)) from None
+    return pieces_of(asked.form, reader, tmp)
 
 
 def _head(dataset: str, day: date | None, version: int | None) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""Answers with all rows: each has a place, is written as its rows are read, and is saved under a name of its own.
+
+For every door that gives rows as files. Does not belong here: which rows (each door), forms of rows (``formats``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from omgov_assets.interface_service.asking import Asking
+from omgov_assets.interface_service.formats.binaries import DoesNotFitError
+from omgov_assets.interface_service.formats.formats import JSON, NDJSON, Format
+from omgov_assets.interface_service.limits import NoPlaceError
+from omgov_assets.interface_service.problems import Problem
+
+BATCH_ROWS = 8192
+_NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@contextmanager
+def place_of(asking: Asking) -> Iterator[None]:
+    """Keep a place of the service for an answer with all rows, while the context lasts.
+
+    Raises:
+        Problem: 429, the principal has taken all that are for one; 503, there is none left for anybody.
+    """
+    with ExitStack() as taken:
+        try:
+            taken.enter_context(asking.service.whole_answers.taken(asking.principal.name))
+        except NoPlaceError as full:
+            whose = "of yours with all rows" if full.is_own else "with all rows"
+            raise Problem(
+                429 if full.is_own else 503,
+                "too_many_answers",
+                f"Too many answers {whose} are under way; wait, or read by pages.",
+                {"Retry-After": "5"},
+            ) from None
+        yield
+
+
+def pieces_of(form: Format, reader: pa.RecordBatchReader, tmp: Path) -> Iterator[bytes]:
+    """Rows in a format, piece by piece; what the format cannot hold is a ``Problem`` (400)."""
+    try:
+        yield from form.pieces(reader, tmp)
+    except DoesNotFitError as error:
+        raise Problem(400, "does_not_fit", str(error)) from None
+
+
+def disposition(form: Format, *parts: str | None) -> dict[str, str]:
+    """``Content-Disposition`` of what people save as a file; none of what programs read.
+
+    Args:
+        form: the format.
+        parts: what the name of the file says; what is not plain becomes ``-``.
+    """
+    if form in (JSON, NDJSON):
+        return {}
+    name = "-".join(_NOT_IN_A_FILE_NAME.sub("-", part) for part in ("omgov", *parts) if part)
+    return {"Content-Disposition": f'attachment; filename="{name[:120]}{form.ending}"'}
+
+
+class HeldAnswer(StreamingResponse):
+    """An answer in pieces; what they are read from is closed with it, whether its client took any or not.
+
+    Args:
+        held: what they are read from, and the place that the answer has.
+        pieces: its bytes.
+        headers: its headers.
+    """
+
+    def __init__(self, held: ExitStack, pieces: Iterator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(pieces, headers=headers)
+        self._held = held
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with self._held:
+            await super().__call__(scope, receive, send)

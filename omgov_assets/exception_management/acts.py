@@ -269,4 +269,4 @@ def _faster(lake: Lake, con: duckdb.DuckDBPyConnection, case: Case) -> str:
     register_log(lake, con)
     events: list[Any] = case_events_of(con, "event_id = $event", {"event": case.last_event_id})
     told = f": {events[0].kind.replace('_', ' ')} by {events[0].acted_by}" if events else ""
-    return f"case {case.case_id} has changed since it was looked at{told}; look at it again (omgov cases show)"
+    return f"case {case.case_id} has changed since it was looked at{told}; look at it again"

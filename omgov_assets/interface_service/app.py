@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from starlette.middleware import Middleware
 
 from omgov_assets.interface_service import health
@@ -21,7 +21,7 @@ from omgov_assets.interface_service.ingest import routes as ingest
 from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.observing import Observed
 from omgov_assets.interface_service.pages import routes as pages
-from omgov_assets.interface_service.problems import SCHEMA, tell_problems
+from omgov_assets.interface_service.problems import SCHEMA, answer_of, problem_of, tell_problems
 from omgov_assets.interface_service.rest import routes as rest
 from omgov_assets.interface_service.service import Service
 from omgov_assets.interface_service.sharing import routes as sharing
@@ -38,6 +38,11 @@ class _Documented(FastAPI):
         document = super().openapi()
         document["components"]["schemas"]["Problem"] = SCHEMA
         return document
+
+
+def _not_found(request: Request, error: Exception) -> Response:
+    """What an address that leads nowhere answers: a page to a browser, a problem to a program."""
+    return pages.not_found_page(request) or answer_of(problem_of(error))
 
 
 def create_app(open_service: Callable[[], AbstractContextManager[Service]], limits: Limits | None = None) -> FastAPI:
@@ -73,6 +78,7 @@ def create_app(open_service: Callable[[], AbstractContextManager[Service]], limi
         ],
     )
     tell_problems(app)
+    app.add_exception_handler(404, _not_found)
     for router in (health.router, rest.router, sharing.router, ingest.router, pages.router):
         app.include_router(router)
     return app

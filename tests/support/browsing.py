@@ -106,6 +106,8 @@ def crawl(client: httpx.Client, start: str = "/", most: int = 60) -> dict[str, s
             target = urljoin(address, link).partition("#")[0]
             parts = urlsplit(target)
             assert not parts.netloc, f"{address} links to {link}"
+            if parts.path.endswith("/download"):
+                continue
             names = sorted(one.partition("=")[0] for one in parts.query.split("&"))
             kind = f"{parts.path.rpartition('/')[0] or parts.path}?{','.join(names)}"
             if target not in seen and kinds.get(kind, 0) < 2:

@@ -15,15 +15,14 @@ from fastapi import APIRouter, Response
 
 from omgov_assets.access_control.governed_query import Condition
 from omgov_assets.admission.ledger import LEDGER
-from omgov_assets.data_lake.lake import create_view
-from omgov_assets.interface_service.pages.choosing import ALL, chosen_by, conditions_of, labelled
+from omgov_assets.interface_service.pages.anomalies_download import FORMATS
+from omgov_assets.interface_service.pages.choosing import chosen_by, create_chosen, labelled
 from omgov_assets.interface_service.pages.labels import create_labels, labels_of
 from omgov_assets.interface_service.pages.page import OPTION_WORDS, Page, PageHere, PageRoute
 from omgov_assets.interface_service.pages.seen import Row, Seen
 from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.case_tables import CASE_MEMBERS, CASES
-from omgov_assets.quality_analysis.drill_down import drill_down_command
 from omgov_assets.quality_analysis.root_causes import ROOT_CAUSES
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 from omgov_assets.quality_analysis.root_causes.reading import causes_of
@@ -48,8 +47,8 @@ def anomalies(page: PageHere, after: str = "") -> Response:
             return page.answer("anomalies.html.j2", "anomalies", chosen=chosen, rows=[], total=None)
         seen.whole("anomalies", ANOMALIES, page.day)
         create_labels(seen, page.day)
-        condition, params = conditions_of(seen, chosen, page.day)
-        _choose(seen, condition, params)
+        create_chosen(seen, chosen, page.day)
+        compared_with = seen.day_before(page.day)
         first, place = _place(after)
         found = seen.ask("anomalies", place | {"rows": ROWS + 1}, after=_AFTER if place else "true")
         rows = found[:ROWS]
@@ -62,16 +61,15 @@ def anomalies(page: PageHere, after: str = "") -> Response:
             "anomalies",
             chosen=chosen,
             chips=labelled(seen, chosen),
-            total=seen.ask("chosen_total")[0],
+            compared_with=compared_with,
+            total=seen.ask("chosen_total", {"is_compared": compared_with is not None})[0],
             types=seen.ask("chosen_types"),
             all_types=seen.rows("SELECT DISTINCT anomaly_type FROM anomalies ORDER BY 1"),
             all_systems=seen.rows("SELECT DISTINCT system FROM anomalies ORDER BY 1"),
             breakdowns=breakdowns,
             rows=rows,
             first=first,
-            command=drill_down_command(
-                {name: one for name, values in chosen.values.items() for one in values}, page.day
-            ),
+            formats=list(FORMATS),
             following=_cursor(first + ROWS, rows[-1]) if len(found) > ROWS else "",
         )
 
@@ -114,6 +112,7 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
     return {
         "one": one,
         "known": known,
+        "compared_with": seen.day_before(day),
         "violations": violations,
         "others": seen.rows("FROM of_subject WHERE anomaly_id <> $id ORDER BY anomaly_type", {"id": anomaly_id}),
         "member": member,
@@ -126,16 +125,6 @@ def read_anomaly(seen: Seen, page: Page, anomaly_id: str) -> dict[str, Any] | No
         },
         "labels": labels_of(seen, _keys(one)),
     }
-
-
-def _choose(seen: Seen, condition: str, params: dict[str, Any]) -> None:
-    """Make the chosen anomalies the view ``of_key``. A view cannot bind values, so that which they are is a table."""
-    among = "true"
-    if condition != ALL:
-        statement = f"CREATE TEMP TABLE chosen AS SELECT anomaly_id FROM anomalies WHERE {condition}"  # noqa: S608 - own
-        seen.con.execute(statement, params)
-        among = "anomaly_id IN (SELECT anomaly_id FROM chosen)"
-    create_view(seen.con, "of_key", seen.statement("chosen", condition=among))
 
 
 def _keys(one: Row) -> list[str | None]:

@@ -36,6 +36,10 @@ class _IncompleteError(ValueError):
     """A form without what the act needs; the message says what, in English."""
 
 
+class _UnfitError(ValueError):
+    """A case that cannot take another one; the message says why, in English."""
+
+
 @router.post("/cases/{case_id}/{act}")
 def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
     """Do something to a case, then show it; nothing is done where somebody was faster."""
@@ -60,6 +64,8 @@ def act_on(page: PageHere, form: FormHere, case_id: str, act: str) -> Response:
         return show(page, case_id, 409, wrong="not_possible", why=str(error), typed=form | {"act": act})
     except _IncompleteError as error:
         return show(page, case_id, 422, wrong="incomplete", why=str(error), typed=form | {"act": act})
+    except _UnfitError as error:
+        return show(page, case_id, 422, wrong="unfit", why=str(error), typed=form | {"act": act})
     except UnknownCaseError as error:
         raise not_there() from error
     return RedirectResponse(page.frame.url(_where_it_is(page, case_id), done=kind) + "#said", 303)
@@ -116,12 +122,12 @@ def _split(_page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person
 def _merge(page: Page, lake: Lake, rules: CaseRules, seen: Seen, person: Person, form: Form) -> None:
     into = _text(form, "into", "the case that takes the anomalies", LONGEST_NAME)
     if into in seen:
-        raise _IncompleteError("a case cannot be merged into itself")
+        raise _UnfitError("a case cannot be merged into itself")
     with page.reading("cases") as governed:
         try:
             taker = find(governed, page, into)
         except Problem as error:
-            raise _IncompleteError(f"there is no case {into}, or it is not for you") from error
+            raise _UnfitError(f"there is no case {into}, or it is not for you") from error
     page.asking.door.permit_cases(page.principal, [*seen, into], f"merge into {into}")
     acts.merge(
         lake, rules, seen | {into: taker["last_event_id"]}, person, into, _text(form, "reason", "why", LONGEST_TEXT)

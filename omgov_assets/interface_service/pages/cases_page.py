@@ -27,6 +27,8 @@ from omgov_assets.quality_analysis.report.queries import rows_of
 ROWS = 50
 MEMBERS_SHOWN = 30
 GROUPS_SHOWN = 15
+# Suggestions of a field.
+OFFERED = 50
 STATUSES = (
     "open",
     "acknowledged",
@@ -77,6 +79,7 @@ def cases(page: PageHere, start: int = 0, done: str = "") -> Response:
             "cases.html.j2",
             "cases",
             rows=placed_cases(seen.con, found[first : first + ROWS]),
+            compared_with=seen.day_before(page.day),
             found=len(found),
             open_members=sum(row["open_members"] for row in found),
             counts=rows_of(seen.con, "case_counts")[0],
@@ -116,7 +119,7 @@ def show(
         case_id: the case.
         status: of the answer.
         done: the event of an act that was just done.
-        wrong: why an act was not done: ``faster``, ``not_possible``, ``incomplete``.
+        wrong: why an act was not done: ``faster``, ``not_possible``, ``incomplete``, ``unfit``.
         why: the same in a sentence.
         typed: what had been typed, which is not to be lost.
     """
@@ -138,9 +141,12 @@ def show(
             "cases",
             status,
             case=found,
+            compared_with=seen.day_before(day),
             legal=legal if may_act else set(),
             may_act=may_act,
             is_last=day == page.days[0],
+            persons=seen.ask("persons", {"top": OFFERED}) if may_act else [],
+            mergeable=mergeable(seen, found) if may_act and "merged" in legal else [],
             groups=seen.rows("SELECT support_group_id, name FROM support_groups ORDER BY 1") if may_act else [],
             labels=labels_of(seen, keys),
             history_is_mine=CASE_EVENTS in seen.datasets,
@@ -154,6 +160,13 @@ def show(
             why=why,
             typed=typed or {},
         )
+
+
+def mergeable(seen: Seen, case: Row) -> list[Row]:
+    """Open cases of the reader that a case can be merged into, those of its kind first, with where each is."""
+    seen.whole("open_cases", CASES, case["day"])
+    named = {"case": case["case_id"], "type": case["anomaly_type"], "cause": case["cause_id"], "top": OFFERED}
+    return placed_cases(seen.con, seen.ask("mergeable", named))
 
 
 def find(seen: Seen, page: Page, case_id: str) -> Row:

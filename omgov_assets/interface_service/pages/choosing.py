@@ -14,6 +14,7 @@ from typing import Any
 from starlette.datastructures import QueryParams
 
 from omgov_assets.access_control.governed_query import Condition
+from omgov_assets.data_lake.lake import create_view
 from omgov_assets.interface_service.pages.labels import labels_of
 from omgov_assets.interface_service.pages.page import OPTION_WORDS
 from omgov_assets.interface_service.pages.seen import Seen
@@ -23,16 +24,18 @@ from omgov_assets.quality_analysis.drill_down import COLUMNS, NONE, dimension_co
 from omgov_assets.quality_analysis.root_causes.night import ANOMALY_CAUSES
 
 ALL = "true"
-CASE, CAUSE = "case", "cause"
+CASE, CAUSE, RESPONSIBLE = "case", "cause", "responsible"
 NEW = "new"
 TEXT = "q"
+# Options that name members of cases, each with its column.
+_OF_MEMBERS = {CASE: "case_id", RESPONSIBLE: "responsible"}
 _MOST_VALUES = 50
 _LONGEST = 500
 
 # The kind of names that keys of an option have, where they have any.
 _KIND_OF = {
     option: word for option, word in OPTION_WORDS.items() if option not in ("type", "severity", "system", "metric")
-}
+} | {RESPONSIBLE: "support_group"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Chosen:
     """Which anomalies an address names: all conditions hold, and of one with several values any.
 
     Attributes:
-        values: by option of ``omgov anomalies``, keys; ``none`` for what has no such dimension. So is ``case``.
+        values: by option of ``omgov anomalies``, keys; ``none`` for what has no such dimension. So are ``case``
+            and, of who answers for members of cases, ``responsible``.
         new: only those that were not there the day before.
         text: only those in whose subject, CI or metric it stands.
     """
@@ -60,8 +64,8 @@ class Chosen:
 
     @property
     def is_of_its_day(self) -> bool:
-        """Whether it says nothing of another day: what is new, of a case or of a cause is so on its day alone."""
-        return self.new or bool({CASE, CAUSE} & set(self.values))
+        """Whether it says nothing of another day: what is new, a case's or a cause's is so on its day alone."""
+        return self.new or bool({CASE, CAUSE, RESPONSIBLE} & set(self.values))
 
     @property
     def is_all(self) -> bool:
@@ -84,7 +88,7 @@ def chosen_by(params: QueryParams) -> Chosen:
         Problem: a value is longer than any key, or there are more than anybody asks for.
     """
     values: dict[str, tuple[str, ...]] = {}
-    for name in (*COLUMNS, CASE):
+    for name in (*COLUMNS, CASE, RESPONSIBLE):
         given = tuple(dict.fromkeys(value for value in params.getlist(name) if value))
         if len(given) > _MOST_VALUES or any(len(value) > _LONGEST for value in given):
             raise Problem(400, "bad_question", "The address asks for more than a page can choose by.")
@@ -97,18 +101,12 @@ def chosen_by(params: QueryParams) -> Chosen:
 def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str, Any]]:
     """A choice as a condition over the view ``anomalies``, with the values that it binds.
 
-    Makes the view ``of_cases`` (anomaly_id) where members of cases are chosen.
+    Makes tables of members and cases where members of cases are chosen.
     """
     conditions, params = list[str](), dict[str, Any]()
     for option, values in chosen.values.items():
-        if option == CASE:
-            wanted = Condition("case_id", "in", values)
-            seen.matching("of_cases", CASE_MEMBERS, [day], wanted, Condition("state", "=", "open"))
-            # A member of a case that is not the reader's is not told by its number.
-            seen.matching("cases_chosen", CASES, [day], wanted)
-            conditions.append(
-                "anomaly_id IN (SELECT anomaly_id FROM of_cases WHERE case_id IN (SELECT case_id FROM cases_chosen))"
-            )
+        if option in _OF_MEMBERS:
+            conditions.append(_members(seen, day, option, values))
             continue
         if option == CAUSE:
             params[CAUSE] = list(values)
@@ -120,7 +118,7 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
         conditions.append(condition)
         params |= bound
     if chosen.new:
-        conditions.append("first_seen_day = day")
+        conditions.append("first_seen_day = day" if seen.day_before(day) else "false")
     if chosen.text:
         params["text"] = chosen.text.lower()
         sought = " OR ".join(
@@ -128,6 +126,30 @@ def conditions_of(seen: Seen, chosen: Chosen, day: date) -> tuple[str, dict[str,
         )
         conditions.append(f"({sought})")
     return " AND ".join(conditions) or ALL, params
+
+
+def create_chosen(seen: Seen, chosen: Chosen, day: date) -> None:
+    """Make the chosen anomalies the view ``of_key``; the view ``anomalies`` is there by then.
+
+    A view cannot bind values, so that which they are is a table.
+    """
+    condition, params = conditions_of(seen, chosen, day)
+    among = "true"
+    if condition != ALL:
+        statement = f"CREATE TEMP TABLE chosen AS SELECT anomaly_id FROM anomalies WHERE {condition}"  # noqa: S608 - own
+        seen.con.execute(statement, params)
+        among = "anomaly_id IN (SELECT anomaly_id FROM chosen)"
+    create_view(seen.con, "of_key", seen.statement("chosen", condition=among))
+
+
+def _members(seen: Seen, day: date, option: str, values: tuple[str, ...]) -> str:
+    """The condition of being an open member of cases that are named, or for which somebody answers."""
+    wanted = Condition(_OF_MEMBERS[option], "in", values)
+    seen.matching(f"members_{option}", CASE_MEMBERS, [day], wanted, Condition("state", "=", "open"))
+    # A member of a case that is not the reader's is not told by its number.
+    seen.matching(f"cases_{option}", CASES, [day], *([wanted] if option == CASE else ()))
+    members = f"SELECT anomaly_id FROM members_{option} SEMI JOIN cases_{option} USING (case_id)"  # noqa: S608 - own
+    return f"anomaly_id IN ({members})"
 
 
 def labelled(seen: Seen, chosen: Chosen) -> list[tuple[str, str, str]]:

@@ -7,6 +7,7 @@ belong here: what the pages show.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from omgov_assets.interface_service.pages import HERE, forgery, signing_in
 from omgov_assets.interface_service.pages.addresses import Value, address
 from omgov_assets.interface_service.pages.seen import Seen, seen_by
 from omgov_assets.interface_service.pages.wording import LANGUAGE_COOKIE, chosen_language, environment, language
-from omgov_assets.interface_service.problems import Problem, problem_of
+from omgov_assets.interface_service.problems import Problem, not_there, problem_of
 from omgov_assets.model_management.wording import Wording
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.case_tables import CASES
@@ -61,7 +62,11 @@ PAGE_NAMES = {
 OPTION_WORDS: dict[str, str] = {option: option.replace("-", "_") for option in COLUMNS} | {
     **{option: dimension for dimension, option in OPTION_OF.items()},
     "case": "case",
+    "responsible": "responsible",
 }
+
+# Below these nothing is a page.
+OF_PROGRAMS = ("v1", "sharing", "metrics", "healthz", "readyz")
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -130,6 +135,7 @@ class Frame:
             "page": None,
             "here": "",
             "nav": (),
+            "compared_with": None,
             "page_names": {name: self.text(text) for name, text in PAGE_NAMES.items()},
             "pages_seen": {name for name, _ in shown.get("nav", ())},
             "option_words": OPTION_WORDS,
@@ -322,7 +328,8 @@ def _error_page(request: Request, error: Exception) -> Response:
     page: Page | None = getattr(request.state, "page", None)
     frame = page.frame if page else Frame(request)
     if isinstance(error, NotYoursError):
-        return _answer_in(page, frame, "not_yours.html.j2", 403, name=error.name)
+        command = _explaining(page.principal, error.name) if page else ""
+        return _answer_in(page, frame, "not_yours.html.j2", 403, name=error.name, command=command)
     problem = problem_of(error)
     # That somebody was faster is no failed precondition to a person, but a state to look at.
     status = 409 if isinstance(error, FasterActError) else problem.status
@@ -330,6 +337,24 @@ def _error_page(request: Request, error: Exception) -> Response:
     for name, value in problem.headers.items():
         answer.headers[name] = value
     return answer
+
+
+def not_found_page(request: Request) -> Response | None:
+    """The page for an address that there is not, where a browser asks for one and no door of programs lies there."""
+    is_for_people = "text/html" in request.headers.get("Accept", "") and "Authorization" not in request.headers
+    first = own_path(request).split("/")[1]
+    if request.method not in ("GET", "HEAD") or not is_for_people or first in OF_PROGRAMS:
+        return None
+    answer = Frame(request).answer("problem.html.j2", 404, problem=not_there())
+    answer.headers.update(HEADERS | {"Cache-Control": "no-store"})
+    return answer
+
+
+def _explaining(principal: Principal, name: str) -> str:
+    """The command that says why a page is not a principal's."""
+    dataset = {page: dataset for page, _, dataset in PAGES}[name]
+    purpose = ("--purpose", principal.purpose) if principal.purpose else ()
+    return shlex.join(("omgov", "access", "explain", principal.name, dataset, *purpose))
 
 
 def _answer_in(page: Page | None, frame: Frame, template: str, status: int, **shown: Any) -> HTMLResponse:

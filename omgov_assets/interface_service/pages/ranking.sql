@@ -5,7 +5,7 @@ WITH chosen AS (
     WHERE {condition}
 ),
 counted AS (
-    SELECT key, count(*) AS anomalies, count(*) FILTER (is_new) AS new
+    SELECT key, count(*) AS anomalies, CASE WHEN $has_before THEN count(*) FILTER (is_new) END AS new
     FROM (SELECT {keys} AS key, first_seen_day = day AS is_new FROM chosen)
     WHERE key IS NOT NULL
     GROUP BY key

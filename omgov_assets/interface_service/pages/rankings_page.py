@@ -7,8 +7,6 @@ the rankings of the night, where these are the reader's and the whole day is mea
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
@@ -30,7 +28,7 @@ _LISTS = {"application": "application_ids", "network_device": "network_device_id
 # What keys can be ordered by; the first is how they are without being asked.
 ORDERS: dict[str, str] = {
     "anomalies": "anomalies DESC, key",
-    "new": "new DESC, anomalies DESC, key",
+    "new": "new DESC NULLS LAST, anomalies DESC, key",
     "change": "change DESC NULLS LAST, anomalies DESC, key",
     "rate": "rate_lower_bound DESC NULLS LAST, anomalies DESC, key",
     "weight": "severity_score DESC NULLS LAST, anomalies DESC, key",
@@ -67,18 +65,18 @@ def ranking(page: PageHere, dimension: str, order: str = "anomalies", start: int
             order=by,
             start=first,
             size=ROWS,
+            compared_with=seen.day_before(page.day) if page.day else None,
         )
 
 
 def ranked(seen: Seen, page: Page, dimension: str, chosen: Chosen, order: str, start: int) -> list[Row]:
-    """Keys of a dimension: rank, anomalies, new, previous and change (None without a day before), most.
+    """Keys of a dimension: rank, anomalies, new, previous and change (these three None without a day before), most.
 
     ``keys`` is how many there are, ``without`` how many of the anomalies have no such dimension.
     """
     day = page.day
     assert day is not None  # noqa: S101 - the caller's condition
-    # The other way round there would be no day before the first one that there is.
-    before = next((other for other in page.days if other + timedelta(days=1) == day), None)
+    before = seen.day_before(day)
     seen.whole("anomalies", ANOMALIES, day)
     create_labels(seen, day)
     condition, params = conditions_of(seen, chosen, day)
@@ -93,6 +91,7 @@ def ranked(seen: Seen, page: Page, dimension: str, chosen: Chosen, order: str, s
         | {
             "dimension": dimension,
             "is_whole": chosen.is_all,
+            "has_before": before is not None,
             "is_compared": before is not None and not chosen.is_of_its_day,
             "start": start,
             "rows": ROWS,

@@ -12,6 +12,7 @@ from omgov_assets.access_control.authentication import AuthenticationError
 from omgov_assets.interface_service.asking import identify
 from omgov_assets.interface_service.pages import (
     admission_page,
+    anomalies_download,
     anomalies_page,
     case_acts,
     cases_page,
@@ -22,8 +23,10 @@ from omgov_assets.interface_service.pages import (
     today_page,
 )
 from omgov_assets.interface_service.pages.addresses import within
-from omgov_assets.interface_service.pages.page import FormHere, Frame, PageHere, PageRoute, style
+from omgov_assets.interface_service.pages.page import FormHere, Frame, PageHere, PageRoute, not_found_page, style
 from omgov_assets.interface_service.problems import problem_of
+
+__all__ = ["not_found_page", "router"]
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -75,7 +78,8 @@ def style_sheet() -> Response:
     return Response(style()[1], headers={"Cache-Control": "public, max-age=31536000, immutable"}, media_type="text/css")
 
 
+# The download before the page of one anomaly, whose address takes any name.
 for _door in (
-    today_page, rankings_page, anomalies_page, cases_page, case_acts, admission_page, policies_page,
+    today_page, rankings_page, anomalies_download, anomalies_page, cases_page, case_acts, admission_page, policies_page,
 ):  # fmt: skip
     router.include_router(_door.router)

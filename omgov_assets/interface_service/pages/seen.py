@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +19,8 @@ from omgov_assets.data_lake.lake import create_view
 from omgov_assets.data_lake.sql import columns_or_null, identifier, read_sql
 from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.pages import HERE
+from omgov_assets.quality_analysis.anomalies import ANOMALIES
+from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
 Row = dict[str, Any]
 
@@ -33,6 +35,7 @@ class Seen:
 
     def __init__(self, asking: Asking, con: duckdb.DuckDBPyConnection) -> None:
         self.asking, self.con = asking, con
+        self._days: dict[str, tuple[date, ...]] = {}
 
     @cached_property
     def datasets(self) -> frozenset[str]:
@@ -44,8 +47,15 @@ class Seen:
         found: set[date] = set()
         for dataset in datasets:
             if dataset in self.datasets:
-                found |= set(self.asking.door.describe(self.asking.principal, dataset).days)
+                if dataset not in self._days:
+                    self._days[dataset] = tuple(self.asking.door.describe(self.asking.principal, dataset).days)
+                found |= set(self._days[dataset])
         return sorted(found, reverse=True)
+
+    def day_before(self, day: date) -> date | None:
+        """The day before, where it was governed for the principal to see; without it nothing of a day is called new."""
+        before = day - timedelta(days=1) if day > date.min else None
+        return before if before in self.days(ANOMALIES, CHECK_RESULTS) else None
 
     def whole(self, view: str, dataset: str, day: date | None) -> bool:
         """Make what the principal sees of a day (of all days where None) a view; returns whether it may see any.

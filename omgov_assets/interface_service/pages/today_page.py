@@ -6,7 +6,7 @@ belong here: how it looks (``templates``).
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from fastapi import APIRouter, Response
@@ -43,14 +43,14 @@ def today(page: PageHere) -> Response:
     with page.reading("today", ANOMALIES, CHECK_RESULTS) as seen:
         if page.day is None:
             return page.answer("today.html.j2", "today", shown=None)
-        return page.answer("today.html.j2", "today", shown=read_today(seen, page))
+        shown = read_today(seen, page)
+        return page.answer("today.html.j2", "today", shown=shown, compared_with=shown["compared_with"])
 
 
 def read_today(seen: Seen, page: Page) -> dict[str, Any]:
     """What the page shows of its day."""
     day = page.day or date.min
-    before = day - timedelta(days=1) if day > date.min else day
-    compared_with = before if before in page.days else None
+    compared_with = seen.day_before(day)
     seen.whole("anomalies", ANOMALIES, day)
     if compared_with is None:
         seen.empty("before", ANOMALIES)

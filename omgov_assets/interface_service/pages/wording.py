@@ -16,6 +16,7 @@ from jinja2 import Environment
 
 from omgov_assets.interface_service.pages import HERE
 from omgov_assets.interface_service.pages.addresses import part
+from omgov_assets.interface_service.pages.refusals import refusal
 from omgov_assets.quality_analysis.report import figures
 from omgov_assets.quality_analysis.report.languages import NOUNS, TERMS, Language, catalogue_words, templates_in
 from omgov_assets.quality_analysis.report.languages import language as language_of_report
@@ -30,6 +31,7 @@ NOUNS_OF_PAGES = NOUNS | {
     "policy": ("policy", "policies"),
     "cause": ("root cause", "root causes"),
     "case": ("case", "cases"),
+    "responsible": ("who answers", "who answer"),
     "quality_dimension": ("quality dimension", "quality dimensions"),
     "subject_kind": ("kind of subject", "kinds of subjects"),
 }
@@ -73,6 +75,7 @@ def environment(code: str) -> Environment:
     made = templates_in(spoken, HERE / "templates")
     made.globals |= {
         "word": lambda name: spoken.text(_noun(name) or TERMS_OF_PAGES.get(name, str(name))),
+        "refusal": lambda code: refusal(code, spoken.text),
         "words": lambda name: spoken.text(NOUNS_OF_PAGES[name][1]),
     }
     made.filters |= {
@@ -85,6 +88,7 @@ def environment(code: str) -> Environment:
         "part": part,
         "from_json": lambda text: json.loads(text) if text else {},
         "moment": _moment,
+        "utc": lambda at: f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
     }
     return made
 

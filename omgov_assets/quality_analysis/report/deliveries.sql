@@ -5,6 +5,7 @@ SELECT
     file_name,
     batch_id,
     decision,
+    reason_code,
     reason,
     quarantine_reasons,
     rows_in,

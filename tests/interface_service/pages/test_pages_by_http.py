@@ -98,6 +98,23 @@ def test_who_is_not_known_is_shown_the_sign_in_page_and_then_what_was_asked_for(
         assert client.get("/cases?severity=critical").status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/pages/none", "/anomalies/a/b"])
+def test_an_address_that_leads_nowhere_is_a_page_with_the_way_home_to_browsers_alone(pages: Served, path: str) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "zh-CN"}
+    with pages.client() as client, pages.client("steward") as program:
+        shown = client.get(path, headers=browser)
+        assert refused(shown, 404)
+        assert Parsed(shown.text).links.count("/") == 2
+        assert '<html lang="zh-Hans">' in shown.text
+        assert shown.headers["content-security-policy"].startswith("default-src 'none'")
+        assert client.head(path, headers=browser).headers["content-type"].startswith("text/html")
+        others = [client.get(path), program.get(path, headers=browser), client.post(path, headers=browser)]
+        others += [client.get(f"/{door}{path}", headers=browser) for door in ("v1", "sharing", "metrics", "healthz")]
+        for answer in others:
+            assert answer.status_code == 404
+            assert answer.json()["code"] == "not_found"
+
+
 @pytest.mark.parametrize("target", ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil", "", "x"])
 def test_signing_in_leads_nowhere_else(pages: Served, target: str) -> None:
     with pages.client() as client:
@@ -221,6 +238,13 @@ def test_a_business_department_counts_its_own_systems_and_is_told_what_it_may_no
             denied = client.get(path)
             assert refused(denied), path
             assert "not among what trading_department may see for reporting" in Parsed(denied.text).text
+            dataset = {
+                "cases": "exceptions/cases",
+                "admission": "admission/ledger",
+                "policies": "quality/check_results",
+            }
+            explained = f"omgov access explain trading_department {dataset[path.split('/')[1]]} --purpose reporting"
+            assert explained in Parsed(denied.text).text
         ranking = Parsed(client.get("/rankings/system").text)
         assert f"{len(own):,} anomalies in all." in ranking.text
         assert "wealth_management" not in ranking.text
@@ -296,6 +320,57 @@ def test_who_may_look_and_not_act_is_offered_nothing_and_does_nothing(pages: Ser
     assert open_case(pages.settings, f"case_id = '{case['case_id']}'")["status"] == "open"
 
 
+def test_a_case_offers_what_it_can_be_given_to_and_says_what_cannot_be(pages: Served) -> None:
+    case = open_case(pages.settings, "status = 'open' AND cause_id IS NOT NULL")
+    path = f"/cases/{case['case_id']}"
+    with pages.client("steward") as client:
+        html = client.get(path).text
+        lists = {
+            name: re.findall(r'<option value="([^"]*)">([^<]*)</option>', options)
+            for name, options in re.findall(r'<datalist id="(\w+)">(.*?)</datalist>', html, re.DOTALL)
+        }
+        assert set(re.findall(r' list="(\w+)"', html)) == set(lists) == {"groups", "persons", "mergeable"}
+        groups = {row["support_group_id"] for row in rows(pages.settings, "cmdb/support_groups")}
+        assert {key for key, _ in lists["groups"]} == groups - {case["responsible"]}
+        assert lists["persons"][0][0] == "steward"
+        assert "the key of an owner in the CMDB" in Parsed(html).text
+        kept = {row["case_id"]: row for row in rows(pages.settings, "exceptions/cases")}
+        offered = [kept[key] for key, _ in lists["mergeable"]]
+        assert case["case_id"] not in {one["case_id"] for one in offered}
+        assert not [one for one in offered if one["status"] in ("closed", "merged")]
+        is_alike = [
+            one["anomaly_type"] == case["anomaly_type"] or one["cause_id"] == case["cause_id"] for one in offered
+        ]
+        assert is_alike == sorted(is_alike, reverse=True)
+        assert 1 < len(offered) <= 50
+        assert all(" · " in text and "open anomal" in text for _, text in lists["mergeable"])
+        fields = Parsed(html).fields("/merge")
+        for into in ("0123456789ab", case["case_id"]):
+            answer = client.post(f"{path}/merge", data={**fields, "into": into, "reason": "one cause"})
+            assert answer.status_code == 422
+            assert "That case cannot take it. Nothing was done." in answer.text
+            assert "Something is missing" not in answer.text
+        assert "Something is missing" in client.post(f"{path}/merge", data={**fields, "into": ""}).text
+
+
+def test_times_say_their_zone_and_reasons_of_the_gate_are_words_in_the_language_of_the_page(pages: Served) -> None:
+    entry = rows(pages.settings, "admission/ledger", "decision = 'partial'")[0]
+    case = open_case(pages.settings)["case_id"]
+    with pages.client("engineer") as client:
+        batch = client.get(f"/admission/{entry['batch_id']}?lang=zh").text
+        for html in (batch, client.get("/admission?lang=zh").text, client.get("/?lang=zh").text):
+            assert "类型不符" in html
+            assert "not_convertible" not in html
+        details = re.findall(r'<small lang="en"><bdi>([^<]+)</bdi></small>', batch)
+        assert [text for text in details if " is not a" in text]
+        assert "时间均为 Asia/Shanghai 时区。" in batch
+        at = entry["received_at"].astimezone(UTC)
+        assert f'title="{at:%Y-%m-%d %H:%M} UTC">' in batch
+        shown = client.get(f"/cases/{case}?lang=en").text
+        assert "Times are those of Asia/Shanghai." in shown
+        assert re.search(r'<time [^>]*title="[-0-9]{10} [0-9:]{5} UTC">', shown)
+
+
 # --- forms -----------------------------------------------------------------------------------------------------------
 
 
@@ -338,6 +413,9 @@ def test_who_was_slower_is_shown_what_happened_and_loses_nothing_that_was_typed(
         assert slower.status_code == 409
         page = Parsed(slower.text)
         assert "Somebody was faster. Nothing was done." in page.text
+        # Advice of the command line is no help on a page.
+        assert "look at it again" in page.text
+        assert "omgov cases show" not in page.text
         assert "fix claimed by engineer" in page.text
         assert "agent restarted" in page.text
         assert "who looks at it?" in page.text

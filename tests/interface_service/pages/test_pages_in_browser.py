@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import PHONE, chromium, overflow, window
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from served import Served, token_of
 
 
@@ -100,6 +100,69 @@ def test_no_page_is_wider_than_a_phone_or_a_desk_and_each_says_where_one_is(brow
         # The choice is kept.
         page.goto(f"{service.url}/policies")
         assert page.locator("html").get_attribute("lang") == "en"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_shows_what_headings_promise(browser: Browser, service: Served, width: int) -> None:
+    promised = {
+        "/": {
+            "findings": ("Anomalies", "New", "Since", "Mostly where", "Mostly whose"),
+            "cases": ("Open", "Whose", "Since", "Due"),
+        },
+        "/cases": {"found": ("Open", "Whose", "Since", "Due")},
+        "/anomalies?severity=critical": {"list": ("Observed", "Whose", "Since")},
+        "/admission": {None: ("Records in", "Admitted", "Quarantined")},
+    }
+    with window(browser, (width, 844)) as page:
+        sign_in(page, service)
+        for path, tables in promised.items():
+            page.goto(service.url + path)
+            for name, labels in tables.items():
+                table = page.locator(f"[aria-labelledby={name}] table" if name else "table").first
+                is_shown(page, table, labels)
+        # An anomaly's record stands nowhere else.
+        page.goto(f"{service.url}/anomalies?severity=critical")
+        page.locator("table.stack tbody th a").first.click()
+        table = page.locator("[aria-labelledby=why] table")
+        is_shown(page, table, ("Expected", "Observed", "Policy", "Batch and record"))
+        expect(table).to_contain_text("record ")
+        page.goto(f"{service.url}/admission?decision=partial")
+        page.locator("table.stack tbody th a").first.click()
+        expect(page.get_by_role("region").first).to_contain_text("is not of its type")
+        assert overflow(page) == 0
+
+
+def is_shown(page: Page, table: Locator, labels: tuple[str, ...]) -> None:
+    """Each row of a stacked table shows a cell for each label, and nothing has to be scrolled sideways."""
+    assert overflow(page) == 0, page.url
+    rows = table.locator("tbody tr").count()
+    assert rows
+    width = (page.viewport_size or {"width": 0})["width"]
+    for label in labels:
+        cells = table.locator(f"tbody [data-label='{label}']")
+        assert cells.count() == rows, (page.url, label)
+        for cell in (cells.first, cells.last):
+            expect(cell).to_be_visible()
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0, (page.url, label)
+            assert box["x"] + box["width"] <= width, (page.url, label)
+            said = cell.evaluate("cell => getComputedStyle(cell, '::before').content")
+            assert label in said, (page.url, label)
+    hidden = "sheets => sheets.filter(one => one.scrollWidth > one.clientWidth).length"
+    assert page.locator(".sheet").evaluate_all(hidden) == 0, page.url
+
+
+def test_only_prose_begins_with_a_capital(browser: Browser, service: Served) -> None:
+    first = "heading => getComputedStyle(heading, '::first-letter').textTransform"
+    with window(browser) as page:
+        sign_in(page, service, path="/admission?decision=partial")
+        page.locator("tbody th a").first.click()
+        assert page.locator("h1").evaluate(first) == "none"
+        assert "_" in page.locator("h1").inner_text()
+        page.goto(f"{service.url}/anomalies?severity=critical")
+        page.locator("table.stack tbody th a").first.click()
+        assert page.locator("h1").evaluate(first) == "uppercase"
 
 
 def test_signing_out_leaves_nothing_and_the_page_says_so(browser: Browser, service: Served) -> None:

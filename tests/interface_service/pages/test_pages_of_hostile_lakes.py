@@ -98,7 +98,15 @@ def answers(service: Served, token: str) -> dict[str, bytes]:
     headers = {"Authorization": f"Bearer {token}"}
     with httpx.Client(base_url=service.url, headers=headers, timeout=60) as client:
         found = {address: html.encode() for address, html in crawl(client, most=22).items()}
-        for path in ("/cases", "/admission", "/policies", "/anomalies/0123456789abcdef", "/anomalies?system=cmdb"):
+        for path in (
+            "/cases",
+            "/admission",
+            "/policies",
+            "/anomalies/0123456789abcdef",
+            "/anomalies?system=cmdb",
+            "/anomalies/download?format=csv",
+            "/anomalies/download?format=xlsx",
+        ):
             answer = client.get(path)
             found[path] = answer.content + str(answer.status_code).encode()
     return found

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 from jinja2 import UndefinedError
 
+from omgov_assets import admission
+from omgov_assets.data_management import collection
 from omgov_assets.interface_service.pages import HERE
 from omgov_assets.interface_service.pages.addresses import Value, address, part, within
 from omgov_assets.interface_service.pages.page import OPTION_WORDS, PAGE_NAMES
+from omgov_assets.interface_service.pages.refusals import OF_BATCHES, OF_COLUMNS, OF_RECORDS, REFUSALS, refusal
 from omgov_assets.interface_service.pages.wording import (
     CATALOGUES,
     NOUNS_OF_PAGES,
@@ -27,7 +32,7 @@ def test_every_message_is_translated_and_every_translation_is_used() -> None:
     found = extract_from_dir(HERE / "templates", [("**.j2", "jinja2")], {"**.j2": options})
     used = {message if isinstance(message, str) else message[0] for _, _, message, _, _ in found}
     used |= {word for pair in NOUNS_OF_PAGES.values() for word in pair}
-    used |= {*TERMS_OF_PAGES.values(), *PAGE_NAMES.values()}
+    used |= {*TERMS_OF_PAGES.values(), *PAGE_NAMES.values(), *REFUSALS.values()}
     assert len(used) > 200
     with CATALOGUES["zh"].open("rb") as file:
         catalogue = {
@@ -43,6 +48,36 @@ def test_every_message_is_translated_and_every_translation_is_used() -> None:
         for text in texts:
             assert set(re.findall(r"%\(\w+\)s", text)) == set(re.findall(r"%\(\w+\)s", name)), name
             assert re.search(r"[\u4e00-\u9fff，。：]", text) or name == "by %(name)s", name
+
+
+def test_every_code_of_the_gate_has_words_in_both_languages() -> None:
+    files = [*Path(admission.__file__).parent.glob("*.py"), Path(collection.__file__)]
+    source = {path: path.read_text(encoding="utf-8") for path in files}
+    sql = "".join(path.read_text(encoding="utf-8") for path in Path(admission.__file__).parent.glob("*.sql"))
+    raised, constants = set(), dict[str, str]()
+    for text in source.values():
+        for node in ast.walk(ast.parse(text)):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(value))):
+                    constants[name] = value
+                case ast.Call(func=ast.Name(id="RefusedBatchError" | "_refusal"), args=[ast.Constant(value=code), *_]):
+                    raised.add(code)
+                case ast.Call(func=ast.Name(id="RefusedBatchError"), args=[ast.Name(id=name), *_]) if name.isupper():
+                    raised.add(constants.get(name, name))
+    assert len(raised) > 25
+    # A reader of CSV chooses between two, and the ledger has one of its own.
+    assert set(OF_BATCHES) - raised == {"line_count_mismatch", "record_count_mismatch", "superseded"}
+    assert raised - set(OF_BATCHES) == set()
+    for code in (*OF_COLUMNS, *OF_RECORDS, *OF_BATCHES):
+        assert re.search(rf"['\"]{code}(:|['\"])", "".join(source.values()) + sql), code
+    for number_and_code in re.findall(r"\(number[^,()]*, \"([a-z_]+)\"", "".join(source.values())):
+        assert number_and_code in OF_RECORDS
+    text = language("zh").text
+    assert refusal("not_convertible:last_seen", text) == "last_seen 类型不符"
+    assert refusal("policy:a.b:c", text) == "不符合质量策略 a.b:c"
+    assert refusal("truncated", text) == "文件不完整"
+    assert refusal("truncated", str) == "the file is cut off"
+    assert refusal("of_tomorrow:x", text) == "of tomorrow:x"
 
 
 def test_every_option_of_an_address_has_a_word_and_a_misspelt_name_is_an_error() -> None:

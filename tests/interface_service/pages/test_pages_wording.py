@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from contrast import colours_beside, contrast, palettes
 from jinja2 import UndefinedError
 
 from omgov_assets import admission
 from omgov_assets.data_management import collection
 from omgov_assets.interface_service.pages import HERE
 from omgov_assets.interface_service.pages.addresses import Value, address, part, within
-from omgov_assets.interface_service.pages.page import OPTION_WORDS, PAGE_NAMES
+from omgov_assets.interface_service.pages.page import OPTION_WORDS, PAGE_NAMES, style
 from omgov_assets.interface_service.pages.refusals import OF_BATCHES, OF_COLUMNS, OF_RECORDS, REFUSALS, refusal
 from omgov_assets.interface_service.pages.wording import (
     CATALOGUES,
@@ -87,6 +88,28 @@ def test_every_option_of_an_address_has_a_word_and_a_misspelt_name_is_an_error()
     assert language("zh").text("root cause") == "根因"
     with pytest.raises(UndefinedError):
         environment("en").from_string("{{ nothing }}").render()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_pages_have_beyond_the_report_is_readable_by_wcag_aa(scheme: str) -> None:
+    sheet = style()[1].decode()
+    named = palettes(sheet)[scheme]
+    assert set(named) == set(palettes(sheet)["light"])
+    pairs = [("paper", "link"), ("paper", "deep"), ("paper", "ink"), ("link", "hover"), ("ink", "hover")]
+    pairs += [("link", "info-wash"), ("ink", "info-wash"), ("ink", "good-wash"), ("ink", "bad-wash")]
+    for ink, ground in pairs:
+        assert contrast(named[ink], named[ground]) >= 4.5, (ink, ground)
+    # Edges of fields and the outline of what has the focus.
+    for edge in ("field", "link"):
+        for ground in ("paper", "wash"):
+            assert contrast(named[edge], named[ground]) >= 3, (edge, ground)
+    own = (HERE / "style.css").read_text(encoding="utf-8")
+    assert colours_beside(own) == []
+    # Who wants more contrast gets it in either.
+    for wanted in re.findall(r"prefers-contrast:more\) and \(prefers-color-scheme:(\w+)\)\{:root\{([^}]*)", own):
+        if wanted[0] == scheme:
+            for name, colour in re.findall(r"--([\w-]+):(#[0-9a-f]{6})", wanted[1]):
+                assert contrast(colour, named["paper"]) > contrast(named[name], named["paper"]), name
 
 
 def test_an_address_is_quoted_and_leaves_out_what_is_not_asked() -> None:

@@ -395,7 +395,9 @@ class _Desk:
             return
         try:
             do({row["case_id"]: if_last or row["last_event_id"] for row in rows})
-        except (IllegalActError, acts.FasterActError, acts.UnknownCaseError) as error:
+        except acts.FasterActError as error:
+            fail(f"{error} (omgov cases show); nothing was done", SOMETHING_REFUSED)
+        except (IllegalActError, acts.UnknownCaseError) as error:
             fail(f"{error}; nothing was done", SOMETHING_REFUSED)
         except ValueError as error:
             fail(str(error))

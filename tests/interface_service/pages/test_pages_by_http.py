@@ -284,6 +284,16 @@ def test_a_support_group_acts_on_its_cases_and_on_no_others(pages: Served) -> No
         assert "history is not among what you may see" in page.text
 
 
+def test_records_that_came_in_are_all_accounted_for(pages: Served) -> None:
+    entries = rows(pages.settings, "admission/ledger")
+    refused = sum(entry["rows_in"] - entry["rows_admitted"] - entry["rows_quarantined"] for entry in entries)
+    with pages.client("engineer") as client:
+        (lead,) = re.findall(r'<p class="lead">(.*?)</p>', client.get("/admission").text)
+    came, *rest = re.findall(r"([\d,]+) (?:records in|admitted|quarantined|refused with)", lead)
+    assert len(rest) == (3 if refused else 2)
+    assert int(came.replace(",", "")) == sum(int(figure.replace(",", "")) for figure in rest)
+
+
 def test_whoever_gives_a_case_away_is_told_that_it_is_done(pages: Served) -> None:
     group = yaml.safe_load((pages.settings.project / "governance/access/access.yaml").read_text(encoding="utf-8"))
     (own_group,) = group["principals"][-1]["support_groups"]

@@ -122,10 +122,16 @@ class TokenStore:
         self._lock = threading.RLock()
         self._limits = RateLimits(ticks)
         self._latest = ""
+        self._acceptances = 0
         with self._errors_told():
             self.con = open_sqlite(
-                path, _SCHEMA, _SCHEMA_VERSION, fill=lambda con: con.execute("INSERT INTO clock VALUES (1, '')")
+                path, _SCHEMA, _SCHEMA_VERSION, fill=lambda con: con.execute("INSERT INTO clock VALUES (1, '', 0)")
             )
+            try:
+                _count_acceptances(self.con)
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Close the file."""
@@ -250,19 +256,24 @@ class TokenStore:
             return self._clock_goes_on(now)
 
     def accept_clock(self, now: datetime) -> None:
-        """Let the clock's time count again although it is before one that was seen."""
+        """Let the clock's time count again although it is before one that was seen, in every process."""
         with self._errors_told(), self._lock, sqlite_transaction(self.con):
-            self.con.execute("UPDATE clock SET latest = ?", (stamp(now),))
-            self._latest = stamp(now)
+            self.con.execute("UPDATE clock SET latest = ?, acceptances = acceptances + 1", (stamp(now),))
 
     def _clock_goes_on(self, now: datetime) -> bool:
         """Whether the time is not before one that was seen, by this process or, to the minute, by any."""
-        ((stored,),) = self.con.execute("SELECT latest FROM clock").fetchall()
+        ((stored, acceptances),) = self.con.execute("SELECT latest, acceptances FROM clock").fetchall()
+        if acceptances != self._acceptances:
+            # Whoever accepted the clock did it for this process as well.
+            self._latest, self._acceptances = "", acceptances
         if stamp(now + CLOCK_TOLERANCE) < max(self._latest, stored):
             return False
         self._latest = max(self._latest, stamp(now))
         if not stored or stamp(now - _CLOCK_STEP) >= stored:
-            self.con.execute("UPDATE clock SET latest = max(latest, ?)", (stamp(now),))
+            # Not where the clock was accepted since it was looked at: this time may be the one that was taken back.
+            self.con.execute(
+                "UPDATE clock SET latest = max(latest, ?) WHERE acceptances = ?", (stamp(now), acceptances)
+            )
         return True
 
     @contextmanager
@@ -338,6 +349,20 @@ def in_scope(scope: Sequence[str], action: str, dataset: str) -> bool:
         if named == action and fnmatchcase(dataset, pattern or "*"):
             return True
     return False
+
+
+def _count_acceptances(con: sqlite3.Connection) -> None:
+    """Give the clock of a file from before they were counted its count, which whoever wrote that can leave aside."""
+    if _counts_acceptances(con):
+        return
+    with sqlite_transaction(con):
+        # Of two that come first, one has done it by now.
+        if not _counts_acceptances(con):
+            con.execute("ALTER TABLE clock ADD COLUMN acceptances INTEGER NOT NULL DEFAULT 0")
+
+
+def _counts_acceptances(con: sqlite3.Connection) -> bool:
+    return any(row[1] == "acceptances" for row in con.execute("PRAGMA table_info(clock)").fetchall())
 
 
 def _hash(text: str) -> str:

@@ -22,7 +22,10 @@ CREATE TABLE tokens (
 -- One row: the latest time that was seen. A token is worth nothing at a time before it.
 CREATE TABLE clock (
     only INTEGER PRIMARY KEY CHECK (only = 1),
-    latest TEXT NOT NULL
+    latest TEXT NOT NULL,
+    -- How often an earlier time was accepted: what a process saw before the last of them does not count. Files from
+    -- before there was this column get it when they are opened.
+    acceptances INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
 CREATE TRIGGER what_has_ended_stays_so BEFORE UPDATE ON tokens

@@ -252,6 +252,16 @@ def test_a_clock_that_was_set_back_permits_nothing_until_a_person_says_so(home: 
     assert home.verify().findings == ()
 
 
+def test_a_clock_that_somebody_accepted_counts_for_every_process(home: Home) -> None:
+    back = NOON - timedelta(hours=1)
+    with home.log() as running, home.log() as other:
+        running.record(decision(0))
+        with pytest.raises(ClockSetBackError):
+            running.record(decision(0, back))
+        other.accept_clock(back, "an-li", "the time server was an hour ahead")
+        running.record(decision(0, back))
+
+
 def test_entries_are_neither_changed_nor_deleted_by_sql(home: Home) -> None:
     home.record(0, 2)
     with home.log() as log:

@@ -156,6 +156,54 @@ def test_a_clock_that_was_set_back_lets_nobody_in(store: TokenStore, path: Path)
         other.authenticate(text, NOON)
 
 
+def test_a_clock_that_somebody_accepted_counts_for_every_process(store: TokenStore, path: Path) -> None:
+    text, _ = store.create("consumer-1", SCOPE, NOON, 30 * DAY)
+    # Further back than the file knows to the minute, and less.
+    for back in (timedelta(hours=1), timedelta(seconds=40)):
+        seen = NOON + DAY + timedelta(seconds=50)
+        for at in (NOON + DAY, seen):
+            store.authenticate(text, at)
+        assert refusal(store, text, seen - back) == "clock_set_back"
+        with TokenStore(path) as other:
+            other.accept_clock(seen - back)
+        store.authenticate(text, seen - back)
+        # From there on it goes on as before.
+        assert refusal(store, text, seen - back - timedelta(seconds=6)) == "clock_set_back"
+        store.authenticate(text, seen)
+        store.accept_clock(NOON)
+
+
+def test_a_time_that_was_under_way_while_the_clock_was_accepted_takes_nothing_back(
+    store: TokenStore, path: Path
+) -> None:
+    text, _ = store.create("consumer-1", SCOPE, NOON, 30 * DAY)
+    looked: list[str] = []
+
+    def accepted_meanwhile(statement: str) -> None:
+        # Between the look at the clock and what is written to it.
+        if statement.startswith("UPDATE clock") and not looked:
+            looked.append(statement)
+            with TokenStore(path) as other:
+                other.accept_clock(NOON)
+
+    store.con.set_trace_callback(accepted_meanwhile)
+    store.clock_goes_on(NOON + DAY)
+    store.con.set_trace_callback(None)
+    assert looked
+    store.authenticate(text, NOON)
+
+
+def test_a_store_from_before_acceptances_were_counted_goes_on(store: TokenStore, path: Path) -> None:
+    text, _ = store.create("consumer-1", SCOPE, NOON, 30 * DAY)
+    store.con.execute("ALTER TABLE clock DROP COLUMN acceptances")
+    with TokenStore(path) as one, TokenStore(path) as other:
+        one.authenticate(text, NOON + DAY)
+        other.accept_clock(NOON)
+        one.authenticate(text, NOON)
+        # Whoever knows nothing of them can write to the file as ever.
+        one.con.execute("UPDATE clock SET latest = max(latest, '')")
+
+
 def test_a_rotated_token_and_its_successor_overlap(store: TokenStore) -> None:
     old_text, old = store.create("consumer-1", SCOPE, NOON, 30 * DAY, Rate(5, 2))
     new_text, new = store.rotate(old.token_id, NOON, DAY, 30 * DAY)

@@ -1,8 +1,9 @@
 """Links to governed snapshots that prove themselves: whoever has one reads that snapshot, for minutes, while they may.
 
-A link is bound to a principal, the token it was made with, the rules it was decided by and its expiry, and signed with
-HMAC-SHA256. What can change after it was signed is looked at each time it is opened. Does not belong here: keys
-(``link_keys``), deciding who gets a link (``decision``), handing out the file.
+A link is bound to a principal, the token it was made with, the offer it was given under, the rules it was decided by
+and its expiry, and signed with HMAC-SHA256. What can change after it was signed is looked at each time it is opened,
+the offer by whoever keeps those. Does not belong here: keys (``link_keys``), deciding who gets a link (``decision``),
+handing out the file.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ USUAL_LIFE = timedelta(minutes=15)
 _DOMAIN = b"omgov signed link 1\n"
 _TEXT = re.compile(r"([A-Za-z0-9_-]{1,4000})\.([A-Za-z0-9_-]{43})", re.ASCII)
 _LONGEST_PART = 512
+# Links of before they named their offer; none of them outlives its day.
+_FIELDS_WITHOUT_OFFER = 6
 
 
 class LinkError(Exception):
@@ -57,6 +60,7 @@ class Link:
         snapshot_id: which governed snapshot.
         principal: whose it is.
         token_id: the token it was made with; None for a token of an identity provider, which is not revoked but short.
+        offer: what it was given under, by an identifier; whoever opens it sees to it that this still stands.
         policy_hash: the rules that were decided by.
         issued_at: when it was signed (UTC, whole seconds).
         expires_at: from when it opens nothing (UTC, whole seconds).
@@ -65,6 +69,7 @@ class Link:
     snapshot_id: str
     principal: str
     token_id: str | None
+    offer: str
     policy_hash: str
     issued_at: datetime
     expires_at: datetime
@@ -97,6 +102,7 @@ class SignedLinks:
         snapshot_id: str,
         principal: Principal,
         token_id: str | None,
+        offer: str,
         policy_hash: str,
         now: datetime,
         expires_at: datetime | None = None,
@@ -107,6 +113,7 @@ class SignedLinks:
             snapshot_id: which governed snapshot.
             principal: whose it is to be; it expires with the principal at the latest.
             token_id: the token that the principal came with; see ``Identity.token_id``.
+            offer: what it is given under, such as the identifier of a shared table.
             policy_hash: what these links are bound to.
             now: the time (aware).
             expires_at: when it expires; after a quarter of an hour where None.
@@ -121,10 +128,10 @@ class SignedLinks:
         if principal.expires_at is not None:
             ends = min(ends, principal.expires_at)
         # Both rounded down: never good for longer than was asked for.
-        link = Link(snapshot_id, principal.name, token_id, policy_hash, _whole_second(now), _whole_second(ends))
+        link = Link(snapshot_id, principal.name, token_id, offer, policy_hash, _whole_second(now), _whole_second(ends))
         if link.expires_at <= now:
             raise LinkError("the link, or the principal's grant, would be over before it is used")
-        for part in (snapshot_id, principal.name, policy_hash, *([] if token_id is None else [token_id])):
+        for part in (snapshot_id, principal.name, offer, policy_hash, *([] if token_id is None else [token_id])):
             if not 0 < len(part) <= _LONGEST_PART or not part.isprintable():
                 raise LinkError(f"{part[:32]!r} cannot be a part of a link")
         content = _encoded(link)
@@ -218,13 +225,16 @@ def _encoded(link: Link) -> bytes:
 def _decoded(content: bytes) -> Link:
     """A link that was written by ``sign``; whatever else somebody signed with the key is none."""
     try:
-        snapshot_id, principal, token_id, policy_hash, issued_s, expires_s = json.loads(content)
+        fields = json.loads(content)
+        if isinstance(fields, list) and len(fields) == _FIELDS_WITHOUT_OFFER:
+            raise LinkRefusedError("expired", str(fields[1]))
+        snapshot_id, principal, token_id, offer, policy_hash, issued_s, expires_s = fields
         issued_at, expires_at = (datetime.fromtimestamp(seconds, UTC) for seconds in (issued_s, expires_s))
-        link = Link(snapshot_id, principal, token_id, policy_hash, issued_at, expires_at)
+        link = Link(snapshot_id, principal, token_id, offer, policy_hash, issued_at, expires_at)
         is_whole = _encoded(link) == content and expires_at - issued_at <= LONGEST_LIFE
     except (ValueError, TypeError, OverflowError, OSError, RecursionError) as error:
         raise LinkRefusedError("malformed") from error
-    texts = (snapshot_id, principal, policy_hash, *([] if token_id is None else [token_id]))
+    texts = (snapshot_id, principal, offer, policy_hash, *([] if token_id is None else [token_id]))
     if not is_whole or not all(isinstance(one, str) for one in texts):
         raise LinkRefusedError("malformed")
     return link

@@ -71,7 +71,7 @@ def remove(
     home: Home = None,
     project: Project = None,
 ) -> None:
-    """Offer a dataset in a share no longer."""
+    """Offer a dataset in a share no longer, at once, links to its files included."""
     schema, called = _called(table)
     with _desk(home, project, user, f"{table} taken out of share {name}") as (store, _):
         removed = store.remove(name, schema or "", called or "")
@@ -89,7 +89,7 @@ def grant(name: ShareName, principal: PrincipalName, user: User, home: Home = No
 
 @share_app.command("revoke")
 def revoke(name: ShareName, principal: PrincipalName, user: User, home: Home = None, project: Project = None) -> None:
-    """Offer a share to a principal no longer, at once. Its token stays; see `omgov access token revoke`."""
+    """Offer a share to a principal no longer, at once, links included. Its token stays: `omgov access token revoke`."""
     with _desk(home, project, user, f"share {name} no longer offered to {principal}") as (store, _):
         was_offered = store.revoke(name, principal)
     notice(f"{principal} is offered {name} no longer" if was_offered else f"{principal} was not offered {name}")

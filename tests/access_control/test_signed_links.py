@@ -35,6 +35,7 @@ from omgov_assets.model_management.governance import load_governance
 ZONE = ZoneInfo("Asia/Shanghai")
 DAY, HOUR, SECOND = timedelta(days=1), timedelta(hours=1), timedelta(seconds=1)
 SNAPSHOT = "cmdb/owners/2026-11-20/0123456789abcdef0123456789abcdef"
+OFFER = "5b0c0c1e-6c55-4a1f-9a3a-2f0d8a3c7e11"
 URL_SAFE = string.ascii_letters + string.digits + "-_."
 
 
@@ -71,7 +72,7 @@ class Desk:
 
     def link(self, expires_at: datetime | None = None, **came: Any) -> str:
         principal, token_id = self.came(**came)
-        return self.links.sign(SNAPSHOT, principal, token_id, self.rules.policy_hash, NOON, expires_at)
+        return self.links.sign(SNAPSHOT, principal, token_id, OFFER, self.rules.policy_hash, NOON, expires_at)
 
 
 @pytest.fixture
@@ -89,8 +90,8 @@ def refusal(links: SignedLinks, text: str, now: datetime = NOON, asked_by: Princ
 
 def test_a_link_opens_the_snapshot_it_was_signed_for(links: SignedLinks, rules: AccessRules, desk: Desk) -> None:
     principal, token_id = desk.came()
-    text = links.sign(SNAPSHOT, principal, token_id, rules.policy_hash, NOON)
-    expected = Link(SNAPSHOT, "steward", token_id, rules.policy_hash, NOON, NOON + USUAL_LIFE)
+    text = links.sign(SNAPSHOT, principal, token_id, OFFER, rules.policy_hash, NOON)
+    expected = Link(SNAPSHOT, "steward", token_id, OFFER, rules.policy_hash, NOON, NOON + USUAL_LIFE)
     assert links.open(text, NOON) == expected
     assert links.open(text, NOON + USUAL_LIFE - SECOND) == expected
     assert links.open(text, NOON + USUAL_LIFE - SECOND, asked_by=principal) == expected
@@ -136,7 +137,7 @@ def test_two_links_are_the_same_text_only_if_they_say_the_same(
     def link(parts: tuple[str, str, str, int]) -> str:
         snapshot, name, token_id, life_s = parts
         principal = Principal(name, frozenset(), 1, "quality")
-        return links.sign(snapshot, principal, token_id, "hash", NOON, NOON + life_s * SECOND)
+        return links.sign(snapshot, principal, token_id, OFFER, "hash", NOON, NOON + life_s * SECOND)
 
     assert (link(first) == link(second)) == (first == second)
     # What one says cannot move into its neighbour.
@@ -149,7 +150,7 @@ def test_a_link_lives_for_a_day_at_most_and_no_longer_than_its_principal(links: 
     principal, token_id = desk.came(life=2 * HOUR)
 
     def signed_until(ends: datetime) -> datetime:
-        text = links.sign(SNAPSHOT, principal, token_id, desk.rules.policy_hash, NOON, ends)
+        text = links.sign(SNAPSHOT, principal, token_id, OFFER, desk.rules.policy_hash, NOON, ends)
         return links.open(text, NOON).expires_at
 
     assert signed_until(NOON + HOUR) == NOON + HOUR
@@ -164,9 +165,9 @@ def test_a_link_lives_for_a_day_at_most_and_no_longer_than_its_principal(links: 
 def test_a_link_to_what_cannot_be_is_not_signed(links: SignedLinks, desk: Desk, snapshot: str) -> None:
     principal, token_id = desk.came()
     with pytest.raises(LinkError):
-        links.sign(snapshot, principal, token_id, "hash", NOON)
+        links.sign(snapshot, principal, token_id, OFFER, "hash", NOON)
     with pytest.raises(LinkError, match="too long together"):
-        links.sign("😀" * 300, principal, token_id, "hash", NOON)
+        links.sign("😀" * 300, principal, token_id, OFFER, "hash", NOON)
 
 
 # --- What happened since ---------------------------------------------------------------------------------------------
@@ -176,7 +177,7 @@ def test_a_token_that_was_revoked_or_is_over_closes_its_links(
     links: SignedLinks, store: TokenStore, desk: Desk
 ) -> None:
     principal, token_id = desk.came()
-    text = links.sign(SNAPSHOT, principal, token_id, desk.rules.policy_hash, NOON)
+    text = links.sign(SNAPSHOT, principal, token_id, OFFER, desk.rules.policy_hash, NOON)
     other = desk.link()
     links.open(text, NOON)
     store.revoke(token_id, NOON)
@@ -188,7 +189,7 @@ def test_a_token_whose_life_rotation_made_shorter_closes_its_links(
     links: SignedLinks, store: TokenStore, desk: Desk
 ) -> None:
     principal, token_id = desk.came()
-    text = links.sign(SNAPSHOT, principal, token_id, desk.rules.policy_hash, NOON)
+    text = links.sign(SNAPSHOT, principal, token_id, OFFER, desk.rules.policy_hash, NOON)
     store.rotate(token_id, NOON, timedelta(minutes=5), DAY)
     links.open(text, NOON + timedelta(minutes=4))
     assert refusal(links, text, NOON + timedelta(minutes=5)) == "token_expired"
@@ -198,9 +199,9 @@ def test_a_token_that_is_not_there_or_is_another_ones_opens_nothing(links: Signe
     principal, _ = desk.came()
     _, theirs = desk.came("engineer")
     policy_hash = desk.rules.policy_hash
-    assert refusal(links, links.sign(SNAPSHOT, principal, theirs, policy_hash, NOON)) == "foreign_token"
-    assert refusal(links, links.sign(SNAPSHOT, principal, "0" * 12, policy_hash, NOON)) == "unknown_token"
-    assert refusal(links, links.sign(SNAPSHOT, principal, None, policy_hash, NOON)) == "unknown_principal"
+    assert refusal(links, links.sign(SNAPSHOT, principal, theirs, OFFER, policy_hash, NOON)) == "foreign_token"
+    assert refusal(links, links.sign(SNAPSHOT, principal, "0" * 12, OFFER, policy_hash, NOON)) == "unknown_token"
+    assert refusal(links, links.sign(SNAPSHOT, principal, None, OFFER, policy_hash, NOON)) == "unknown_principal"
 
 
 def test_a_principal_that_the_rules_forgot_or_whose_grant_is_over_opens_nothing(
@@ -234,7 +235,7 @@ def test_a_link_of_an_identity_providers_token_lives_as_long_as_that(
 ) -> None:
     token = signed(claims_at(NOON, exp=int((NOON + timedelta(minutes=10)).timestamp())))
     who = Authenticator(desk.rules, store, ZONE).identify(token, None, NOON)
-    text = links.sign(SNAPSHOT, who.principal, who.token_id, desk.rules.policy_hash, NOON, NOON + DAY)
+    text = links.sign(SNAPSHOT, who.principal, who.token_id, OFFER, desk.rules.policy_hash, NOON, NOON + DAY)
     opened = links.open(text, NOON)
     assert (opened.principal, opened.token_id) == ("firm:E-1042", None)
     assert opened.expires_at == NOON + timedelta(minutes=10, seconds=30)
@@ -254,7 +255,7 @@ def test_a_clock_that_was_set_back_opens_nothing(links: SignedLinks, desk: Desk)
 def test_a_link_signed_later_than_now_opens_nothing(keys: LinkKeys, rules: AccessRules, tmp_path: Path) -> None:
     with TokenStore(tmp_path / "one.db") as ahead, TokenStore(tmp_path / "two.db") as other:
         principal = Principal("firm:E-1", frozenset(), 1, "quality")
-        text = SignedLinks(keys, rules, ahead, ZONE).sign(SNAPSHOT, principal, None, rules.policy_hash, NOON)
+        text = SignedLinks(keys, rules, ahead, ZONE).sign(SNAPSHOT, principal, None, OFFER, rules.policy_hash, NOON)
         links = SignedLinks(keys, rules, other, ZONE)
         assert refusal(links, text, NOON - timedelta(seconds=6)) == "clock_set_back"
         links.open(text, NOON - timedelta(seconds=5))
@@ -285,7 +286,7 @@ def test_a_signature_of_another_key_or_for_another_end_is_forged(
 ) -> None:
     secret = keys.all()[0].secret
     issued_s = int(NOON.timestamp())
-    fields = [SNAPSHOT, "firm:E-1", None, rules.policy_hash, issued_s, issued_s + 60]
+    fields = [SNAPSHOT, "firm:E-1", None, OFFER, rules.policy_hash, issued_s, issued_s + 60]
     content = json.dumps(fields, separators=(",", ":")).encode()
     assert links.open(forged(content, secret), NOON).principal == "firm:E-1"
     assert refusal(links, forged(content, bytes(32))) == "forged"
@@ -299,13 +300,14 @@ def test_a_signature_of_another_key_or_for_another_end_is_forged(
         lambda f: json.dumps(f),
         lambda f: json.dumps(f, separators=(",", ":"))[:-1] + ",1]",
         lambda f: json.dumps(dict(enumerate(f))),
-        lambda f: json.dumps([*f[:4], f[4], f[4] + 86_401], separators=(",", ":")),
-        lambda f: json.dumps([*f[:4], f[4], True], separators=(",", ":")),
-        lambda f: json.dumps([*f[:4], f[4], str(f[5])], separators=(",", ":")),
-        lambda f: json.dumps([*f[:4], f[4], f[5] + 0.5], separators=(",", ":")),
-        lambda f: json.dumps([*f[:4], f[4], 10**30], separators=(",", ":")),
+        lambda f: json.dumps([*f[:5], f[5], f[5] + 86_401], separators=(",", ":")),
+        lambda f: json.dumps([*f[:5], f[5], True], separators=(",", ":")),
+        lambda f: json.dumps([*f[:5], f[5], str(f[6])], separators=(",", ":")),
+        lambda f: json.dumps([*f[:5], f[5], f[6] + 0.5], separators=(",", ":")),
+        lambda f: json.dumps([*f[:5], f[5], 10**30], separators=(",", ":")),
         lambda f: json.dumps([["x"], *f[1:]], separators=(",", ":")),
         lambda f: json.dumps([f[0], f[1], 7, *f[3:]], separators=(",", ":")),
+        lambda f: json.dumps([*f[:3], None, *f[4:]], separators=(",", ":")),
         lambda f: "[" * 2000,
         lambda f: "",
         lambda f: "\ud800",
@@ -315,9 +317,20 @@ def test_a_text_signed_by_the_key_that_is_not_written_as_links_are_is_none(
     keys: LinkKeys, links: SignedLinks, rules: AccessRules, change: Any
 ) -> None:
     issued_s = int(NOON.timestamp())
-    fields = [SNAPSHOT, "firm:E-1", None, rules.policy_hash, issued_s, issued_s + 60]
+    fields = [SNAPSHOT, "firm:E-1", None, OFFER, rules.policy_hash, issued_s, issued_s + 60]
     text = forged(change(fields).encode("utf-8", "surrogatepass"), keys.all()[0].secret)
     assert refusal(links, text) == "malformed"
+
+
+def test_a_link_of_before_they_named_their_offer_has_expired(
+    keys: LinkKeys, links: SignedLinks, rules: AccessRules
+) -> None:
+    issued_s = int(NOON.timestamp())
+    fields = [SNAPSHOT, "firm:E-1", None, rules.policy_hash, issued_s, issued_s + 60]
+    text = forged(json.dumps(fields, separators=(",", ":")).encode(), keys.all()[0].secret)
+    with pytest.raises(LinkRefusedError) as refused:
+        links.open(text, NOON)
+    assert (refused.value.reason, refused.value.principal) == ("expired", "firm:E-1")
 
 
 def test_links_of_the_former_key_work_until_they_expire(keys: LinkKeys, links: SignedLinks, desk: Desk) -> None:
@@ -341,7 +354,7 @@ def test_a_former_key_signs_nothing_new(keys: LinkKeys, links: SignedLinks, rule
 
     def link(issued_at: datetime) -> str:
         issued_s = int(issued_at.timestamp())
-        fields = [SNAPSHOT, "firm:E-1", None, rules.policy_hash, issued_s, issued_s + 600]
+        fields = [SNAPSHOT, "firm:E-1", None, OFFER, rules.policy_hash, issued_s, issued_s + 600]
         return forged(json.dumps(fields, separators=(",", ":")).encode(), former)
 
     links.open(link(NOON), NOON + SECOND)
@@ -484,7 +497,7 @@ def test_keys_of_the_environment_go_before_the_file(tmp_path: Path, rules: Acces
         return SignedLinks(LinkKeys(path, environment), rules, store, ZONE)
 
     principal = Principal("firm:E-1", frozenset(), 1, "quality")
-    text = links(**{KEY_VARIABLE: one}).sign(SNAPSHOT, principal, None, rules.policy_hash, NOON)
+    text = links(**{KEY_VARIABLE: one}).sign(SNAPSHOT, principal, None, OFFER, rules.policy_hash, NOON)
     assert not path.exists()
     links(**{KEY_VARIABLE: one}).open(text, NOON)
     links(**{KEY_VARIABLE: two, FORMER_KEY_VARIABLE: one}).open(text, NOON)
@@ -505,5 +518,5 @@ def test_a_key_of_the_environment_that_is_none_signs_nothing(tmp_path: Path, tex
 
 def test_times_are_told_in_utc(links: SignedLinks, rules: AccessRules) -> None:
     principal = Principal("firm:E-1", frozenset(), 1, "quality")
-    text = links.sign(SNAPSHOT, principal, None, rules.policy_hash, NOON.astimezone(ZONE))
+    text = links.sign(SNAPSHOT, principal, None, OFFER, rules.policy_hash, NOON.astimezone(ZONE))
     assert links.open(text, NOON).issued_at.tzinfo is UTC

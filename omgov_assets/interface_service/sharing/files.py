@@ -1,9 +1,9 @@
 """Shared files behind signed links: addresses that are given out, and what they open.
 
-Owns two rules: a link is proved anew by each request, whatever is kept of the one before; and all that is wrong with
-one is told as the same. That a link was opened is on record before the first byte leaves, and again each minute that it
-is read on, so that a reader of many ranges does not fill the record. Does not belong here: what makes a link good
-(``access_control.signed_links``), HTTP ranges (``ranges``).
+Owns two rules: a link, and the offer it was given under, is proved anew by each request, whatever is kept of the one
+before; and all that is wrong with one is told as the same. That a link was opened is on record before the first byte
+leaves, and again each minute that it is read on, so that a reader of many ranges does not fill the record. Does not
+belong here: what makes a link good (``access_control.signed_links``), HTTP ranges (``ranges``).
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.governed_query import AccessDeniedError
@@ -27,8 +28,8 @@ from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.service import Rules, Service
 from omgov_assets.interface_service.sharing.errors import SharingRoute
 from omgov_assets.interface_service.sharing.ranges import MEDIA_TYPE, file_answer, file_threads
-
-router = APIRouter(route_class=SharingRoute)
+from omgov_assets.interface_service.sharing.shares import SharedTable
+from omgov_assets.interface_service.sharing.standing_offers import StandingOffers
 
 # Readers of large tables go through their files one after the other, and cannot ask for another link between.
 LINK_LIFE = timedelta(hours=1)
@@ -51,14 +52,14 @@ _DOCUMENTED: dict[int | str, dict[str, object]] = {
 
 
 class Addresses:
-    """Gives out addresses of files to whoever asks, all good until the same time.
+    """Gives out addresses of files of a shared table to whoever asks, all good until the same time.
 
     Attributes:
         expires_at: until when they are.
     """
 
-    def __init__(self, asking: Asking, base: str) -> None:
-        self._asking, self._base = asking, base
+    def __init__(self, asking: Asking, table: SharedTable, base: str) -> None:
+        self._asking, self._table, self._base = asking, table, base
         ends = asking.at + LINK_LIFE
         if asking.principal.expires_at is not None:
             ends = min(ends, asking.principal.expires_at)
@@ -71,6 +72,7 @@ class Addresses:
             snapshot_id,
             asking.principal,
             asking.identity.token_id,
+            self._table.id,
             asking.door.shown_hash,
             asking.at,
             self.expires_at,
@@ -104,6 +106,18 @@ class Openings:
             while len(self._opened) > _MOST_KEPT:
                 self._opened.popitem(last=False)
         return path
+
+
+@asynccontextmanager
+async def _giving_files(app: FastAPI) -> AsyncIterator[None]:
+    """Keep what files are given by for as long as the app runs; ``app.state.service`` is there."""
+    service: Service = app.state.service
+    app.state.openings = Openings()
+    with StandingOffers(service.settings.shares) as app.state.standing_offers:
+        yield
+
+
+router = APIRouter(route_class=SharingRoute, lifespan=_giving_files)
 
 
 @router.get(
@@ -155,18 +169,15 @@ def _opened(request: Request, name: str, signature: str) -> Path:
     if link.snapshot_id.rpartition("/")[2] != name:
         _put_on_record(service, rules, now, "link of another file", link.principal)
         raise _refused()
+    offers: StandingOffers = request.app.state.standing_offers
+    if not offers.stands(link.offer, link.principal, link.snapshot_id.rsplit("/", 2)[0]):
+        _put_on_record(service, rules, now, "link to what is no longer offered to it", link.principal)
+        raise _refused()
+    openings: Openings = request.app.state.openings
     try:
-        return _openings(request).opened(link, lambda: rules.door.hand_out(link.principal, link.snapshot_id))
+        return openings.opened(link, lambda: rules.door.hand_out(link.principal, link.snapshot_id))
     except AccessDeniedError as error:
         raise _refused() from error
-
-
-def _openings(request: Request) -> Openings:
-    state = request.app.state
-    if not hasattr(state, "openings"):
-        state.openings = Openings()
-    openings: Openings = state.openings
-    return openings
 
 
 def _put_on_record(service: Service, rules: Rules, now: datetime, reason: str, principal: str | None) -> None:

@@ -163,6 +163,16 @@ class ShareStore:
         with self._errors_told(), self._lock:
             return self._tables(share)
 
+    def is_offered(self, table_id: str, principal: str, dataset: str) -> bool:
+        """Whether a table, by its identifier, is offered to a principal and is the dataset. Raises ``ShareError``."""
+        with self._errors_told(), self._lock:
+            rows = self._con.execute(
+                "SELECT 1 FROM shared_tables JOIN recipients ON recipients.share = shared_tables.share "
+                "WHERE shared_tables.id = ? AND dataset = ? AND principal = ?",
+                (table_id, dataset, principal),
+            ).fetchall()
+        return bool(rows)
+
     def recipients(self, share: str) -> list[str]:
         """The principals that a share is offered to. Raises ``ShareError``."""
         with self._errors_told(), self._lock:

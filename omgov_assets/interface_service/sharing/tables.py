@@ -176,7 +176,7 @@ def query_table(
             raise Problem(400, "bad_request", "Ask for a version or for a timestamp.")
         version = last_version_until(opened.times, moment(question.timestamp, opened.zone, "timestamp"))
     committed_at = opened.times.get(version) if version is not None else None
-    addresses = Addresses(opened.asking, _base(request, opened.asking))
+    addresses = Addresses(opened.asking, opened.table, _base(request, opened.asking))
     files = []
     for snapshot in _limited(_snapshots(opened, question, version), question.limit):
         of_day = {DAY: str(snapshot.day)} if opened.shows_days else {}
@@ -218,7 +218,7 @@ def _changes(request: Request, opened: _Opened, first: int, last: int | None, ca
     if first > last:
         raise Problem(400, "bad_request", f"Changes begin after they end: the last version is {last}.")
     asking = opened.asking
-    addresses = Addresses(asking, _base(request, asking))
+    addresses = Addresses(asking, opened.table, _base(request, asking))
     files = [
         _file("cdf", addresses, change, {}, change.version, change.committed_at)
         for change in asking.door.shared_changes(asking.principal, opened.table.dataset, first, last)

@@ -23,6 +23,7 @@ from omgov_assets.access_control.tokens import TokenStore
 from omgov_assets.interface_service.sharing import ranges
 from omgov_assets.interface_service.sharing.files import Openings
 from omgov_assets.interface_service.sharing.ranges import UnsatisfiableError, byte_range
+from omgov_assets.interface_service.sharing.shares import ShareStore
 
 REFUSED = {
     "errorCode": "PERMISSION_DENIED",
@@ -147,6 +148,49 @@ def test_a_link_ends_with_its_token(desk: SharingDesk, asks: Asks) -> None:
     assert "token revoked" in desk.record()[-1]["reason"]
 
 
+@pytest.mark.parametrize("act", ["revoke", "remove"])
+def test_a_link_ends_with_its_offer(desk: SharingDesk, asks: Asks, act: str) -> None:
+    client = asks(None)
+    kept = {principal: addresses(asks, principal)[0] for principal in ("steward", "trading_department")}
+    for url in kept.values():
+        assert client.get(url).status_code == 200
+    with ShareStore(desk.settings.shares) as store:
+        # The same dataset offered to both in another share is another offer.
+        store.create("other", desk.now)
+        store.add("other", ANOMALIES)
+        for principal in kept:
+            store.grant("other", principal)
+        if act == "revoke":
+            store.revoke("quality", "trading_department")
+        else:
+            store.remove("quality", "quality", "anomalies")
+            # One that takes its place is none of it.
+            store.add("quality", ANOMALIES)
+    # Although it was opened a moment before.
+    for method in ("GET", "HEAD"):
+        assert client.request(method, kept["trading_department"]).status_code == 403
+    answer = client.get(kept["trading_department"], headers={"Range": "bytes=0-3"})
+    assert (answer.status_code, answer.json()) == (403, REFUSED)
+    last = desk.record()[-1]
+    assert (last["decision"], last["principal"]) == ("deny", "trading_department")
+    assert last["reason"] == "link to what is no longer offered to it"
+    assert client.get(kept["steward"]).status_code == (200 if act == "revoke" else 403)
+
+
+def test_shares_that_lie_in_the_place_of_others_are_those_that_count(desk: SharingDesk, asks: Asks) -> None:
+    client, (url, _) = asks(None), addresses(asks)
+    assert client.get(url).status_code == 200
+    kept = desk.settings.shares.read_bytes()
+    for content, status in ((b"nothing that could be read" * 100, 503), (None, 403), (kept, 200)):
+        for beside in ("", "-wal", "-shm"):
+            Path(f"{desk.settings.shares}{beside}").unlink(missing_ok=True)
+        if content is not None:
+            part = desk.settings.shares.with_name("restored")
+            part.write_bytes(content)
+            part.replace(desk.settings.shares)
+        assert client.get(url).status_code == status
+
+
 def test_a_link_ends_with_the_grade_of_what_it_shows(tmp_path: Path, project_root: Path) -> None:
     for folder in ("governance", "expectations"):
         shutil.copytree(project_root / folder, tmp_path / "project" / folder)
@@ -214,7 +258,7 @@ def test_a_reading_goes_on_record_each_minute() -> None:
         return here
 
     at = datetime(2026, 11, 20, tzinfo=UTC)
-    link = Link("quality/anomalies/all/0", "steward", None, "0", at, at + timedelta(hours=1))
+    link = Link("quality/anomalies/all/0", "steward", None, "t", "0", at, at + timedelta(hours=1))
     for clock[0] in (0.0, 30.0, 59.9, 60.0, 61.0, 119.9, 120.0):
         assert openings.opened(link, hand_out) == here
     assert handed == [0.0, 60.0, 120.0]

@@ -1,7 +1,8 @@
 """Who asks, and by which rules: what every route but health begins with.
 
-Owns one rule: nothing of a request is looked at before it is proved who sent it. Does not belong here: what proves it
-(``access_control.authentication``), signing in on pages (``pages``).
+Owns two rules: nothing of a request is looked at before it is proved who sent it; and that is not asked where the rules
+cannot be read, which know nobody then: whoever was let in yesterday is no stranger for it. Does not belong here: what
+proves who asks (``access_control.authentication``), signing in on pages (``pages``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
+from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.authentication import AuthenticationError, Identity
 from omgov_assets.access_control.enforcement import EnforcementPoint
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.interface_service.problems import rules_unreadable
 from omgov_assets.interface_service.service import Rules, Service
+from omgov_assets.model_management.identity_providers import NOBODY
 
 PURPOSE_HEADER = "Omgov-Purpose"
 LONGEST_CREDENTIAL = 16_384
@@ -61,15 +65,34 @@ def service_of(request: Request) -> Service:
     return service
 
 
+def readable_rules(request: Request) -> Rules:
+    """The rules in force.
+
+    Raises:
+        Problem: 503, they cannot be read, so that nothing is given to anybody; that is on record.
+        AuditUnavailableError: it cannot be put on record.
+    """
+    service = service_of(request)
+    rules = service.rules()
+    if rules.door.closed:
+        purpose = request.headers.get(PURPOSE_HEADER)
+        service.record_failure(
+            Decision(service.clock(), NOBODY, request.url.path, "deny", rules.door.closed, rules.policy_hash, purpose)
+        )
+        raise rules_unreadable()
+    return rules
+
+
 def identify(request: Request, credential: str) -> Asking:
     """Who a credential proves to ask.
 
     Raises:
+        Problem: the rules cannot be read; as ``readable_rules``.
         AuthenticationError: nobody; that is on record.
         AuditUnavailableError: it cannot be put on record.
     """
-    service = service_of(request)
-    rules, at = service.rules(), service.clock()
+    service, rules = service_of(request), readable_rules(request)
+    at = service.clock()
     purpose = request.headers.get(PURPOSE_HEADER)
     try:
         if len(credential) > LONGEST_CREDENTIAL:

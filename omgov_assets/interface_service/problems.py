@@ -45,6 +45,7 @@ SCHEMA: dict[str, Any] = {
 }
 DOCUMENTED: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 NOT_THERE = "There is no such thing, or it is not for you."
+RULES_UNREADABLE = "The access rules cannot be read at present; nothing is given. Try again, or see the log."
 
 _logger = logging.getLogger("omgov.service")
 
@@ -84,6 +85,11 @@ def not_there() -> Problem:
 def no_room(what: str, done: str) -> Problem:
     """The answer where the disk is full."""
     return Problem(507, "no_room", f"There is no room for {what}; nothing was {done}.", {"Retry-After": "60"})
+
+
+def rules_unreadable() -> Problem:
+    """The answer where the firm's rules cannot be read, whoever asks: nobody can be told from anybody else then."""
+    return Problem(503, "rules_unreadable", RULES_UNREADABLE, {"Retry-After": "5"})
 
 
 def problem_of(error: Exception) -> Problem:
@@ -147,8 +153,8 @@ def _said(error: RequestValidationError) -> str:
     return "; ".join(parts[:10])
 
 
-def _fixed(status: int, code: str, detail: str) -> Callable[[Any], Problem]:
-    return lambda _error: Problem(status, code, detail)
+def _fixed(status: int, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Callable[[Any], Problem]:
+    return lambda _error: Problem(status, code, detail, headers)
 
 
 def _in_its_words(status: int, code: str) -> Callable[[Any], Problem]:
@@ -156,7 +162,12 @@ def _in_its_words(status: int, code: str) -> Callable[[Any], Problem]:
     return lambda error: Problem(status, code, str(error))
 
 
-_NOT_ON_RECORD = _fixed(503, "not_on_record", "Nothing can be put on record at present, so that nothing is given.")
+_NOT_ON_RECORD = _fixed(
+    503,
+    "not_on_record",
+    "Nothing can be put on record at present, so that nothing is given.",
+    {"Retry-After": "10"},
+)
 _KINDS: tuple[tuple[type[Exception], Callable[[Any], Problem]], ...] = (
     (AuthenticationError, _not_authenticated),
     (AccessDeniedError, lambda _error: not_there()),

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
-from served import Served
+from served import Served, served
+
+from omgov_assets.access_control.audit_lake import open_log
+from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.settings import Settings
 
 # They tell nothing of the firm; and the document itself.
 OPEN = {"/healthz", "/readyz", "/metrics"}
@@ -38,6 +43,32 @@ def test_who_proves_nothing_gets_nothing_and_learns_nothing(service: Served, aut
             assert answer.status_code == (403 if SIGNED.match(template) else 401), (method, template, answer.text)
             assert answer.headers["Cache-Control"] == "no-store", (method, template)
             assert len(answer.content) < 400, (method, template)
+
+
+def test_where_the_rules_cannot_be_read_every_door_says_so_whoever_asks(tmp_path: Path) -> None:
+    settings = Settings(tmp_path / "home", tmp_path / "no-project")
+    with served(settings) as running, running.client("steward") as steward, running.client() as nobody:
+        doors = [*((method, at, path) for method, at, path in operations(nobody) if at not in OPEN), ("GET", "/", "/")]
+        for client in (steward, nobody):
+            for method, template, address in doors:
+                answer = client.request(method, address)
+                assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5"), (method, template)
+                assert answer.headers["Cache-Control"] == "no-store", (method, template)
+                assert "WWW-Authenticate" not in answer.headers
+                if method == "HEAD":
+                    continue
+                if template == "/":
+                    assert answer.headers["Content-Type"].startswith("text/html")
+                elif template.startswith("/sharing/"):
+                    assert answer.json()["errorCode"] == "TEMPORARILY_UNAVAILABLE", template
+                else:
+                    assert answer.json()["code"] == "rules_unreadable", template
+                assert "The access rules cannot be read at present; nothing is given." in answer.text, template
+                assert str(tmp_path) not in answer.text, template
+        with open_log(Lake(settings.lake, settings.dataset_contracts), settings.audit) as log:
+            (said,) = {(one.fields["decision"], one.fields["principal"]) for one in log.entries()}
+            assert said == ("deny", "nobody")
+            assert all("the access rules cannot be read" in one.fields["reason"] for one in log.entries())
 
 
 def test_no_cache_gives_to_one_what_was_anothers(service: Served) -> None:

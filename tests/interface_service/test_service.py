@@ -16,6 +16,7 @@ from service_process import port_of, served_in_thread
 
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.audit_lake import open_log
+from omgov_assets.access_control.audit_log import AuditUnavailableError
 from omgov_assets.access_control.authentication import AuthenticationError
 from omgov_assets.access_control.link_keys import LinkKeyError, LinkKeys
 from omgov_assets.access_control.tokens import TokenError
@@ -190,6 +191,11 @@ def test_why_who_asks_cannot_be_proved_or_links_not_be_signed_is_logged_once(
         told = [line.reason for line in caplog.records if store in line.message]  # type: ignore[attr-defined]
         assert told == ["of another version", "not this user's"]
         UNUSABLE.usable(store)
+
+
+def test_whoever_asks_while_nothing_can_be_put_on_record_is_told_when_to_come_again() -> None:
+    problem = problem_of(AuditUnavailableError("no room"))
+    assert (problem.status, problem.code, problem.headers) == (503, "not_on_record", {"Retry-After": "10"})
 
 
 def _within_seconds(holds: object, seconds: float = 20) -> bool:

@@ -25,7 +25,7 @@ from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.principals import Principal
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.exception_management.acts import FasterActError
-from omgov_assets.interface_service.asking import Asking, identify, service_of
+from omgov_assets.interface_service.asking import Asking, identify, readable_rules, service_of
 from omgov_assets.interface_service.days import written_day
 from omgov_assets.interface_service.pages import HERE, forgery, signing_in
 from omgov_assets.interface_service.pages.addresses import Value, address
@@ -252,7 +252,13 @@ class Page:
 
 
 def page_of(request: Request) -> Page:
-    """The page that a request asks for; raises ``SignInNeededError`` where nobody known asks."""
+    """The page that a request asks for.
+
+    Raises:
+        SignInNeededError: nobody known asks.
+        Problem: the rules cannot be read; who is signed in stays so.
+    """
+    readable_rules(request)
     credential, in_cookie = signing_in.credential_of(request)
     if not credential:
         raise signing_in.SignInNeededError(ended=False)

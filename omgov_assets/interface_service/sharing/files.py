@@ -23,7 +23,7 @@ from fastapi import APIRouter, FastAPI, Query, Request, Response
 from omgov_assets.access_control.audit_chain import Decision
 from omgov_assets.access_control.governed_query import AccessDeniedError
 from omgov_assets.access_control.signed_links import Link, LinkRefusedError
-from omgov_assets.interface_service.asking import Asking, service_of
+from omgov_assets.interface_service.asking import Asking, readable_rules, service_of
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.service import Rules, Service
 from omgov_assets.interface_service.sharing.errors import SharingRoute
@@ -157,7 +157,7 @@ async def _answered(request: Request, name: str, signature: str) -> Response:
 
 def _opened(request: Request, name: str, signature: str) -> Path:
     service = service_of(request)
-    rules, now = service.rules(), service.clock()
+    rules, now = readable_rules(request), service.clock()
     try:
         link = rules.links.open(signature, now)
     except LinkRefusedError as refused:

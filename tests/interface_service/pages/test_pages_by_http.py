@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
@@ -139,6 +140,41 @@ def test_a_revoked_token_ends_with_the_next_request(pages: Served) -> None:
         ended = client.get("/cases")
         assert (ended.status_code, ended.headers["location"]) == (303, "/sign-in?next=%2Fcases&why=ended")
         assert 'omgov=""' in ended.headers["set-cookie"]
+
+
+def test_while_the_rules_cannot_be_read_pages_say_so_and_nobody_is_signed_out(pages: Served) -> None:
+    rules = pages.settings.project / "governance" / "access" / "access.yaml"
+    sound = rules.read_text(encoding="utf-8")
+
+    def comes_to(client: httpx.Client, status: int) -> httpx.Response:
+        until = time.monotonic() + 20
+        while (answer := client.get("/cases?status=open")).status_code != status:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        return answer
+
+    token = token_of(pages.settings, "steward")
+    with pages.client() as client, pages.client() as stranger:
+        client.post("/sign-in", data={"token": token})
+        comes_to(client, 200)
+        # As while somebody saves it.
+        rules.write_text(sound[: len(sound) // 2] + "\n: [", encoding="utf-8")
+        try:
+            told = comes_to(client, 503)
+            assert (
+                "The access rules cannot be read at present; nothing is given. Try again, or see the log." in told.text
+            )
+            in_chinese = client.get("/cases", headers={"Accept-Language": "zh-CN"})
+            assert "目前无法读取访问规则" in in_chinese.text
+            form = client.post("/sign-in", data={"token": token})
+            act = client.post("/cases/none/acknowledge", data={})
+            for answer in (told, in_chinese, form, act, stranger.get("/cases")):
+                assert refused(answer, 503)
+                assert answer.headers["retry-after"] == "5"
+                assert "set-cookie" not in answer.headers
+        finally:
+            rules.write_text(sound, encoding="utf-8")
+        comes_to(client, 200)
 
 
 def test_behind_tls_the_cookie_is_of_this_host_and_of_tls_alone(pages: Served) -> None:

@@ -214,6 +214,35 @@ def test_a_link_ends_with_the_grade_of_what_it_shows(tmp_path: Path, project_roo
         assert client.get(url).json() == REFUSED
 
 
+def test_a_link_opens_nothing_while_the_rules_cannot_be_read_and_then_what_it_did(
+    tmp_path: Path, project_root: Path
+) -> None:
+    for folder in ("governance", "expectations"):
+        shutil.copytree(project_root / folder, tmp_path / "project" / folder)
+    desk = SharingDesk(tmp_path / "home", tmp_path / "project")
+    desk.fill(ANOMALIES, FIRST_DAY, [anomaly(1)])
+    desk.share(ANOMALIES)
+    rules = desk.settings.governance / "access" / "access.yaml"
+    sound = rules.read_text(encoding="utf-8")
+    with desk.service() as asks:
+        (url,), client = addresses(asks), asks(None)
+
+        def comes_to(status: int) -> httpx.Response:
+            until = time.monotonic() + 20
+            while (answer := client.get(url)).status_code != status:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            return answer
+
+        comes_to(200)
+        # As while somebody saves it.
+        rules.write_text(sound[: len(sound) // 2] + "\n: [", encoding="utf-8")
+        answer = comes_to(503)
+        assert (answer.json()["errorCode"], answer.headers["Retry-After"]) == ("TEMPORARILY_UNAVAILABLE", "5")
+        rules.write_text(sound, encoding="utf-8")
+        comes_to(200)
+
+
 def test_a_link_of_another_home_opens_nothing(
     desk: SharingDesk, asks: Asks, tmp_path: Path, project_root: Path
 ) -> None:

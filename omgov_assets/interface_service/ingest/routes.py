@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
 import anyio.to_thread
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 from starlette.requests import ClientDisconnect
 
@@ -29,6 +29,7 @@ from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, codin
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
 from omgov_assets.interface_service.ingest.worker import Worker
 from omgov_assets.interface_service.limits import Places
+from omgov_assets.interface_service.parameters import Parameter, read
 from omgov_assets.interface_service.problems import DOCUMENTED, Problem, not_there
 from omgov_assets.interface_service.service import Service
 from omgov_assets.model_management.business_systems import SourceDataset
@@ -36,6 +37,13 @@ from omgov_assets.model_management.business_systems import SourceDataset
 KEY_HEADER = "Idempotency-Key"
 # A firm pushes some tens of batches a day; the gate takes seconds for each.
 LONGEST_BACKLOG = 1_000
+
+DAY = Parameter(
+    "day",
+    "Business day, YYYY-MM-DD; the firm's present one by default.",
+    {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+    "2026-11-20",
+)
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}", re.ASCII)
 _IDENTIFIER = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -159,13 +167,14 @@ router = APIRouter(tags=["ingest"], lifespan=taking_in)
             "content": {names[0]: {"schema": {"type": "string", "format": "binary"}} for names in MEDIA_TYPES.values()},
         },
         "parameters": [
+            DAY.documented,
             {
                 "name": KEY_HEADER,
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
                 "example": "instances-2026-11-20",
-            }
+            },
         ],
     },
 )
@@ -175,14 +184,10 @@ async def push(
     asking: AskingHere,
     system: str,
     dataset: str,
-    day: Annotated[
-        str | None,
-        Query(description="Business day, YYYY-MM-DD; the firm's present one by default.", examples=["2026-11-20"]),
-    ] = None,
 ) -> Batch:
     """Take a delivery: when the answer is there, it is on disk and will be judged as if it had landed as a file."""
     ingest: Ingest = request.app.state.ingest
-    wanted = await anyio.to_thread.run_sync(_allowed, ingest, request, asking, system, dataset, day)
+    wanted = await anyio.to_thread.run_sync(_allowed, ingest, request, asking, system, dataset)
     try:
         answer = await ingest.intake.take(wanted, request.stream())
     except ClientDisconnect as gone:
@@ -200,13 +205,14 @@ async def push(
     "/v1/batches/{batch}",
     response_model=JudgedBatch,
     summary="What became of a pushed delivery",
-    responses=_refusals(401, 404, 429, 503),
+    responses=_refusals(400, 401, 404, 429, 503),
 )
 def judged_batch(request: Request, response: Response, asking: AskingHere, batch: str) -> JudgedBatch:
     """What the gate decided of a delivery, for who pushed it and for who may see its entry in ``admission/ledger``.
 
     The refused records are in ``<system>/<dataset>_quarantine``, for those who may read that.
     """
+    read(request.scope["query_string"], ())
     ingest: Ingest = request.app.state.ingest
     accepted = ingest.receptions.find(batch) if _IDENTIFIER.fullmatch(batch) else None
     if accepted is None:
@@ -223,11 +229,12 @@ def judged_batch(request: Request, response: Response, asking: AskingHere, batch
     return JudgedBatch(**_received(accepted), state=told["decision"], **_told(told))
 
 
-def _allowed(ingest: Ingest, request: Request, asking: Asking, system: str, dataset: str, day: str | None) -> Push:
+def _allowed(ingest: Ingest, request: Request, asking: Asking, system: str, dataset: str) -> Push:
     """What may be pushed, as far as the head of the request says. Raises ``Problem``, ``AccessDeniedError``."""
     asking.door.permit(asking.principal, f"{system}/{dataset}", "write", asked_for="push")
     source = _source(asking, system, dataset)
     transport = source.transport
+    (day,) = read(request.scope["query_string"], (DAY,)).get(DAY.name, [None])
     target = Target(system, dataset, _business_day(asking, day))
     delivery_format = format_of(", ".join(request.headers.getlist("Content-Type")), transport)
     coding = coding_of(", ".join(request.headers.getlist("Content-Encoding")))

@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 from fastapi import Request
 
 from omgov_assets.interface_service.formats.formats import FORMATS, Format
+from omgov_assets.interface_service.parameters import Parameter, read
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.rest.filters import OPERATORS, NotOfTypeError, day_of
 from omgov_assets.interface_service.rest.negotiation import chosen_format
-from omgov_assets.interface_service.rest.parameters import Parameter, read
 
 DAY = Parameter(
     "day",

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request, Response
 from omgov_assets.interface_service.asking import AskingHere
 from omgov_assets.interface_service.formats.formats import FORMATS, JSON, NDJSON
 from omgov_assets.interface_service.formats.texts import objects
+from omgov_assets.interface_service.parameters import Parameter
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.rest.answers import answered
 from omgov_assets.interface_service.rest.asked import FORMAT, OF_ROWS, asked_by, version_number
@@ -21,7 +22,6 @@ from omgov_assets.interface_service.rest.documents import (
     documented,
     page_schema,
 )
-from omgov_assets.interface_service.rest.parameters import Parameter
 from omgov_assets.interface_service.rest.rows import address, rows_answer
 
 router = APIRouter(tags=["datasets"])

@@ -11,8 +11,8 @@ from typing import Any
 
 from omgov_assets.data_lake.schemas import TableSchema
 from omgov_assets.interface_service.formats.formats import JSON, Format
+from omgov_assets.interface_service.parameters import Parameter
 from omgov_assets.interface_service.problems import DOCUMENTED
-from omgov_assets.interface_service.rest.parameters import Parameter
 
 _TYPES: dict[str, dict[str, Any]] = {
     "VARCHAR": {"type": ["string", "null"]},

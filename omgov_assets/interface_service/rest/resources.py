@@ -14,10 +14,10 @@ from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.data_lake.schemas import platform_tables
 from omgov_assets.interface_service.asking import AskingHere
 from omgov_assets.interface_service.formats.formats import FORMATS, JSON
+from omgov_assets.interface_service.parameters import Parameter
 from omgov_assets.interface_service.problems import Problem
 from omgov_assets.interface_service.rest.asked import DAY, FORMAT, OF_ROWS, asked_by
 from omgov_assets.interface_service.rest.documents import ANY_ROW, documented, page_schema, row_of
-from omgov_assets.interface_service.rest.parameters import Parameter
 from omgov_assets.interface_service.rest.rows import one_row_answer, rows_answer
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_analysis.case_tables import CASES, WAIVERS

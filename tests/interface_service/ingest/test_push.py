@@ -93,6 +93,42 @@ def test_without_a_day_it_is_the_firms_present_one(client: httpx.Client) -> None
     assert push(client, body(), day=None).json()["day"] == TODAY.isoformat()
 
 
+@pytest.mark.parametrize(
+    ("query", "code", "said"),
+    [
+        (f"Day={DAY}", "unknown_parameter", "Did you mean day?"),
+        (f"day={DAY}&dya={DAY}", "unknown_parameter", "there are day. Did you mean day?"),
+        (f"day={DAY}&day={TODAY}", "repeated_parameter", "day is there more than once; say it once."),
+        ("day=%ff", "bad_query", "name=value"),
+    ],
+    ids=["capital", "misspelt", "twice", "no text"],
+)
+def test_a_push_is_never_of_another_day_than_was_meant(
+    firm: SmallFirm, client: httpx.Client, query: str, code: str, said: str
+) -> None:
+    before = landed(firm)
+    answer = client.post(f"/v1/ingest/{TABLE}?{query}", content=body(), headers={"Content-Type": "text/csv"})
+    assert (answer.status_code, answer.json()["code"]) == (400, code), answer.text
+    assert said in answer.json()["detail"]
+    assert landed(firm) == before
+
+
+def test_a_batch_is_asked_for_by_its_address_alone(client: httpx.Client) -> None:
+    location = push(client, body()).headers["Location"]
+    answer = client.get(f"{location}?day={DAY}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
+    assert "there is none here" in answer.json()["detail"]
+
+
+def test_the_document_says_which_parameters_there_are(client: httpx.Client) -> None:
+    paths = client.get("/v1/openapi.json").json()["paths"]
+    pushing, asking = paths["/v1/ingest/{system}/{dataset}"]["post"], paths["/v1/batches/{batch}"]["get"]
+    assert [one["name"] for one in pushing["parameters"] if one["in"] == "query"] == ["day"]
+    assert [one["name"] for one in asking["parameters"] if one["in"] == "query"] == []
+    assert "400" in pushing["responses"]
+    assert "400" in asking["responses"]
+
+
 def test_the_same_push_again_is_the_same_batch(firm: SmallFirm, client: httpx.Client) -> None:
     content = body()
     first = push(client, content)

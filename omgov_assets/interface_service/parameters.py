@@ -2,7 +2,7 @@
 
 Owns one rule: what cannot be understood is an error. A parameter that is misspelt or said twice must not silently make
 another question of it. The same table is read by and documented from. Does not belong here: values of filters
-(``filters``).
+(``rest.filters``).
 """
 
 from __future__ import annotations

@@ -208,7 +208,9 @@ async def push(
     responses=_refusals(400, 401, 404, 429, 503),
 )
 def judged_batch(request: Request, response: Response, asking: AskingHere, batch: str) -> JudgedBatch:
-    """What the gate decided of a delivery, for who pushed it and for who may see its entry in ``admission/ledger``.
+    """What the gate decided of a delivery: for who pushed it and may still push there, and for who may see its entry.
+
+    That entry is in ``admission/ledger``.
 
     The refused records are in ``<system>/<dataset>_quarantine``, for those who may read that.
     """
@@ -218,7 +220,7 @@ def judged_batch(request: Request, response: Response, asking: AskingHere, batch
     if accepted is None:
         raise not_there()
     response.headers["Cache-Control"] = "no-store"
-    if ingest.receptions.is_sender(accepted.id, asking.principal.name):
+    if _is_senders(ingest, asking, accepted):
         if accepted.state == "received":
             response.headers["Retry-After"] = "1"
         return JudgedBatch(
@@ -289,6 +291,17 @@ def _key(request: Request) -> str | None:
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise Problem(400, "bad_key", f"{KEY_HEADER} is one word of 1 to 255 visible ASCII characters.")
     return keys[0]
+
+
+def _is_senders(ingest: Ingest, asking: Asking, accepted: Accepted) -> bool:
+    """Whether the principal pushed a reception and may still push there, by this token; that is on record."""
+    if not ingest.receptions.is_sender(accepted.id, asking.principal.name):
+        return False
+    try:
+        asking.door.permit(asking.principal, accepted.target.table, "write", asked_for=f"batch {accepted.id}")
+    except AccessDeniedError:
+        return False
+    return True
 
 
 def _ledger_entry(asking: Asking, accepted: Accepted) -> Mapping[str, Any]:

@@ -451,6 +451,50 @@ def test_a_batch_is_shown_to_who_pushed_it_and_to_who_sees_its_entry(service: Se
     assert client.get("/v1/batches/..%2f..").status_code == 404
 
 
+def by(service: Served, *scope: str) -> httpx.Client:
+    """A client with a token of the agent's for this alone."""
+    client = service.client()
+    client.headers["Authorization"] = f"Bearer {token_of(service.settings, AGENT, *scope)}"
+    return client
+
+
+def test_a_token_tells_its_sender_of_a_batch_what_it_is_good_for(service: Served, client: httpx.Client) -> None:
+    answer = push(client, body())
+    location = answer.headers["Location"]
+    own = judged(client, location)
+    for scope in ("read:quality/*", "write:cmdb/*", "read:cmdb/owners"):
+        with by(service, scope) as other:
+            assert other.get(location).status_code == 404, scope
+    for scope in (f"write:{SYSTEM}/*", f"write:{TABLE}", f"read:{LEDGER}"):
+        with by(service, scope) as other:
+            assert other.get(location).json() == own, scope
+
+
+def test_who_asks_for_a_batch_is_on_record(service: Served, firm: SmallFirm, client: httpx.Client) -> None:
+    answer = push(client, body())
+    judged(client, answer.headers["Location"])
+    said = f"batch {answer.json()['id']}"
+    with by(service, "read:quality/*") as other:
+        other.get(answer.headers["Location"])
+    with open_log(firm.lake, firm.settings.audit) as log:
+        asked = [entry.fields for entry in log.entries() if str(entry.fields["reason"]).endswith(said)]
+    assert {(one["principal"], one["dataset"], one["rows"]) for one in asked} == {(AGENT, TABLE, "none")}
+    assert [one["decision"] for one in asked][-2:] == ["allow", "deny"]
+
+
+def test_who_may_push_no_more_is_told_no_more(tmp_path: Path) -> None:
+    firm = build_pushed_firm(tmp_path)
+    with served(firm.settings) as running, running.client(AGENT) as agent:
+        location = push(agent, body()).headers["Location"]
+        judged(agent, location)
+    access = firm.settings.governance / "access" / "access.yaml"
+    written = access.read_text(encoding="utf-8")
+    access.write_text(written.replace("- data_source", "- business_consumer"), encoding="utf-8")
+    with served(firm.settings) as running, running.client(AGENT) as agent:
+        assert push(agent, body()).status_code == 404
+        assert agent.get(location).status_code == 404
+
+
 def test_every_push_is_on_record_and_who_was_denied_as_well(service: Served, firm: SmallFirm) -> None:
     with service.client(AGENT) as agent, service.client(OTHER_AGENT) as other:
         push(agent, body())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from omgov_assets.access_control.audit_lake import open_log
 from omgov_assets.access_control.audit_log import AuditLog
@@ -177,7 +178,7 @@ class EnforcementPoint:
 
     def rows(
         self, principal: Principal, dataset: str, query: Query, day: date | None = None, version: int | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> pa.Table:
         """The answer to a question, in the order of the columns asked for, the first one first.
 
         Raises:
@@ -185,14 +186,14 @@ class EnforcementPoint:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[pa.Table]:
             # Asked before anything is made: a question that cannot be asked costs nothing.
             question(decision, query, "")
             made = self._snapshot(decision, day, version)
             with self._lake.connect() as con:
                 statement, parameters = question(decision, query, f"FROM {made.scan}")
                 answer = con.sql(statement, params=parameters).to_arrow_table()
-            return Given(answer.to_pylist(), made.versions[dataset], answer.num_rows, tuple(answer.column_names))
+            return Given(answer, made.versions[dataset], answer.num_rows, tuple(answer.column_names))
 
         return self._recorded.answer(principal, dataset, "read", give)
 
@@ -332,17 +333,17 @@ class EnforcementPoint:
         """
         permit_cases(self._recorded, self._lake, principal, case_ids, asked_for)
 
-    def changes(self, principal: Principal, dataset: str, first: int, last: int) -> list[dict[str, Any]]:
+    def changes(self, principal: Principal, dataset: str, first: int, last: int) -> pa.Table:
         """Rows that came into the principal's sight and left it; see ``governed_changes``.
 
         Raises:
             AccessDeniedError, AuditUnavailableError, SchemaMismatchError, UnknownVersionError: as ``snapshot``.
         """
 
-        def give(decision: Decision) -> Given[list[dict[str, Any]]]:
+        def give(decision: Decision) -> Given[pa.Table]:
             changes = governed_changes(self._lake, decision, first, last, self._decisions.key)
             columns = (*decision.shown_names, CHANGE_TYPE, COMMIT_VERSION)
-            return Given(changes, last, len(changes), columns)
+            return Given(changes, last, changes.num_rows, columns)
 
         return self._recorded.answer(principal, dataset, "read", give)
 

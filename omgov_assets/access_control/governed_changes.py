@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -19,6 +18,7 @@ from omgov_assets.access_control.governed_query import GovernedSelect, QueryErro
 from omgov_assets.access_control.mask_key import MaskKey
 from omgov_assets.access_control.snapshot import cache_name, kept_rows, total_order
 from omgov_assets.data_lake.lake import Lake
+from omgov_assets.data_lake.schemas import ARROW_TYPES
 
 # Names of Delta's change feed.
 CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
@@ -26,14 +26,13 @@ CHANGE_TYPE, COMMIT_VERSION = "_change_type", "_commit_version"
 MOST_CHANGES = 100_000
 
 
-def governed_changes(
-    lake: Lake, decision: Decision, first: int, last: int, key: MaskKey | None = None
-) -> list[dict[str, Any]]:
+def governed_changes(lake: Lake, decision: Decision, first: int, last: int, key: MaskKey | None = None) -> pa.Table:
     """Changes of a dataset by the commits of versions ``first`` to ``last``, both included.
 
     Returns:
-        One dictionary per row that came or went: the columns of ``decision.shown``, _change_type (insert or delete)
-        and _commit_version; by version, deletions first, then by value. A changed row is a deletion and an insertion.
+        One row per row that came or went: the columns of ``decision.shown``, _change_type (insert or delete) and
+        _commit_version; by version, deletions first, then by value. A changed row is a deletion and an insertion.
+        A table of Arrow, since times may be beyond what Python knows.
 
     Raises:
         AccessDeniedError, SchemaMismatchError, UnknownVersionError: as ``governed_select``.
@@ -41,9 +40,12 @@ def governed_changes(
         ValueError: ``first`` is after ``last``.
     """
     _require_in_order(first, last)
-    changes: list[dict[str, Any]] = []
+    fields = [pa.field(column.name, ARROW_TYPES[column.sql_type]) for column in decision.shown]
+    schema = pa.schema([*fields, pa.field(CHANGE_TYPE, pa.string()), pa.field(COMMIT_VERSION, pa.int64())])
+    changes: pa.Table = schema.empty_table()
     for version in range(first, last + 1):
-        changes += _changes_of(lake, decision, version, key, MOST_CHANGES - len(changes))
+        these = _changes_of(lake, decision, version, key, MOST_CHANGES - changes.num_rows)
+        changes = pa.concat_tables([changes, *(one.cast(schema) for one in these)])
     return changes
 
 
@@ -104,20 +106,25 @@ def _change_file(
     return ChangeFile(path, version, committed_at, rows)
 
 
-def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None, most: int) -> list[dict[str, Any]]:
-    changes: list[dict[str, Any]] = []
+def _changes_of(lake: Lake, decision: Decision, version: int, key: MaskKey | None, most: int) -> list[pa.Table]:
+    """What a commit changed, in tables of one kind of change each, deletions first."""
+    changes: list[pa.Table] = []
     with lake.connect() as con:
         for select in _change_selects(lake, decision, version, key):
             order = ", ".join(total_order(decision))
-            limit = most - len(changes) + 1
-            rows = con.sql(f"FROM ({select.sql}) ORDER BY {order} LIMIT {limit}", params=select.parameters)
-            changes += [row | {COMMIT_VERSION: version} for row in rows.to_arrow_table().to_pylist()]
-            if len(changes) > most:
+            left = most - sum(one.num_rows for one in changes)
+            rows = con.sql(
+                f"SELECT *, $version AS {COMMIT_VERSION} FROM ({select.sql}) ORDER BY {order} LIMIT {left + 1}",  # noqa: S608
+                params=select.parameters | {"version": version},
+            ).to_arrow_table()
+            if rows.num_rows > left:
                 raise QueryError(
                     f"these versions changed more than the {MOST_CHANGES:,} rows that can be told at once; ask for "
                     "fewer versions, or for the table's changes by Delta Sharing"
                 )
-    return sorted(changes, key=lambda row: str(row[CHANGE_TYPE]))
+            if rows.num_rows:
+                changes.append(rows)
+    return sorted(changes, key=lambda one: str(one.column(CHANGE_TYPE)[0]))
 
 
 def _change_selects(lake: Lake, decision: Decision, version: int, key: MaskKey | None) -> list[GovernedSelect]:

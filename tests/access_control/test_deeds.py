@@ -185,7 +185,7 @@ def test_nothing_is_permitted_when_it_cannot_be_put_on_record(firm: Firm) -> Non
 def test_a_group_acts_on_the_cases_that_answer_to_it_and_sees_no_other(firm: Firm) -> None:
     firm.hold_cases(DAY, {"c1": "SG-01", "c2": "SG-02", "c3": "SG-03"})
     firm.hold_cases(DAY - timedelta(days=1), {"c3": "SG-01", "c4": "SG-01"})
-    rows = firm.door.rows(MEMBER, CASES, Query(("case_id",)), DAY)
+    rows = firm.door.rows(MEMBER, CASES, Query(("case_id",)), DAY).to_pylist()
     assert [row["case_id"] for row in rows] == ["c1", "c2"]
     firm.door.permit_cases(MEMBER, ["c1", "c2"], "acknowledge")
     told = set()

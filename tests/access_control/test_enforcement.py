@@ -119,7 +119,7 @@ WAYS = [
 
 
 def test_what_left_is_on_record_with_all_that_it_was(firm: Firm) -> None:
-    given = firm.door.rows(WHO, DATASET, Query(("name", "count")), DAY)
+    given = firm.door.rows(WHO, DATASET, Query(("name", "count")), DAY).to_pylist()
     assert [row["count"] for row in given] == [1]
     (entry,) = firm.record
     assert entry["decision"] == "allow"
@@ -190,7 +190,7 @@ def test_an_earlier_version_is_seen_by_the_rights_of_today(firm: Firm) -> None:
     before = firm.lake.version(DATASET)
     assert before is not None
     fill(firm.lake, [ROW | {"count": 2}], {})
-    old, new = (firm.door.rows(WHO, DATASET, Query(("count",)), DAY, version) for version in (before, None))
+    old, new = (firm.door.rows(WHO, DATASET, Query(("count",)), DAY, version).to_pylist() for version in (before, None))
     assert (old, new) == ([{"count": 1}], [{"count": 2}])
     assert [entry["version"] for entry in firm.record] == [before, firm.lake.version(DATASET)]
     for version in (-1, 99):
@@ -203,7 +203,7 @@ def test_a_row_that_moves_across_the_filter_comes_and_goes(firm: Firm) -> None:
     assert first is not None
     fill(firm.lake, [ROW | {"system": "s2"}, ROW | {"name": "Bob", "count": 2}], {})
     fill(firm.lake, [ROW | {"system": "s3"}, ROW | {"name": "Bob", "count": 2, "value": 7.0}], {})
-    changes = firm.door.changes(WHO, DATASET, first + 1, first + 2)
+    changes = firm.door.changes(WHO, DATASET, first + 1, first + 2).to_pylist()
     told = [(row["_commit_version"], row["_change_type"], row["count"]) for row in changes]
     assert told == [(first + 1, "delete", 1), (first + 1, "insert", 2)], "the second commit changed nothing in sight"
     assert "value" not in changes[0]
@@ -212,6 +212,32 @@ def test_a_row_that_moves_across_the_filter_comes_and_goes(firm: Firm) -> None:
         firm.door.changes(WHO, DATASET, first, first + 9)
     with pytest.raises(ValueError, match="the first is after the last"):
         firm.door.changes(WHO, DATASET, 2, 1)
+
+
+def test_times_that_python_does_not_know_leave_as_they_are(firm: Firm) -> None:
+    before = firm.lake.version(DATASET)
+    assert before is not None
+    # The year 0, and the year 10000.
+    moments = [-62_135_625_600_000_000, 253_402_300_800_000_000]
+    with firm.lake.connect() as con:
+        held = con.sql(f"FROM ({firm.lake.query(DATASET, DAY)})").to_arrow_table()
+    far = pa.concat_tables([held.slice(0, 1)] * len(moments))
+    at = far.schema.get_field_index("seen_at")
+    firm.lake.replace(DATASET, DAY, far.set_column(at, "seen_at", pa.array(moments).cast(far.schema[at].type)))
+    rows = firm.door.rows(WHO, DATASET, Query(("seen_at",)), DAY)
+    assert rows["seen_at"].cast(pa.int64()).to_pylist() == moments
+    changes = firm.door.changes(WHO, DATASET, before + 1, before + 1)
+    assert changes["_change_type"].to_pylist() == ["delete", "insert", "insert"]
+    assert changes["seen_at"].cast(pa.int64()).to_pylist() == [None, *moments]
+
+
+def test_nothing_changed_is_a_table_without_rows(firm: Firm) -> None:
+    version = firm.lake.version(DATASET)
+    assert version is not None
+    fill(firm.lake, [ROW], {})
+    nothing = firm.door.changes(WHO, DATASET, version + 1, version + 1)
+    assert nothing.num_rows == 0
+    assert nothing.column_names == [*firm.door.column_types(WHO, DATASET), "_change_type", "_commit_version"]
 
 
 def test_more_changes_than_memory_has_room_for_are_not_told_at_once(
@@ -294,11 +320,12 @@ def test_all_that_leaves_is_what_the_naive_reference_says_and_on_record(
             columns, conditions, limit = data.draw(questions(shown))
             query = Query(tuple(columns), tuple(Condition(*one) for one in conditions), limit)
             answer = answered(now, columns, conditions, limit)
-            assert firm.door.rows(who, DATASET, query, DAY) == answer
+            assert firm.door.rows(who, DATASET, query, DAY).to_pylist() == answer
             with firm.door.extract(who, DATASET, query, DAY) as relation:
                 assert relation.to_arrow_table().to_pylist() == answer
-            assert firm.door.rows(who, DATASET, Query(), DAY, version - 1) == answered(then, shown, [], None)
-            changes = firm.door.changes(who, DATASET, version, version)
+            old = firm.door.rows(who, DATASET, Query(), DAY, version - 1)
+            assert old.to_pylist() == answered(then, shown, [], None)
+            changes = firm.door.changes(who, DATASET, version, version).to_pylist()
             bags = [Counter(_hashable(row, shown) for row in series) for series in (then, now)]
             for kind, bag in (("delete", bags[0] - bags[1]), ("insert", bags[1] - bags[0])):
                 assert Counter(_hashable(row, shown) for row in changes if row["_change_type"] == kind) == bag

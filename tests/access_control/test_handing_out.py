@@ -130,7 +130,7 @@ def test_changes_are_files_as_deltas_change_feed_has_them(firm: Firm) -> None:
     shown = firm.door.column_types(WHO, DATASET)
     assert pq.read_schema(files[-1].path).names == [*shown, "_change_type"]
     in_files = [row | {"_commit_version": one.version} for one in files for row in pq.read_table(one.path).to_pylist()]
-    assert in_files == firm.door.changes(WHO, DATASET, 0, last + 2)
+    assert in_files == firm.door.changes(WHO, DATASET, 0, last + 2).to_pylist()
     assert [(row["_change_type"], row["count"]) for row in in_files[-2:]] == [("delete", 1), ("insert", 5)]
     assert firm.record[0]["row_count"] == 5
     again = firm.door.shared_changes(WHO, DATASET, 0, last + 2)

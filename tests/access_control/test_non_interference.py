@@ -111,7 +111,7 @@ def test_changes_out_of_sight_are_none(
             fill(lake, first, group_of_ci)
             version = lake.version(DATASET) or 0
             fill(lake, second, group_of_ci)
-            given.append(governed_changes(lake, decision, version + 1, version + 1, KEY))
+            given.append(governed_changes(lake, decision, version + 1, version + 1, KEY).to_pylist())
     assert given[0] == given[1]
     assert given[2] == [], "what changed out of sight is no change"
 

@@ -24,6 +24,7 @@ from omgov_assets.access_control.governed_query import AccessDeniedError, Condit
 from omgov_assets.admission.ledger import LEDGER
 from omgov_assets.interface_service.asking import Asking, AskingHere
 from omgov_assets.interface_service.days import written_day
+from omgov_assets.interface_service.formats.texts import objects
 from omgov_assets.interface_service.ingest.intake import Intake, Push, key_reused
 from omgov_assets.interface_service.ingest.media_types import MEDIA_TYPES, coding_of, format_of
 from omgov_assets.interface_service.ingest.receptions import Accepted, KeyReusedError, Receptions, Target, told_of
@@ -308,8 +309,8 @@ def _ledger_entry(asking: Asking, accepted: Accepted) -> Mapping[str, Any]:
     """The ledger's entry of a reception as the principal sees it. Raises ``Problem`` where it sees none."""
     conditions = (Condition("file_name", "=", accepted.file_name), Condition("batch_id", "=", accepted.batch_id))
     try:
-        rows = asking.door.rows(
-            asking.principal, LEDGER, governed_query.Query(None, conditions), day=accepted.target.day
+        rows = objects(
+            asking.door.rows(asking.principal, LEDGER, governed_query.Query(None, conditions), day=accepted.target.day)
         )
     except (AccessDeniedError, QueryError):
         rows = []

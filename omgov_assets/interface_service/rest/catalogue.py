@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-import pyarrow as pa
 from fastapi import APIRouter, Request, Response
 
 from omgov_assets.interface_service.asking import AskingHere
@@ -117,8 +116,7 @@ def get_changes(folder: str, table: str, request: Request, asking: AskingHere) -
     if not first <= last < first + MOST_VERSIONS:
         raise Problem(400, "bad_versions", f"first, last: ask for 1 to {MOST_VERSIONS} versions, the first one first.")
     dataset = f"{folder}/{table}"
-    changes = asking.door.changes(asking.principal, dataset, first, last)
-    rows = objects(pa.Table.from_pylist(changes)) if changes else []
+    rows = objects(asking.door.changes(asking.principal, dataset, first, last))
     if asked.form is NDJSON:
         body = b"".join(orjson.dumps(row) + b"\n" for row in rows)
         return answered(body, NDJSON.media_type, request.headers.get("if-none-match"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import operator
 import random
@@ -14,9 +15,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+import pyarrow as pa
 import pytest
 from fastapi import Request
-from odd_rows import ANOMALIES, DAY, INSTANCES, NEXT_DAY, OWNERS, ROWS, Odd, odd_home, write
+from odd_rows import ANOMALIES, DAY, INSTANCES, NEXT_DAY, OWNERS, ROWS, Odd, instance, odd_home, write
 from served import opener, served, token_of
 from service_process import served_by_process
 
@@ -213,6 +215,34 @@ def test_a_cursor_is_of_its_question_and_goes_on_in_its_version(tmp_path: Any, p
         assert len(lines) == 18
         for wrong in ("first=1", "first=2&last=1", "first=0&last=100", "first=a&last=b", ""):
             assert client.get(f"/v1/datasets/{OWNERS}/changes?{wrong}").status_code == 400
+
+
+def test_changes_say_times_as_rows_do_also_beyond_what_python_knows(tmp_path: Path, project_root: Path) -> None:
+    # Midnight of the first day of year 1 in Shanghai, and of year 10000 in UTC; and one that Python knows.
+    moments = {"i0": -62_135_625_600_000_000, "i1": 253_402_300_800_000_000, "i2": 1_763_600_523_000_004}
+    settings = odd_home(tmp_path / "home", project_root, {INSTANCES: [instance(n, day=DAY) for n in range(3)]})
+    lake = Lake(settings.lake, settings.dataset_contracts)
+    schema = lake.schema(INSTANCES).arrow
+    far = pa.Table.from_pylist(
+        [instance(n, day=DAY, instance_id=name, last_seen_at=None) for n, name in enumerate(moments)], schema
+    )
+    at = schema.get_field_index("last_seen_at")
+    lake.replace(INSTANCES, DAY, far.set_column(at, schema[at], pa.array(list(moments.values())).cast(schema[at].type)))
+    version = lake.version(INSTANCES)
+    with served(settings) as running, running.client("steward") as client:
+        path = f"/v1/datasets/{INSTANCES}/changes?first={version}&last={version}"
+        changes = client.get(path)
+        assert changes.status_code == 200, changes.text
+        came = [row for row in changes.json()["rows"] if row["_change_type"] == "insert"]
+        lines = client.get(f"{path}&format=ndjson").text.splitlines()
+        rows = client.get(f"{PATH}?sort=instance_id").json()["rows"]
+    assert [row["_change_type"] for row in changes.json()["rows"]] == ["delete"] * 3 + ["insert"] * 3
+    assert [json.loads(line) for line in lines] == changes.json()["rows"]
+    told = {"_change_type": "insert", "_commit_version": version}
+    assert sorted(came, key=lambda row: str(row["instance_id"])) == [row | told for row in rows]
+    assert [row["last_seen_at"] for row in rows] == [
+        "0000-12-31T16:00:00.000000Z", "10000-01-01T00:00:00.000000Z", "2025-11-20T01:02:03.000004Z",
+    ]  # fmt: skip
 
 
 def test_a_dataset_is_described_as_it_is_seen(odd: Odd) -> None:

@@ -6,7 +6,9 @@ here: what an act makes of a case (``exception_management``), whether somebody m
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -188,11 +190,25 @@ def body_of(act: ActOfRest, raw: bytes) -> Any:
         Problem: 400; it is none, and which part of it is wrong. What it holds is not repeated.
     """
     try:
-        return TypeAdapter(act.body).validate_json(raw or b"{}")
+        body = TypeAdapter(act.body).validate_json(raw or b"{}")
+        # Which of two values is meant nobody knows; pydantic takes the last one, and does not tell.
+        json.loads(raw.decode() or "{}", object_pairs_hook=_once, parse_int=str)
     except ValidationError as error:
         found = error.errors(include_input=False)[:10]
         wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in found)
         raise Problem(400, "bad_body", f"{wrong}.") from None
+    except (ValueError, RecursionError):
+        raise Problem(400, "bad_body", "body: write one JSON object, in UTF-8.") from None
+    return body
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ``Problem`` where it says a name twice."""
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise Problem(400, "bad_body", f"{twice[:40]!r} is there more than once; say it once.")
+    return said
 
 
 def seen_event(if_match: str | None) -> str:

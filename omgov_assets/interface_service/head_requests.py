@@ -1,15 +1,21 @@
-"""HEAD: what GET would say of an answer, without the answer (RFC 9110, 9.3.2). FastAPI's routes know nothing of it."""
+"""HEAD: what GET would say of an answer, without the answer (RFC 9110, 9.3.2). FastAPI's routes know nothing of it.
+
+So what a refused method is told to take instead (``Allow``) is said here as well.
+"""
 
 from __future__ import annotations
 
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
 
 class HeadRequests:
     """An ASGI app that answers HEAD by what its GET says first; of a long answer nothing more is made.
 
-    Routes that know HEAD themselves are left to it.
+    Routes that know HEAD themselves are left to it. A 405 allows HEAD where it is answered, and the methods of all
+    routes of the path, of which Starlette names those of the first one alone.
 
     Args:
         app: the app.
@@ -20,8 +26,20 @@ class HeadRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD" or _is_known(scope):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        # As it came: what answers it writes into the other.
+        came = dict(scope)
+
+        async def allowing(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 405:
+                others = [header for header in message.get("headers", []) if header[0].lower() != b"allow"]
+                message["headers"] = [*others, (b"allow", ", ".join(_allowed(came)).encode())]
+            await send(message)
+
+        if scope["method"] != "HEAD" or _is_known(came, "HEAD"):
+            await self._app(scope, receive, allowing)
             return
         # A range is asked for by GET alone (14.2).
         headers = [header for header in scope["headers"] if header[0] != b"range"]
@@ -29,7 +47,7 @@ class HeadRequests:
 
         async def sending(message: Message) -> None:
             if message["type"] != "http.response.body":
-                await send(message)
+                await allowing(message)
                 return
             await send({"type": "http.response.body", "body": b"", "more_body": False})
             raise _SaidError
@@ -44,8 +62,15 @@ class HeadRequests:
                 scope["route"] = as_get["route"]
 
 
-def _is_known(scope: Scope) -> bool:
-    return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
+def _is_known(scope: Scope, method: str) -> bool:
+    asked = {**scope, "method": method}
+    return any(route.matches(asked)[0] is Match.FULL for route in scope["app"].routes)
+
+
+def _allowed(scope: Scope) -> list[str]:
+    """Methods that are answered at the path of a request."""
+    known = {method for method in _METHODS if _is_known(scope, method)}
+    return sorted(known | ({"HEAD"} if "GET" in known else set()))
 
 
 class _SaidError(Exception):

@@ -88,6 +88,26 @@ def test_head_says_what_get_would_say_and_no_more(service: Served, path: str, st
         assert client.get("/healthz").json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize(
+    ("path", "method", "allowed"),
+    [
+        ("/healthz", "POST", "GET, HEAD"),
+        ("/v1/openapi.json", "POST", "GET, HEAD"),
+        ("/v1/datasets/quality/anomalies/rows", "DELETE", "GET, HEAD"),
+        ("/v1/ingest/securities_trading/metric_instances", "GET", "POST"),
+        ("/v1/ingest/securities_trading/metric_instances", "HEAD", "POST"),
+        ("/sign-in", "PUT", "GET, HEAD, POST"),
+    ],
+)
+def test_a_method_that_is_refused_is_told_all_those_that_are_not(
+    service: Served, path: str, method: str, allowed: str
+) -> None:
+    with service.client("steward") as client:
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert all(client.request(one, path).status_code != 405 for one in allowed.split(", "))
+
+
 def test_figures_name_routes_and_not_what_was_asked_for(service: Served) -> None:
     with service.client() as client:
         client.get("/healthz")

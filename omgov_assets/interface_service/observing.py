@@ -6,6 +6,7 @@ belong here: the record of decisions (``access_control``).
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -28,7 +29,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from omgov_assets.interface_service.problems import answer_of, problem_of
+from omgov_assets.interface_service.problems import Problem, answer_of, problem_of
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -49,6 +50,9 @@ _RUNNING = Gauge("omgov_requests_running", "Requests being answered.", multiproc
 # What a route does not say otherwise: an answer is for who asked and is what it says it is.
 _UNLESS_SAID = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}", re.ASCII)
+_STOPPING = Problem(
+    503, "stopping", "The service was told to stop; send it again.", {"Connection": "close", "Retry-After": "5"}
+)
 # For whatever is logged while a request is answered, in its task and in the threads that work for it.
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 _logger = logging.getLogger("omgov.requests")
@@ -58,8 +62,9 @@ class Observed:
     """An ASGI app whose requests are counted and logged, each under an identifier.
 
     A proxy's identifier is taken over where it is a plain word. An error that nothing inside has answered is answered
-    here: further out, the answer would go without the identifier that its text names. What a route says nothing of is
-    kept by no cache.
+    here: further out, the answer would go without the identifier that its text names. So is a request that takes longer
+    than the service has left after it was told to stop: that is no failure. What a route says nothing of is kept by no
+    cache.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -95,6 +100,10 @@ class Observed:
             if status:
                 raise
             await answer_of(problem_of(error))(scope, receive, sending)
+        except asyncio.CancelledError:
+            # Nothing else cancels a request than the service that stops. What has begun breaks off.
+            if not status:
+                await answer_of(_STOPPING)(scope, receive, sending)
         finally:
             _RUNNING.dec()
             _count(scope, status or 500, sent_bytes, time.perf_counter() - began)

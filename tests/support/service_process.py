@@ -24,6 +24,15 @@ from omgov_assets.interface_service.limits import Limits
 from omgov_assets.interface_service.patience import PatientProtocol
 
 OMGOV = [sys.executable, "-c", "import sys; from omgov_assets.cli import main; sys.exit(main())"]
+# No option of it: nobody but a test is in such a hurry.
+_HASTY = """
+import sys
+from omgov_assets.cli import main
+from omgov_assets.interface_service.limits import Limits
+from omgov_assets.interface_service.patience import PatientProtocol
+PatientProtocol.limits = Limits(shutdown_s={shutdown_s})
+sys.exit(main())
+"""
 _STARTS_WITHIN_S = 60
 
 
@@ -48,15 +57,23 @@ class Process:
 
 @contextmanager
 def served_by_process(
-    home: Path, project: Path, options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    home: Path,
+    project: Path,
+    options: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    shutdown_s: int | None = None,
 ) -> Iterator[Process]:
-    """``omgov serve`` on a port of its own choosing, until the context ends; then it must leave within seconds."""
+    """``omgov serve`` on a port of its own choosing, until the context ends; then it must leave within seconds.
+
+    ``shutdown_s``: what it leaves requests to end in; what ``Limits`` says where None.
+    """
+    command = OMGOV if shutdown_s is None else [sys.executable, "-c", _HASTY.format(shutdown_s=shutdown_s)]
     home.mkdir(parents=True, exist_ok=True)
     log = home / "serve.log"
     settings = {"OMGOV_HOME": str(home), "OMGOV_PROJECT": str(project), **(environment or {})}
     with log.open("w") as written:
         process = subprocess.Popen(
-            [*OMGOV, "serve", "--port", "0", *options],
+            [*command, "serve", "--port", "0", *options],
             env={**os.environ, **settings},
             stderr=written,
             cwd=Path(__file__).resolve().parents[2],

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from omgov_assets.access_control.governed_pages import LARGEST_PAGE
+from omgov_assets.interface_service.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -55,39 +56,35 @@ class Limits:
     shutdown_s: int = 20
 
 
-class NoPlaceError(Exception):
-    """All places are taken.
-
-    Attributes:
-        is_own: all that the principal may take are; there are others.
-    """
-
-    def __init__(self, is_own: bool) -> None:
-        super().__init__("all places are taken")
-        self.is_own = is_own
-
-
 class Places:
     """Places that requests of a kind take for as long as they last; may be shared by threads.
 
     Args:
         in_all: how many there are.
         each: how many of them one principal may take, so that others find some.
+        code: what whoever finds none is told, for programs.
+        told: the same for people; ``{of_yours}`` in it says that it is their own that are too many.
+        wait_s: after how many seconds to come again.
     """
 
-    def __init__(self, in_all: int, each: int) -> None:
+    def __init__(self, in_all: int, each: int, code: str, told: str, wait_s: int) -> None:
         self._in_all, self._each = in_all, each
+        self._code, self._told, self._wait_s = code, told, wait_s
         self._taken: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     @contextmanager
     def taken(self, principal: str) -> Iterator[None]:
-        """Keep a place while the context lasts. Raises ``NoPlaceError`` where none is left."""
+        """Keep a place while the context lasts.
+
+        Raises:
+            Problem: 429, the principal has taken all that are for one; 503, there is none left for anybody.
+        """
         with self._lock:
             if self._taken[principal] >= self._each:
-                raise NoPlaceError(is_own=True)
+                raise self._none_left(429, " of yours")
             if self._taken.total() >= self._in_all:
-                raise NoPlaceError(is_own=False)
+                raise self._none_left(503, "")
             self._taken[principal] += 1
         try:
             yield
@@ -96,6 +93,10 @@ class Places:
                 self._taken[principal] -= 1
                 # Principals come and go: those without a place are not kept.
                 self._taken += Counter()
+
+    def _none_left(self, status: int, of_yours: str) -> Problem:
+        told = self._told.format(of_yours=of_yours)
+        return Problem(status, self._code, told, {"Retry-After": str(self._wait_s)})
 
 
 class FailureRecords:

@@ -89,7 +89,13 @@ class Service:
     def __post_init__(self) -> None:
         self._state = self._read()
         self._stopping = threading.Event()
-        self.whole_answers = Places(self.limits.whole_answers, self.limits.whole_answers_each)
+        self.whole_answers = Places(
+            self.limits.whole_answers,
+            self.limits.whole_answers_each,
+            "too_many_answers",
+            "Too many answers{of_yours} with all rows are under way; wait, or read by pages.",
+            wait_s=5,
+        )
 
     @classmethod
     @contextmanager

@@ -1,48 +1,26 @@
-"""Answers with all rows: each has a place, is written as its rows are read, and is saved under a name of its own.
+"""Answers with all rows: each is written as its rows are read, and saved under a name of its own.
 
-For every door that gives rows as files. Does not belong here: which rows (each door), forms of rows (``formats``).
+For every door that gives rows as files. Does not belong here: which rows (each door), forms of rows (``formats``), how
+many such answers there may be at a time (``limits``).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from omgov_assets.interface_service.asking import Asking
 from omgov_assets.interface_service.formats.binaries import DoesNotFitError
 from omgov_assets.interface_service.formats.formats import JSON, NDJSON, Format
-from omgov_assets.interface_service.limits import NoPlaceError
 from omgov_assets.interface_service.problems import Problem
 
 BATCH_ROWS = 8192
 _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@contextmanager
-def place_of(asking: Asking) -> Iterator[None]:
-    """Keep a place of the service for an answer with all rows, while the context lasts.
-
-    Raises:
-        Problem: 429, the principal has taken all that are for one; 503, there is none left for anybody.
-    """
-    with ExitStack() as taken:
-        try:
-            taken.enter_context(asking.service.whole_answers.taken(asking.principal.name))
-        except NoPlaceError as full:
-            whose = "of yours with all rows" if full.is_own else "with all rows"
-            raise Problem(
-                429 if full.is_own else 503,
-                "too_many_answers",
-                f"Too many answers {whose} are under way; wait, or read by pages.",
-                {"Retry-After": "5"},
-            ) from None
-        yield
 
 
 def pieces_of(form: Format, reader: pa.RecordBatchReader, tmp: Path) -> Iterator[bytes]:

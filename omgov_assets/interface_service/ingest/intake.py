@@ -27,7 +27,7 @@ from omgov_assets.interface_service.ingest.receptions import (
     Target,
     reception_id,
 )
-from omgov_assets.interface_service.limits import NoPlaceError, Places
+from omgov_assets.interface_service.limits import Places
 from omgov_assets.interface_service.problems import Problem, no_room
 from omgov_assets.model_management.business_systems import DeliveryFormat, Limits
 
@@ -106,13 +106,6 @@ class Intake:
         try:
             with self._places.taken(push.principal):
                 return await self._take(push, chunks)
-        except NoPlaceError as full:
-            raise Problem(
-                429 if full.is_own else 503,
-                "too_many_pushes",
-                f"Too many bodies {'of yours ' if full.is_own else ''}are coming in; wait.",
-                {"Retry-After": "2"},
-            ) from None
         except ContentCodingError as error:
             raise Problem(400, "broken_coding", f"{_sentence(str(error))} Nothing was taken; send it again.") from error
         except RefusedBatchError as refusal:

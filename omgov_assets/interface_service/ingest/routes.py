@@ -133,7 +133,8 @@ async def taking_in(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     with Receptions(service.settings.receptions) as receptions:
         limits = service.limits
-        places = Places(limits.bodies, limits.bodies_each)
+        told = "Too many bodies{of_yours} are coming in; wait."
+        places = Places(limits.bodies, limits.bodies_each, "too_many_pushes", told, wait_s=2)
         intake = Intake(service.settings, receptions, service.clock, places, limits.stalled_s)
         worker = Worker(service.settings, service.lake, receptions, lambda: service.rules().governance, service.clock)
         app.state.ingest = Ingest(receptions, intake, worker)

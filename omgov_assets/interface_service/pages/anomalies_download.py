@@ -17,7 +17,7 @@ from omgov_assets.interface_service.pages.choosing import chosen_by, create_chos
 from omgov_assets.interface_service.pages.labels import create_labels
 from omgov_assets.interface_service.pages.page import PageHere, PageRoute
 from omgov_assets.interface_service.problems import Problem, not_there
-from omgov_assets.interface_service.whole_answers import BATCH_ROWS, HeldAnswer, disposition, pieces_of, place_of
+from omgov_assets.interface_service.whole_answers import BATCH_ROWS, HeldAnswer, disposition, pieces_of
 from omgov_assets.quality_analysis.anomalies import ANOMALIES
 from omgov_assets.quality_policy.violations import CHECK_RESULTS
 
@@ -56,7 +56,7 @@ def download(page: PageHere) -> Response:
         raise Problem(400, "unknown_format", f"format: there are {', '.join(FORMATS)}.")
     chosen = chosen_by(params)
     with ExitStack() as opened:
-        opened.enter_context(place_of(page.asking))
+        opened.enter_context(page.asking.service.whole_answers.taken(page.principal.name))
         seen = opened.enter_context(page.reading("anomalies", ANOMALIES, CHECK_RESULTS))
         if page.day is None:
             raise not_there()

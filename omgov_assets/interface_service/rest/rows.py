@@ -28,7 +28,7 @@ from omgov_assets.interface_service.problems import Problem, not_there
 from omgov_assets.interface_service.rest.answers import PRIVATE, answered
 from omgov_assets.interface_service.rest.asked import Asked
 from omgov_assets.interface_service.rest.filters import NotOfTypeError, conditions_of
-from omgov_assets.interface_service.whole_answers import BATCH_ROWS, HeldAnswer, disposition, pieces_of, place_of
+from omgov_assets.interface_service.whole_answers import BATCH_ROWS, HeldAnswer, disposition, pieces_of
 
 _DATASET = re.compile(r"[A-Za-z0-9_]{1,100}/[A-Za-z0-9_]{1,100}", re.ASCII)
 
@@ -145,7 +145,7 @@ def _all_rows(
 ) -> Response:
     """All rows as they are read: no more of them is in memory than a piece."""
     with ExitStack() as opened:
-        opened.enter_context(place_of(asking))
+        opened.enter_context(asking.service.whole_answers.taken(asking.principal.name))
         whole = opened.enter_context(asking.door.whole(asking.principal, dataset, question, day, asked.version))
         pieces = _pieces(asked, whole.rows.to_arrow_reader(BATCH_ROWS), request)
         if asked.form is JSON:

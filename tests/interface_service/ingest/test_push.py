@@ -308,6 +308,18 @@ def connection(service: Served) -> socket.socket:
     return socket.create_connection((address.hostname, address.port), timeout=30)
 
 
+def head_of_push(firm: SmallFirm, principal: str, length: str, path: str = TABLE) -> bytes:
+    """The head of a push of CSV; ``length`` is the header that says how long its body is."""
+    lines = (
+        f"POST /v1/ingest/{path}?day={DAY} HTTP/1.1",
+        "Host: omgov",
+        "Content-Type: text/csv",
+        f"Authorization: Bearer {token_of(firm.settings, principal)}",
+        length,
+    )
+    return "\r\n".join((*lines, "", "")).encode()
+
+
 def everything(sock: socket.socket) -> bytes:
     """What still comes until the other side closes."""
     parts = []
@@ -347,24 +359,16 @@ def test_a_packed_body_that_is_cut_off_leaves_nothing(firm: SmallFirm, client: h
 
 def test_a_client_that_goes_away_leaves_nothing(service: Served, firm: SmallFirm) -> None:
     before = landed(firm)
-    head = (
-        f"POST /v1/ingest/{SYSTEM}/{DATASET}?day={DAY} HTTP/1.1\r\nHost: omgov\r\nContent-Type: text/csv\r\n"
-        f"Authorization: Bearer {token_of(firm.settings, AGENT)}\r\nContent-Length: 1000000\r\n\r\n"
-    )
     with connection(service) as sock:
-        sock.sendall(head.encode() + b"x" * 400_000)
+        sock.sendall(head_of_push(firm, AGENT, "Content-Length: 1000000") + b"x" * 400_000)
         wait_until(lambda: landed(firm) != before)
     wait_until(lambda: landed(firm) == before)
 
 
 def test_a_client_that_drips_is_cut_off(service: Served, firm: SmallFirm) -> None:
     before = landed(firm)
-    head = (
-        f"POST /v1/ingest/{SYSTEM}/{DATASET}?day={DAY} HTTP/1.1\r\nHost: omgov\r\nContent-Type: text/csv\r\n"
-        f"Authorization: Bearer {token_of(firm.settings, AGENT)}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    )
     with connection(service) as sock:
-        sock.sendall(head.encode())
+        sock.sendall(head_of_push(firm, AGENT, "Transfer-Encoding: chunked"))
         stop = threading.Event()
 
         def drip() -> None:
@@ -390,12 +394,8 @@ def test_a_client_that_drips_is_cut_off(service: Served, firm: SmallFirm) -> Non
 def a_body_under_way(service: Served, firm: SmallFirm, principal: str, path: str) -> Iterator[None]:
     """A body that its client has begun and does not end; it is being taken in by the time that this returns."""
     before = landed(firm)
-    head = (
-        f"POST /v1/ingest/{path}?day={DAY} HTTP/1.1\r\nHost: omgov\r\nContent-Type: text/csv\r\n"
-        f"Authorization: Bearer {token_of(firm.settings, principal)}\r\nContent-Length: 1000000\r\n\r\n"
-    )
     with connection(service) as sock:
-        sock.sendall(head.encode())
+        sock.sendall(head_of_push(firm, principal, "Content-Length: 1000000", path))
         wait_until(lambda: len(landed(firm)) == len(before) + 1)
         yield
 
